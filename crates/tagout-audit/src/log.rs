@@ -1,0 +1,222 @@
+//! The log that callers write to.
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    AuditError, Begin, Decision, Durability, End, Note, PublicKey, Reader,
+    files::Directory,
+    line::{Kind, Nothing, Own},
+    payload::{self, Sealed},
+    start,
+    writer::{Batch, Unforced, Writer},
+};
+
+/// How a log is kept. The default is right but for tests.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Size at which a file of the log is closed and the next begun, in bytes.
+    pub segment_bytes: u64,
+    /// Lines after which those that nobody waits for are forced to disk.
+    pub group_lines: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { segment_bytes: 64 << 20, group_lines: 100 }
+    }
+}
+
+/// An append-only, hash-chained log in a directory that several processes may share.
+///
+/// Cheap to clone; all clones are one writer. Calls block: a few tens of microseconds with
+/// [`Durability::System`], as long as the disk takes with [`Durability::Disk`].
+#[derive(Clone, Debug)]
+pub struct Log {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    writer: Mutex<Writer>,
+    directory: Directory,
+    key: PublicKey,
+    /// Whether a write to disk failed: the operating system may then have dropped what it held,
+    /// and a later success would say nothing about it.
+    broken: AtomicBool,
+}
+
+/// A call that is on record as begun. Dropping it leaves the record open, which verification
+/// reports as *outcome unknown*: a crash or a cancelled task can hide a result but never a call.
+#[derive(Debug)]
+#[must_use = "an entry that is never ended is reported as an unknown outcome"]
+pub struct Entry {
+    log: Log,
+    number: u64,
+}
+
+impl Log {
+    /// Opens the log in `directory`, or begins one there: the directory (mode 0700), its first
+    /// line, stamped `now`, and, at `key_file` (mode 0600), the key that signs its head. The key
+    /// file belongs in another directory, better yet another place.
+    ///
+    /// # Errors
+    /// [`AuditError::Unwritable`], [`AuditError::Unreadable`]; [`AuditError::Key`] if the log
+    /// exists and the key does not, or is another; [`AuditError::Corrupt`] and
+    /// [`AuditError::Replaced`] if the end of the log is not what the signed head says.
+    pub fn open(directory: &Path, key_file: &Path, now: Timestamp) -> Result<Self, AuditError> {
+        Self::open_with(directory, key_file, Settings::default(), now)
+    }
+
+    /// Like [`Log::open`], with `settings`.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_with(
+        directory: &Path,
+        key_file: &Path,
+        settings: Settings,
+        now: Timestamp,
+    ) -> Result<Self, AuditError> {
+        let writer = start::open(directory, key_file, settings, now)?;
+        let (directory, key) = (writer.directory.clone(), writer.public);
+        let broken = AtomicBool::new(false);
+        Ok(Self { inner: Arc::new(Inner { writer: Mutex::new(writer), directory, key, broken }) })
+    }
+
+    /// Writes down that a call is about to be tried.
+    ///
+    /// # Errors
+    /// Any [`AuditError`]: the call must not go on.
+    pub fn begin(&self, begin: &Begin<'_>, wait: Durability) -> Result<Entry, AuditError> {
+        let sealed = begin.payload.map(Sealed::new).transpose()?;
+        let number =
+            self.append(begin.at, wait, |batch| batch.push_begin(begin, sealed.as_ref()))?;
+        Ok(Entry { log: self.clone(), number })
+    }
+
+    /// Like [`Log::begin`] followed by [`Entry::decided`], in one write.
+    ///
+    /// # Errors
+    /// Any [`AuditError`]: the call must not go on.
+    pub fn begin_decided(
+        &self,
+        begin: &Begin<'_>,
+        decision: &Decision<'_>,
+        wait: Durability,
+    ) -> Result<Entry, AuditError> {
+        let sealed = begin.payload.map(Sealed::new).transpose()?;
+        let number = self.append(begin.at, wait, |batch| {
+            let number = batch.push_begin(begin, sealed.as_ref())?;
+            batch.push(Kind::Decision, Some(number), decision)?;
+            Ok(number)
+        })?;
+        Ok(Entry { log: self.clone(), number })
+    }
+
+    /// Writes down something that is no call, and gives its number.
+    ///
+    /// # Errors
+    /// Any [`AuditError`].
+    pub fn note(&self, note: &Note<'_>, wait: Durability) -> Result<u64, AuditError> {
+        self.append(note.at, wait, |batch| batch.push(Kind::Note, None, note))
+    }
+
+    /// Erases the payload of record `n` from its file and writes down that it did. The chain
+    /// stays valid. Gives `false` if the record has no payload (any more). A verification that runs
+    /// at the same moment may report the payload as missing.
+    ///
+    /// # Errors
+    /// Any [`AuditError`]. The erasure may then be on record and not done: try again.
+    pub fn erase_payload(&self, n: u64, now: Timestamp) -> Result<bool, AuditError> {
+        let reader = Reader::new(self.inner.directory.path());
+        let Some(segment) = reader.segment_with_payload(n)? else { return Ok(false) };
+        let path = self.inner.directory.payloads(segment);
+        if !payload::is_there(&path, n)? {
+            return Ok(false);
+        }
+        // First the record, then the deed: what is gone is then always accounted for.
+        let facts = Own { at: now, facts: Nothing {} };
+        self.append(now, Durability::Disk, |batch| batch.push(Kind::Erased, Some(n), facts))?;
+        payload::erase(&path, n)
+    }
+
+    /// Forces everything written so far to disk.
+    ///
+    /// # Errors
+    /// [`AuditError::Unwritable`].
+    pub fn force(&self) -> Result<(), AuditError> {
+        let unforced = self.writer()?.unforced();
+        self.force_to_disk(&unforced)
+    }
+
+    /// The key that verifies the head.
+    #[must_use]
+    pub fn public_key(&self) -> PublicKey {
+        self.inner.key
+    }
+
+    fn writer(&self) -> Result<std::sync::MutexGuard<'_, Writer>, AuditError> {
+        if self.inner.broken.load(Ordering::Acquire) {
+            return Err(AuditError::Broken);
+        }
+        self.inner.writer.lock().map_err(|_| AuditError::Broken)
+    }
+
+    fn append<'a, R>(
+        &self,
+        at: Timestamp,
+        wait: Durability,
+        compose: impl FnOnce(&mut Batch<'a>) -> Result<R, AuditError>,
+    ) -> Result<R, AuditError> {
+        let (made, unforced) = self.writer()?.append(at, compose)?;
+        if wait == Durability::Disk || unforced.due {
+            self.force_to_disk(&unforced)?;
+        }
+        Ok(made)
+    }
+
+    /// Waits for the disk without holding up other writers.
+    fn force_to_disk(&self, unforced: &Unforced) -> Result<(), AuditError> {
+        if let Err(e) = unforced.force(&self.inner.directory) {
+            self.inner.broken.store(true, Ordering::Release);
+            return Err(e);
+        }
+        let mut writer = self.writer()?;
+        writer.durable = writer.durable.max(unforced.n);
+        Ok(())
+    }
+}
+
+impl Entry {
+    /// The record's number, which people use to find it.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Writes down what was decided, before the call is forwarded.
+    ///
+    /// # Errors
+    /// Any [`AuditError`]: the call must not be forwarded.
+    pub fn decided(&self, decision: &Decision<'_>, wait: Durability) -> Result<(), AuditError> {
+        self.log.append(decision.at, wait, |batch| {
+            batch.push(Kind::Decision, Some(self.number), decision).map(drop)
+        })
+    }
+
+    /// Writes down how the call ended, and gives the record's number.
+    ///
+    /// # Errors
+    /// Any [`AuditError`]: the answer must be withheld.
+    pub fn end(self, end: &End<'_>, wait: Durability) -> Result<u64, AuditError> {
+        self.log.append(end.at, wait, |batch| batch.push(Kind::End, Some(self.number), end))?;
+        Ok(self.number)
+    }
+}

@@ -1,0 +1,265 @@
+//! Reading a log: the last records, one record, what is new.
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use tagout_proto::Digest;
+
+use crate::{
+    AuditError, Line, Record,
+    backward::Backward,
+    files::{self, Directory, LINE_BYTES, Lines, Piece},
+    line,
+    payload::{PayloadBackward, PayloadReader},
+    record::{Begun, Call, Decided, Ended, Event, Payload, Subject},
+};
+
+/// Reads a log. It passes over what cannot be read, and checks nothing: see [`crate::verify`].
+#[derive(Clone, Debug)]
+pub struct Reader {
+    directory: Directory,
+    /// Where the last [`Reader::read_from`] ended, so that following a log costs only what is new.
+    followed: Arc<Mutex<Option<Place>>>,
+}
+
+/// Where in the log a number is to be looked for.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    n: u64,
+    segment: u32,
+    offset: u64,
+}
+
+/// What the lines after a begin line, seen in any order, say about its record.
+#[derive(Debug, Default)]
+struct Later {
+    decision: Option<Decided>,
+    end: Option<Ended>,
+}
+
+/// What lines say about records whose begin line comes further up.
+#[derive(Debug, Default)]
+struct Unclaimed(HashMap<u64, Later>);
+
+impl Unclaimed {
+    /// Keeps what belongs to a record further up, and gives back what is a record by itself.
+    fn take_in(&mut self, event: Event) -> Option<Event> {
+        match event {
+            Event::Decision(decided) => {
+                // The last decision is the one in force, and comes first here.
+                let later = self.0.entry(decided.of).or_default();
+                later.decision.get_or_insert(decided);
+                None
+            }
+            Event::End(ended) => {
+                let of = ended.of;
+                self.0.entry(of).or_default().end = Some(ended);
+                None
+            }
+            Event::Rotated {} => None,
+            Event::Genesis(_)
+            | Event::Begin(_)
+            | Event::Note(_)
+            | Event::Torn(_)
+            | Event::Adopted(_)
+            | Event::Lost(_)
+            | Event::Erased(_) => Some(event),
+        }
+    }
+
+    fn subject(
+        &mut self,
+        n: u64,
+        event: Event,
+        payloads: &mut PayloadBackward,
+    ) -> Result<Subject, AuditError> {
+        let Event::Begin(begin) = event else { return Ok(Subject::Other { event }) };
+        let Later { decision, end } = self.0.remove(&n).unwrap_or_default();
+        let payload = match &begin.payload {
+            Some(digest) => payloads.find(n, digest)?,
+            None => Payload::None,
+        };
+        Ok(Subject::Call(Box::new(Call { begin: *begin, decision, end, payload })))
+    }
+}
+
+impl Reader {
+    /// A reader of the log in `directory`, which it never writes to.
+    #[must_use]
+    pub fn new(directory: &Path) -> Self {
+        Self { directory: Directory::new(directory), followed: Arc::default() }
+    }
+
+    /// The last `count` records, oldest first: calls merged from their lines, and notes.
+    ///
+    /// # Errors
+    /// [`AuditError::Unreadable`].
+    pub fn last(&self, count: usize) -> Result<Vec<Record>, AuditError> {
+        let mut records = Vec::new();
+        let mut later = Unclaimed::default();
+        for segment in self.directory.segments()?.into_iter().rev() {
+            let Some(mut lines) = Backward::open(&self.directory.log(segment), LINE_BYTES)? else {
+                continue;
+            };
+            let mut payloads = PayloadBackward::open(&self.directory.payloads(segment))?;
+            while records.len() < count {
+                let Some(bytes) = lines.next()? else { break };
+                let Ok(Line { n, at, event, .. }) = line::read(&bytes) else { continue };
+                if let Some(event) = later.take_in(event) {
+                    let subject = later.subject(n, event, &mut payloads)?;
+                    records.push(Record { n, at, subject });
+                }
+            }
+        }
+        records.reverse();
+        Ok(records)
+    }
+
+    /// Record `n`, or the record that line `n` belongs to.
+    ///
+    /// # Errors
+    /// [`AuditError::Unreadable`].
+    pub fn show(&self, n: u64) -> Result<Option<Record>, AuditError> {
+        let Some((_, line)) = self.line(n)? else { return Ok(None) };
+        let of = line.event.of().unwrap_or(n);
+        let found = if of == n { self.line(n)? } else { self.line(of)? };
+        let Some((segment, Line { n, at, event, .. })) = found else { return Ok(None) };
+        let subject = if let Event::Begin(begin) = event {
+            Subject::Call(Box::new(self.call(n, segment, *begin)?))
+        } else {
+            Subject::Other { event }
+        };
+        Ok(Some(Record { n, at, subject }))
+    }
+
+    /// Up to `count` lines from number `n` on, for following a log: ask again from the last
+    /// number plus one.
+    ///
+    /// # Errors
+    /// [`AuditError::Unreadable`].
+    pub fn read_from(&self, n: u64, count: usize) -> Result<Vec<Line>, AuditError> {
+        let place = self.followed.lock().ok().and_then(|place| *place).filter(|p| p.n == n);
+        let start = match place {
+            Some(place) => place,
+            None => self.locate(n)?,
+        };
+        let mut lines = Vec::new();
+        let mut end = start;
+        self.walk(start, |place, bytes| {
+            if lines.len() == count {
+                return false;
+            }
+            end = place;
+            if let Ok(line) = line::read(bytes)
+                && line.n >= n
+            {
+                end.n = line.n + 1;
+                lines.push(line);
+            }
+            true
+        })?;
+        if !lines.is_empty()
+            && let Ok(mut followed) = self.followed.lock()
+        {
+            *followed = Some(end);
+        }
+        Ok(lines)
+    }
+
+    /// The number of the file in which record `n` stands, if it has a payload.
+    pub(crate) fn segment_with_payload(&self, n: u64) -> Result<Option<u32>, AuditError> {
+        let Some((segment, line)) = self.line(n)? else { return Ok(None) };
+        let Event::Begin(begin) = line.event else { return Ok(None) };
+        Ok(begin.payload.map(|_| segment))
+    }
+
+    fn call(&self, n: u64, segment: u32, begin: Begun) -> Result<Call, AuditError> {
+        let payload = match &begin.payload {
+            Some(digest) => self.payload(segment, n, digest)?,
+            None => Payload::None,
+        };
+        let mut later = Later::default();
+        let needle = format!("\"of\":{n},");
+        let from = self.locate(n)?;
+        self.walk(from, |_, bytes| {
+            // Lines of other records are not worth parsing.
+            let start = bytes.get(..256).unwrap_or(bytes);
+            if start.windows(needle.len()).any(|part| part == needle.as_bytes()) {
+                match line::read(bytes).map(|line| line.event) {
+                    Ok(Event::Decision(decided)) if decided.of == n => {
+                        later.decision = Some(decided);
+                    }
+                    Ok(Event::End(ended)) if ended.of == n => later.end = Some(ended),
+                    _ => {}
+                }
+            }
+            later.end.is_none()
+        })?;
+        Ok(Call { begin, decision: later.decision, end: later.end, payload })
+    }
+
+    fn payload(&self, segment: u32, n: u64, digest: &Digest) -> Result<Payload, AuditError> {
+        PayloadReader::open(self.directory.payloads(segment))?.find(n, digest)
+    }
+
+    /// Line `n` and the number of the file that it stands in.
+    fn line(&self, n: u64) -> Result<Option<(u32, Line)>, AuditError> {
+        let mut found = None;
+        let prefix = format!("{{\"n\":{n},");
+        let from = self.locate(n)?;
+        self.walk(from, |place, bytes| {
+            if bytes.starts_with(prefix.as_bytes()) {
+                found = line::read(bytes).ok().map(|line| (place.segment, line));
+            }
+            found.is_none()
+        })?;
+        Ok(found)
+    }
+
+    /// The beginning of the last file whose first number is not after `n`.
+    fn locate(&self, n: u64) -> Result<Place, AuditError> {
+        let segments = self.directory.segments()?;
+        let first = segments.first().copied().unwrap_or(1);
+        for segment in segments.into_iter().rev() {
+            let path = self.directory.log(segment);
+            let Some(file) = files::open_existing(&path)? else { continue };
+            let mut lines =
+                Lines::new(file, 0, u64::MAX, LINE_BYTES).map_err(files::unreadable(&path))?;
+            let begins = lines.next().map_err(files::unreadable(&path))?;
+            if let Some((Piece::Line, bytes)) = begins
+                && line::read(bytes).is_ok_and(|line| line.n <= n)
+            {
+                return Ok(Place { n, segment, offset: 0 });
+            }
+        }
+        Ok(Place { n, segment: first, offset: 0 })
+    }
+
+    /// Gives every line from `from` on, with the place after it, until `visit` gives `false`.
+    fn walk(
+        &self,
+        from: Place,
+        mut visit: impl FnMut(Place, &[u8]) -> bool,
+    ) -> Result<(), AuditError> {
+        for segment in self.directory.segments()? {
+            if segment < from.segment {
+                continue;
+            }
+            let path = self.directory.log(segment);
+            let Some(file) = files::open_existing(&path)? else { continue };
+            let offset = if segment == from.segment { from.offset } else { 0 };
+            let mut lines =
+                Lines::new(file, offset, u64::MAX, LINE_BYTES).map_err(files::unreadable(&path))?;
+            while let Some((piece, bytes, offset)) =
+                lines.next_and_end().map_err(files::unreadable(&path))?
+            {
+                if piece == Piece::Line && !visit(Place { n: from.n, segment, offset }, bytes) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,269 @@
+//! Adds lines to the log, under the lock that all its writers share.
+use std::{fs::File, os::unix::fs::FileExt as _, sync::Arc};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tagout_proto::Digest;
+
+use crate::{
+    AuditError, PublicKey, Settings,
+    files::{self, Directory},
+    head::{self, Found, Head},
+    key::SecretKey,
+    line::{self, Kind, Nothing, Own, Written},
+    payload::{PayloadFile, Sealed},
+    tail::{Repair, Tail},
+};
+
+/// The one writer of this process.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) directory: Directory,
+    pub(crate) lock: Arc<File>,
+    pub(crate) head: File,
+    pub(crate) key: SecretKey,
+    /// The verifying half of `key`.
+    pub(crate) public: PublicKey,
+    /// The log's identity.
+    pub(crate) log: String,
+    pub(crate) tail: Tail,
+    pub(crate) payloads: PayloadFile,
+    /// The number of the file that `payloads` goes with.
+    pub(crate) payloads_of: u32,
+    pub(crate) settings: Settings,
+    /// The last line known to be on disk.
+    pub(crate) durable: u64,
+}
+
+/// Lines that are written together.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    at: Timestamp,
+    n: u64,
+    hash: Digest,
+    bytes: Vec<u8>,
+    payload: Option<(u64, &'a Sealed<'a>)>,
+}
+
+/// What is to be forced to disk after the locks are released, so that nobody waits but who must.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Unforced {
+    files: [Arc<File>; 2],
+    /// The last line in them.
+    pub(crate) n: u64,
+    /// Whether it is time to do so for the sake of lines that nobody waits for.
+    pub(crate) due: bool,
+}
+
+impl<'a> Batch<'a> {
+    /// Adds a line, which belongs to record `of`, and gives its number.
+    pub(crate) fn push<F: Serialize>(
+        &mut self,
+        kind: Kind,
+        of: Option<u64>,
+        facts: F,
+    ) -> Result<u64, AuditError> {
+        self.line(kind, of, facts, None)
+    }
+
+    /// Adds the begin line of a call with its payload, and gives its number.
+    pub(crate) fn push_begin<F: Serialize>(
+        &mut self,
+        facts: F,
+        payload: Option<&'a Sealed<'a>>,
+    ) -> Result<u64, AuditError> {
+        let n = self.line(Kind::Begin, None, facts, payload.map(|sealed| &sealed.digest))?;
+        self.payload = payload.map(|sealed| (n, sealed));
+        Ok(n)
+    }
+
+    fn line<F: Serialize>(
+        &mut self,
+        kind: Kind,
+        of: Option<u64>,
+        facts: F,
+        payload: Option<&Digest>,
+    ) -> Result<u64, AuditError> {
+        let n = self.n + 1;
+        let line = Written { n, prev: &self.hash, kind, of, facts, payload };
+        self.hash = line::write(&mut self.bytes, &line)?;
+        self.n = n;
+        Ok(n)
+    }
+
+    fn repair(&mut self, repair: Repair) -> Result<(), AuditError> {
+        let at = self.at;
+        match repair {
+            Repair::Torn(facts) => self.push(Kind::Torn, None, Own { at, facts })?,
+            Repair::Adopted(facts) => self.push(Kind::Adopted, None, Own { at, facts })?,
+            Repair::Lost(facts) => {
+                // Numbers that people may have seen are not given out again.
+                self.n = facts.to;
+                self.push(Kind::Lost, None, Own { at, facts })?
+            }
+        };
+        Ok(())
+    }
+}
+
+impl Unforced {
+    /// Waits until everything is on disk.
+    pub(crate) fn force(&self, directory: &Directory) -> Result<(), AuditError> {
+        for file in &self.files {
+            file.sync_data().map_err(files::unwritable(directory.path()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// Adds the lines that `compose` makes, all of them in one write.
+    pub(crate) fn append<'a, R>(
+        &mut self,
+        at: Timestamp,
+        compose: impl FnOnce(&mut Batch<'a>) -> Result<R, AuditError>,
+    ) -> Result<(R, Unforced), AuditError> {
+        let lock = Arc::clone(&self.lock);
+        let _locked = files::lock(&lock, &self.directory.lock(), false)?;
+        let repairs = self.catch_up()?;
+        self.append_locked(at, repairs, compose)
+    }
+
+    /// [`Writer::append`] for who holds the lock and has read the log to its end.
+    pub(crate) fn append_locked<'a, R>(
+        &mut self,
+        at: Timestamp,
+        repairs: Vec<Repair>,
+        compose: impl FnOnce(&mut Batch<'a>) -> Result<R, AuditError>,
+    ) -> Result<(R, Unforced), AuditError> {
+        if !repairs.is_empty() {
+            self.repair(at, repairs)?;
+        }
+        if self.is_full() {
+            let mut batch = self.batch(at);
+            batch.push(Kind::Rotated, None, Own { at, facts: Nothing {} })?;
+            self.put(batch)?;
+            self.rotate()?;
+        }
+        let mut batch = self.batch(at);
+        let made = compose(&mut batch)?;
+        self.put(batch)?;
+        Ok((made, self.unforced()))
+    }
+
+    fn batch<'a>(&self, at: Timestamp) -> Batch<'a> {
+        Batch { at, n: self.tail.n, hash: self.tail.hash, bytes: Vec::new(), payload: None }
+    }
+
+    fn repair(&mut self, at: Timestamp, repairs: Vec<Repair>) -> Result<(), AuditError> {
+        let mut batch = self.batch(at);
+        for repair in repairs {
+            batch.repair(repair)?;
+        }
+        self.put(batch)?;
+        // Half a line too long to be kept in full may reach beyond the line that keeps it.
+        let path = self.directory.log(self.tail.segment);
+        self.tail.file.set_len(self.tail.offset).map_err(files::unwritable(&path))
+    }
+
+    fn is_full(&self) -> bool {
+        let payloads = if self.payloads_of == self.tail.segment { self.payloads.length } else { 0 };
+        self.tail.offset.max(payloads) >= self.settings.segment_bytes
+    }
+
+    /// What is not yet known to be on disk.
+    pub(crate) fn unforced(&self) -> Unforced {
+        Unforced {
+            files: [Arc::clone(&self.payloads.file), Arc::clone(&self.tail.file)],
+            n: self.tail.n,
+            due: self.tail.n.saturating_sub(self.durable) >= self.settings.group_lines,
+        }
+    }
+
+    /// Reads what other writers have added. The common case, that there is nothing, costs two
+    /// calls of `stat`.
+    fn catch_up(&mut self) -> Result<Vec<Repair>, AuditError> {
+        if self.tail.length(&self.directory)? == self.tail.offset {
+            return Ok(Vec::new());
+        }
+        let path = self.directory.head();
+        let head = match head::read(&self.head, &path, &self.public)? {
+            Found::Signed(head) if head.log == self.log => head,
+            Found::Signed(_) => return Err(bad_head(&self.directory, "it is that of another log")),
+            Found::Nothing => return Err(bad_head(&self.directory, "it is empty")),
+            Found::Bad(problem) => return Err(bad_head(&self.directory, problem)),
+        };
+        let mut tail = self.tail.clone();
+        let repairs = tail.follow(&self.directory, &head)?;
+        self.durable = self.durable.max(head.durable);
+        self.tail = tail;
+        Ok(repairs)
+    }
+
+    /// Writes a batch: its payload, its lines, the head, in this order. After a death between two
+    /// of them the payload belongs to no record, or the head is behind; never the other way round.
+    fn put(&mut self, batch: Batch<'_>) -> Result<(), AuditError> {
+        if batch.bytes.is_empty() {
+            return Ok(());
+        }
+        if let Some((n, sealed)) = batch.payload {
+            self.payloads()?.write(n, sealed)?;
+        }
+        let path = self.directory.log(self.tail.segment);
+        let length = batch.bytes.len() as u64;
+        self.tail
+            .file
+            .write_all_at(&batch.bytes, self.tail.offset)
+            .map_err(files::unwritable(&path))?;
+        self.tail.offset += length;
+        self.tail.n = batch.n;
+        self.tail.hash = batch.hash;
+        self.sign(batch.at)
+    }
+
+    /// Writes the first line of a log, which `tail` already stands for, and makes sure of it.
+    pub(crate) fn put_first(&mut self, bytes: &[u8], at: Timestamp) -> Result<(), AuditError> {
+        let path = self.directory.log(self.tail.segment);
+        self.tail.file.write_all_at(bytes, 0).map_err(files::unwritable(&path))?;
+        self.tail.offset = bytes.len() as u64;
+        self.sign(at)?;
+        self.head.sync_data().map_err(files::unwritable(&self.directory.head()))?;
+        self.unforced().force(&self.directory)?;
+        self.directory.force()
+    }
+
+    fn payloads(&mut self) -> Result<&mut PayloadFile, AuditError> {
+        if self.payloads_of != self.tail.segment {
+            self.payloads = PayloadFile::open(self.directory.payloads(self.tail.segment))?;
+            self.payloads_of = self.tail.segment;
+        }
+        Ok(&mut self.payloads)
+    }
+
+    fn sign(&self, at: Timestamp) -> Result<(), AuditError> {
+        let head = Head {
+            log: self.log.clone(),
+            n: self.tail.n,
+            hash: self.tail.hash,
+            at,
+            segment: self.tail.segment,
+            offset: self.tail.offset,
+            durable: self.durable,
+        };
+        head::write(&self.head, &self.directory.head(), &self.key, &head)
+    }
+
+    /// Goes on in the next file, after the line that says so.
+    fn rotate(&mut self) -> Result<(), AuditError> {
+        self.unforced().force(&self.directory)?;
+        self.durable = self.tail.n;
+        self.tail =
+            Tail::at_start(&self.directory, self.tail.segment + 1, self.tail.n, self.tail.hash)?;
+        Ok(())
+    }
+}
+
+pub(crate) fn bad_head(directory: &Directory, problem: &str) -> AuditError {
+    AuditError::Corrupt { path: directory.head(), problem: problem.to_owned() }
+}

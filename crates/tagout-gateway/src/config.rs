@@ -1,0 +1,416 @@
+//! One file, two steps: what was written, then what it means.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use tagout_inspect::schema::Undeclared;
+use tagout_policy::Profile;
+use tagout_proto::{Limits, Secret, ServerName};
+use toml::Spanned;
+
+/// A configuration that makes sense. There is no other way to get one than [`Config::parse`] and
+/// [`Config::built_in`].
+#[derive(Debug)]
+pub struct Config {
+    /// The rules that ship with Tagout and apply here.
+    pub profile: Profile,
+    /// The folder of one's own rules; files in it end in `.cedar`.
+    pub policies: Option<PathBuf>,
+    /// Groups by user: who belongs to what.
+    pub groups: BTreeMap<String, BTreeSet<String>>,
+    /// Bounds.
+    pub limits: CallLimits,
+    /// Servers by name.
+    pub servers: BTreeMap<ServerName, Arc<Server>>,
+}
+
+/// Bounds on what one client may do.
+#[derive(Clone, Copy, Debug)]
+pub struct CallLimits {
+    /// Bounds on a frame, from clients and from servers.
+    pub frame: Limits,
+    /// The largest result that is passed on, in bytes.
+    pub result_bytes: usize,
+    /// Requests of one client that may be under way at once.
+    pub in_flight: usize,
+    /// How long a person may think about an approval.
+    pub approval: Duration,
+}
+
+/// One upstream server.
+#[derive(Debug)]
+pub struct Server {
+    /// What it is.
+    pub start: Start,
+    /// How long a call may take.
+    pub timeout: Duration,
+    /// How long it may take to start and shake hands.
+    pub start_timeout: Duration,
+    /// Whether its tools take arguments that their schemas do not declare.
+    pub undeclared: Undeclared,
+}
+
+/// How a server is started.
+#[derive(Debug)]
+pub enum Start {
+    /// A server inside this program, run as a process of its own.
+    BuiltIn(BuiltIn),
+    /// A program that speaks MCP on its standard streams.
+    Command(Command),
+}
+
+/// Servers inside this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BuiltIn {
+    /// The Grid Operations Assistant.
+    Grid,
+}
+
+impl BuiltIn {
+    /// The subcommand that runs it.
+    #[must_use]
+    pub const fn subcommand(self) -> &'static str {
+        match self {
+            Self::Grid => "grid",
+        }
+    }
+}
+
+/// A program to start.
+#[derive(Debug)]
+pub struct Command {
+    /// The program: a path, or a name that is looked for in `PATH`.
+    pub program: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables of its environment, which is empty otherwise.
+    pub env: BTreeMap<String, Secret<String>>,
+    /// Variables that it gets as the gateway has them.
+    pub pass_env: BTreeSet<String>,
+    /// Its working directory.
+    pub cwd: Option<PathBuf>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    profile: Profile,
+    policies: Option<PathBuf>,
+    #[serde(default)]
+    groups: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    limits: WrittenLimits,
+    #[serde(default)]
+    server: BTreeMap<Spanned<String>, WrittenServer>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenLimits {
+    frame_bytes: Option<Spanned<u64>>,
+    result_bytes: Option<Spanned<u64>>,
+    in_flight: Option<Spanned<u64>>,
+    approval_s: Option<Spanned<u64>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenServer {
+    command: Option<Spanned<Vec<String>>>,
+    builtin: Option<Spanned<BuiltIn>>,
+    #[serde(default)]
+    env: BTreeMap<Spanned<String>, String>,
+    #[serde(default)]
+    pass_env: Vec<Spanned<String>>,
+    cwd: Option<Spanned<PathBuf>>,
+    timeout_s: Option<Spanned<u64>>,
+    start_timeout_s: Option<Spanned<u64>>,
+    #[serde(default)]
+    undeclared_arguments: Undeclared,
+}
+
+/// What is wrong with a configuration file, and where.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{problem}")]
+#[diagnostic(code("config-invalid"))]
+pub struct ConfigError {
+    problem: Box<str>,
+    #[help]
+    help: Option<Box<str>>,
+    #[source_code]
+    file: NamedSource<Arc<str>>,
+    #[label("here")]
+    at: Option<SourceSpan>,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            frame: Limits::default(),
+            result_bytes: 1 << 20,
+            in_flight: 64,
+            approval: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Config {
+    /// What holds without a configuration file: the Grid Operations Assistant under the default
+    /// profile.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let grid = Server {
+            start: Start::BuiltIn(BuiltIn::Grid),
+            timeout: TIMEOUT,
+            start_timeout: START_TIMEOUT,
+            undeclared: Undeclared::Refuse,
+        };
+        Self {
+            profile: Profile::default(),
+            policies: None,
+            groups: BTreeMap::new(),
+            limits: CallLimits::default(),
+            servers: ServerName::try_from("grid")
+                .map(|name| (name, Arc::new(grid)))
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// Reads `text`, the content of the file called `name`, which stands in `folder`: relative
+    /// paths are relative to that.
+    ///
+    /// # Errors
+    /// The first thing wrong, with its line and what was meant.
+    pub fn parse(name: &str, text: &str, folder: &Path) -> Result<Self, ConfigError> {
+        let reader = Reader { name, text, folder };
+        let written: Written = toml::from_str(text).map_err(|e| {
+            // The message of a value that is no string would hold the value.
+            let shown = e.span().and_then(|span| without_values(text).get(span).map(str::to_owned));
+            let masked = shown.is_some_and(|shown| shown.starts_with('*'));
+            let message = if masked { "a value of `env` is no string" } else { e.message() };
+            reader.error(message.to_owned(), hint(message), e.span())
+        })?;
+        let mut servers = BTreeMap::new();
+        for (name, server) in written.server {
+            let checked = ServerName::try_from(name.get_ref().as_str())
+                .map_err(|e| reader.error(e.to_string(), None, Some(name.span())))?;
+            servers.insert(checked, Arc::new(reader.server(&name, server)?));
+        }
+        let policies = written.policies.unwrap_or_else(|| "policies".into());
+        Ok(Self {
+            profile: written.profile,
+            policies: Some(folder.join(policies)),
+            groups: written
+                .groups
+                .into_iter()
+                .map(|(user, groups)| (user, groups.into_iter().collect()))
+                .collect(),
+            limits: reader.limits(&written.limits)?,
+            servers,
+        })
+    }
+}
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What was probably meant by a key that is not known.
+fn hint(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("unknown field `")?;
+    let (wrong, rest) = rest.split_once('`')?;
+    let known = rest.split('`').skip(1).step_by(2);
+    let nearest = known.min_by_key(|known| distance(wrong, known))?;
+    (distance(wrong, nearest) <= 3).then(|| format!("did you mean `{nearest}`?"))
+}
+
+/// The edit distance of Levenshtein.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(row.first_mut().unwrap_or(&mut 0), i + 1);
+        let mut left = i + 1;
+        for (cell, cb) in row.iter_mut().skip(1).zip(b.chars()) {
+            let cost = (diagonal + usize::from(ca != cb)).min(*cell + 1).min(left + 1);
+            diagonal = std::mem::replace(cell, cost);
+            left = cost;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// `text` with the values of environment variables as asterisks, byte for byte as long: an error
+/// shows lines of the file, and the values may be secrets.
+fn without_values(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut in_table, mut in_value) = (false, false);
+    for line in text.split_inclusive('\n') {
+        let start = line.trim_start();
+        if start.starts_with('[') && !in_value {
+            let name = start.trim_start_matches('[').split(']').next().unwrap_or_default();
+            in_table = name.trim().ends_with(".env");
+            out.push_str(line);
+            continue;
+        }
+        let key = start.split('=').next().unwrap_or_default().trim();
+        in_value |= key == "env" || key.ends_with(".env");
+        if in_table || in_value {
+            let (before, value) = line.split_at(line.find('=').map_or(0, |at| at + 1));
+            out.push_str(before);
+            out.extend(value.chars().map(masked));
+        } else {
+            out.push_str(line);
+        }
+        in_value &= !line.contains('}');
+    }
+    out
+}
+
+/// Asterisks in place of a character, as many as it has bytes; white space stays.
+fn masked(c: char) -> &'static str {
+    match (c, c.len_utf8()) {
+        ('\n', _) => "\n",
+        (' ', _) => " ",
+        (_, 1) => "*",
+        (_, 2) => "**",
+        (_, 3) => "***",
+        _ => "****",
+    }
+}
+
+struct Reader<'a> {
+    name: &'a str,
+    text: &'a str,
+    folder: &'a Path,
+}
+
+impl Reader<'_> {
+    fn error(
+        &self,
+        problem: String,
+        help: Option<String>,
+        at: Option<std::ops::Range<usize>>,
+    ) -> ConfigError {
+        ConfigError {
+            problem: problem.into(),
+            help: help.map(Into::into),
+            file: NamedSource::new(self.name, Arc::from(without_values(self.text))),
+            at: at.map(SourceSpan::from),
+        }
+    }
+
+    fn within(
+        &self,
+        what: &str,
+        written: Option<&Spanned<u64>>,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Result<Option<u64>, ConfigError> {
+        let Some(value) = written else { return Ok(None) };
+        if range.contains(value.get_ref()) {
+            return Ok(Some(*value.get_ref()));
+        }
+        let problem = format!("{what} is {}", value.get_ref());
+        let help = format!("use {} to {}", range.start(), range.end());
+        Err(self.error(problem, Some(help), Some(value.span())))
+    }
+
+    fn limits(&self, written: &WrittenLimits) -> Result<CallLimits, ConfigError> {
+        let mut limits = CallLimits::default();
+        let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        if let Some(n) = self.within("frame_bytes", written.frame_bytes.as_ref(), 1024..=1 << 30)? {
+            limits.frame.frame_bytes = bytes(n);
+        }
+        let result = written.result_bytes.as_ref();
+        if let Some(n) = self.within("result_bytes", result, 1024..=1 << 30)? {
+            limits.result_bytes = bytes(n);
+        }
+        if let Some(n) = self.within("in_flight", written.in_flight.as_ref(), 1..=4096)? {
+            limits.in_flight = bytes(n);
+        }
+        if let Some(n) = self.within("approval_s", written.approval_s.as_ref(), 1..=86_400)? {
+            limits.approval = Duration::from_secs(n);
+        }
+        Ok(limits)
+    }
+
+    fn server(&self, name: &Spanned<String>, w: WrittenServer) -> Result<Server, ConfigError> {
+        let timeout = self.within("timeout_s", w.timeout_s.as_ref(), 1..=3600)?;
+        let start = self.within("start_timeout_s", w.start_timeout_s.as_ref(), 1..=600)?;
+        Ok(Server {
+            timeout: timeout.map_or(TIMEOUT, Duration::from_secs),
+            start_timeout: start.map_or(START_TIMEOUT, Duration::from_secs),
+            undeclared: w.undeclared_arguments,
+            start: self.start(name, w)?,
+        })
+    }
+
+    fn start(&self, name: &Spanned<String>, w: WrittenServer) -> Result<Start, ConfigError> {
+        let help = |text: &str| Some(text.to_owned());
+        let command = match (w.command, w.builtin) {
+            (Some(command), None) => command,
+            (None, Some(builtin))
+                if w.env.is_empty() && w.pass_env.is_empty() && w.cwd.is_none() =>
+            {
+                return Ok(Start::BuiltIn(builtin.into_inner()));
+            }
+            (None, Some(builtin)) => {
+                let problem = "a built-in server takes no `env`, `pass_env` or `cwd`".to_owned();
+                return Err(self.error(problem, None, Some(builtin.span())));
+            }
+            (None, None) => {
+                let problem =
+                    format!("server `{}` has neither `command` nor `builtin`", name.get_ref());
+                let help = help("write `command = [\"/usr/bin/server\", \"--stdio\"]`");
+                return Err(self.error(problem, help, Some(name.span())));
+            }
+            (Some(_), Some(builtin)) => {
+                let problem = "a server has either `command` or `builtin`".to_owned();
+                return Err(self.error(problem, None, Some(builtin.span())));
+            }
+        };
+        let Some((program, args)) = command.get_ref().split_first().filter(|(p, _)| !p.is_empty())
+        else {
+            let help =
+                help("write the program first: `command = [\"/usr/bin/server\", \"--stdio\"]`");
+            let problem = format!("server `{}` has an empty command", name.get_ref());
+            return Err(self.error(problem, help, Some(command.span())));
+        };
+        Ok(Start::Command(Command {
+            program: program.clone(),
+            args: args.to_vec(),
+            env: self.env(w.env)?,
+            pass_env: self.pass_env(w.pass_env)?,
+            cwd: w.cwd.map(|cwd| self.folder.join(cwd.into_inner())),
+        }))
+    }
+
+    fn env(
+        &self,
+        written: BTreeMap<Spanned<String>, String>,
+    ) -> Result<BTreeMap<String, Secret<String>>, ConfigError> {
+        let checked = written.into_iter().map(|(name, value)| {
+            let name = self.variable(name)?;
+            Ok((name, Secret::new(value)))
+        });
+        checked.collect()
+    }
+
+    fn pass_env(&self, written: Vec<Spanned<String>>) -> Result<BTreeSet<String>, ConfigError> {
+        written.into_iter().map(|name| self.variable(name)).collect()
+    }
+
+    fn variable(&self, name: Spanned<String>) -> Result<String, ConfigError> {
+        let text = name.get_ref();
+        if text.is_empty() || text.contains(['=', '\0']) {
+            let problem = format!("{text:?} cannot name an environment variable");
+            return Err(self.error(problem, None, Some(name.span())));
+        }
+        Ok(name.into_inner())
+    }
+}

@@ -1,0 +1,159 @@
+//! What all clients of one process share.
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use tagout_audit::{AuditError, Durability, Log, Note};
+use tagout_policy::Policy;
+use tagout_proto::Principal;
+use tagout_store::{Quarantined, Store, StoreError};
+
+use crate::{
+    approval::Approver,
+    config::Config,
+    lockfile::Lockfile,
+    upstream::{Catalogue, Standing},
+};
+
+/// Tells the time; tests hold it still.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// A clock that `tells` the time.
+    pub fn new(tells: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tells))
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// What a call may need on its way.
+pub struct Gateway {
+    pub(crate) config: Config,
+    pub(crate) policy: Policy,
+    pub(crate) lockfile: Lockfile,
+    /// What ships reviewed, for servers that are built in.
+    pub(crate) shipped: Lockfile,
+    pub(crate) own_program: PathBuf,
+    pub(crate) principal: Principal,
+    pub(crate) approver: Arc<dyn Approver>,
+    pub(crate) audit: Log,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+}
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// Servers and limits.
+    pub config: Config,
+    /// Rules.
+    pub policy: Policy,
+    /// What has been reviewed here.
+    pub lockfile: Lockfile,
+    /// What ships reviewed, for servers that are built in.
+    pub shipped: Lockfile,
+    /// This program, for servers that are built in.
+    pub own_program: PathBuf,
+    /// For whom it works.
+    pub principal: Principal,
+    /// How a person is asked.
+    pub approver: Arc<dyn Approver>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Why a gateway cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The audit log cannot be opened; without it no call may be made.
+    #[error("the audit log cannot be opened")]
+    Audit(#[from] AuditError),
+    /// The state store cannot be opened.
+    #[error("the state store cannot be opened")]
+    Store(#[from] StoreError),
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Gateway({} servers, {:?})", self.config.servers.len(), self.policy)
+    }
+}
+
+impl Gateway {
+    /// Opens the audit log and the store under `state`, with the key that signs the log's head in
+    /// `key_file`.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(parts: Parts, state: &Path, key_file: &Path) -> Result<Arc<Self>, OpenError> {
+        let now = parts.clock.now();
+        let audit = Log::open(&state.join("audit"), key_file, now)?;
+        let store = Store::open(&state.join("state.sqlite"))?;
+        Ok(Arc::new(Self {
+            config: parts.config,
+            policy: parts.policy,
+            lockfile: parts.lockfile,
+            shipped: parts.shipped,
+            own_program: parts.own_program,
+            principal: parts.principal,
+            approver: parts.approver,
+            audit,
+            store,
+            clock: parts.clock,
+        }))
+    }
+
+    /// The durable state.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Puts on record, once, each tool whose definition is not the one that was pinned.
+    pub(crate) fn announce_changes(&self, catalogue: &Catalogue) {
+        for tool in &catalogue.tools {
+            let Standing::Changed { expected } = tool.standing else { continue };
+            let now = self.clock.now();
+            let found = Quarantined {
+                server: tool.server.clone(),
+                tool: tool.name.clone(),
+                expected: Some(expected),
+                got: tool.digest,
+                at: now,
+            };
+            match self.store.quarantine(&found) {
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(error) => tracing::error!(%error, "a quarantine is not stored"),
+            }
+            tracing::warn!(tool = %tool.qualified, "changed since it was pinned; see `tagout tools inspect`");
+            let detail = format!("pinned as {expected}");
+            let mut note = Note::new(now, "tool-quarantined");
+            note.principal = Some(&self.principal);
+            note.server = Some(&tool.server);
+            note.subject = Some(tool.name.as_str());
+            note.digest = Some(tool.digest);
+            note.detail = Some(&detail);
+            if let Err(error) = self.audit.note(&note, Durability::System) {
+                tracing::error!(%error, "a quarantine is not on record");
+            }
+            if let Err(error) = self.store.remember_definition(tool.digest, &tool.canonical) {
+                tracing::error!(%error, "a changed definition is not stored");
+            }
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Everything that can stop a call, with what to do about it.
+use std::time::Duration;
+
+use tagout_inspect::{
+    characters::Hidden,
+    schema::{BadSchema, Unfit},
+};
+use tagout_proto::{Digest, FrameError, Inexact, Method, ReadError, ServerName, quoted};
+
+use crate::upstream::UpstreamError;
+
+/// Why a call was not carried out, or its answer was withheld. There is no catch-all variant: a
+/// new cause needs a new name.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The bytes are no frame that can be understood in one way only.
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    /// The frame is larger than the listener takes.
+    #[error("the frame is larger than {limit} bytes")]
+    FrameTooLarge {
+        /// `limits.frame_bytes` of the configuration.
+        limit: usize,
+    },
+    /// No such method, or one that this side must not send.
+    #[error("the method `{method}` is not one that a client may send here")]
+    Method {
+        /// The method, made safe to show.
+        method: String,
+    },
+    /// The method's parameters are not what it needs.
+    #[error("`{method}`: {problem}")]
+    Params {
+        /// The method.
+        method: Method,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A request before `initialize`, or a second `initialize`.
+    #[error("{0}")]
+    Handshake(&'static str),
+    /// A request with an id that is in use.
+    #[error("the request id is in use by a request that is not answered yet")]
+    IdInUse,
+    /// Too many requests at once.
+    #[error("{limit} requests are under way already")]
+    TooManyCalls {
+        /// `limits.in_flight` of the configuration.
+        limit: usize,
+    },
+    /// Nothing of that name or URI.
+    #[error("there is no {kind} `{name}` here")]
+    Unknown {
+        /// `tool`, `resource` or `prompt`.
+        kind: &'static str,
+        /// What was asked for, made safe to show.
+        name: String,
+    },
+    /// More than one server offers the resource.
+    #[error("more than one server offers the resource `{uri}`")]
+    Ambiguous {
+        /// The URI, made safe to show.
+        uri: String,
+    },
+    /// The arguments do not fit the tool's schema.
+    #[error("the arguments do not fit the schema: {0}")]
+    Arguments(#[from] Unfit),
+    /// An argument holds a character that a person would not see.
+    #[error("an argument holds the {} character U+{:04X}", kind.as_str(), u32::from(*character))]
+    HiddenCharacter {
+        /// The character.
+        character: char,
+        /// What it is.
+        kind: Hidden,
+    },
+    /// A number that rules and schemas cannot hold exactly.
+    #[error(transparent)]
+    Number(#[from] Inexact),
+    /// The tool's schema cannot be used.
+    #[error(transparent)]
+    Schema(#[from] BadSchema),
+    /// The tool is not defined as it was when it was reviewed.
+    #[error("the definition of `{tool}` changed since it was pinned")]
+    DefinitionChanged {
+        /// The tool, as clients see it.
+        tool: String,
+        /// What was pinned or listed.
+        expected: Digest,
+        /// What the server says now; nothing if it has no such tool any more.
+        got: Option<Digest>,
+    },
+    /// A rule says no, no rule says yes, or a rule could not be evaluated.
+    #[error("denied by `{rule}`: {reason}")]
+    Denied {
+        /// The rule.
+        rule: String,
+        /// Why.
+        reason: String,
+        /// What an operator can do.
+        remedy: String,
+    },
+    /// A person said no.
+    #[error("a person was asked by `{rule}` and did not approve")]
+    NotApproved {
+        /// The rule that asked.
+        rule: String,
+    },
+    /// Nobody could be asked.
+    #[error("`{rule}` asks for a person's approval, and there is no terminal to ask on")]
+    NobodyToAsk {
+        /// The rule that asked.
+        rule: String,
+    },
+    /// Nobody answered in time.
+    #[error("`{rule}` asked for a person's approval and got none in {} s", waited.as_secs())]
+    Unapproved {
+        /// The rule that asked.
+        rule: String,
+        /// How long the call was held.
+        waited: Duration,
+    },
+    /// What is about to be sent is not what was approved.
+    #[error("what would be sent is not what was approved")]
+    NotWhatWasApproved,
+    /// The server cannot be used, or did not answer as it should.
+    #[error("server `{server}`: {problem}")]
+    Upstream {
+        /// The server.
+        server: ServerName,
+        /// What went wrong.
+        #[source]
+        problem: UpstreamError,
+    },
+    /// The answer is larger than what is passed on.
+    #[error("the result has {got} bytes, the limit is {limit}")]
+    ResultTooLarge {
+        /// Size of the result, in bytes.
+        got: usize,
+        /// `limits.result_bytes` of the configuration.
+        limit: usize,
+    },
+    /// The client took the request back, or went away.
+    #[error("the client took the request back")]
+    Cancelled,
+    /// What happens cannot be written down, so it does not happen.
+    #[error("the audit log cannot be written")]
+    Audit(#[from] tagout_audit::AuditError),
+}
+
+impl Refusal {
+    /// Every code, for the manual's index of errors.
+    pub const CODES: &[&str] = &[
+        "approval-denied",
+        "approval-expired",
+        "approval-mismatch",
+        "approval-unavailable",
+        "argument-hidden-character",
+        "arguments-invalid",
+        "audit-unavailable",
+        "cancelled",
+        "definition-changed",
+        "frame-ambiguous",
+        "frame-malformed",
+        "frame-too-large",
+        "handshake-invalid",
+        "method-unknown",
+        "number-inexact",
+        "params-invalid",
+        "policy-denied",
+        "request-id-in-use",
+        "resource-ambiguous",
+        "result-too-large",
+        "schema-invalid",
+        "server-changed",
+        "server-died",
+        "server-misbehaved",
+        "server-timeout",
+        "server-unavailable",
+        "subject-unknown",
+        "too-many-calls",
+    ];
+
+    /// The stable code that clients, dashboards and the manual's error index share.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Frame(FrameError::Read(
+                ReadError::DuplicateKey { .. } | ReadError::KeyCase { .. },
+            )) => "frame-ambiguous",
+            Self::Frame(FrameError::Read(ReadError::TooLarge { .. }))
+            | Self::FrameTooLarge { .. } => "frame-too-large",
+            Self::Frame(_) => "frame-malformed",
+            Self::Method { .. } => "method-unknown",
+            Self::Params { .. } => "params-invalid",
+            Self::Handshake(_) => "handshake-invalid",
+            Self::IdInUse => "request-id-in-use",
+            Self::TooManyCalls { .. } => "too-many-calls",
+            Self::Unknown { .. } => "subject-unknown",
+            Self::Ambiguous { .. } => "resource-ambiguous",
+            Self::Arguments(_) => "arguments-invalid",
+            Self::HiddenCharacter { .. } => "argument-hidden-character",
+            Self::Number(_) => "number-inexact",
+            Self::Schema(_) => "schema-invalid",
+            Self::DefinitionChanged { .. } => "definition-changed",
+            Self::Denied { .. } => "policy-denied",
+            Self::NotApproved { .. } => "approval-denied",
+            Self::NobodyToAsk { .. } => "approval-unavailable",
+            Self::Unapproved { .. } => "approval-expired",
+            Self::NotWhatWasApproved => "approval-mismatch",
+            Self::Upstream { problem, .. } => problem.code(),
+            Self::ResultTooLarge { .. } => "result-too-large",
+            Self::Cancelled => "cancelled",
+            Self::Audit(_) => "audit-unavailable",
+        }
+    }
+
+    /// The JSON-RPC error code.
+    #[must_use]
+    pub const fn rpc_code(&self) -> i32 {
+        match self {
+            Self::Frame(FrameError::Read(_)) => -32700,
+            Self::Frame(_)
+            | Self::FrameTooLarge { .. }
+            | Self::Handshake(_)
+            | Self::IdInUse
+            | Self::TooManyCalls { .. } => -32600,
+            Self::Method { .. } => -32601,
+            Self::Unknown { .. }
+            | Self::Params { .. }
+            | Self::Arguments(_)
+            | Self::HiddenCharacter { .. }
+            | Self::Number(_)
+            | Self::Ambiguous { .. } => -32602,
+            Self::Audit(_) => -32603,
+            Self::Schema(_)
+            | Self::DefinitionChanged { .. }
+            | Self::Denied { .. }
+            | Self::NotApproved { .. }
+            | Self::NobodyToAsk { .. }
+            | Self::Unapproved { .. }
+            | Self::NotWhatWasApproved
+            | Self::Upstream { .. }
+            | Self::ResultTooLarge { .. }
+            | Self::Cancelled => -32000,
+        }
+    }
+
+    /// The rule that stopped the call, if a rule did.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        match self {
+            Self::Denied { rule, .. }
+            | Self::NotApproved { rule }
+            | Self::NobodyToAsk { rule }
+            | Self::Unapproved { rule, .. } => Some(rule),
+            Self::Frame(_)
+            | Self::FrameTooLarge { .. }
+            | Self::Method { .. }
+            | Self::Params { .. }
+            | Self::Handshake(_)
+            | Self::IdInUse
+            | Self::TooManyCalls { .. }
+            | Self::Unknown { .. }
+            | Self::Ambiguous { .. }
+            | Self::Arguments(_)
+            | Self::HiddenCharacter { .. }
+            | Self::Number(_)
+            | Self::Schema(_)
+            | Self::DefinitionChanged { .. }
+            | Self::NotWhatWasApproved
+            | Self::Upstream { .. }
+            | Self::ResultTooLarge { .. }
+            | Self::Cancelled
+            | Self::Audit(_) => None,
+        }
+    }
+
+    /// Where a person was asked, and what came of it, if that is what stopped the call.
+    #[must_use]
+    pub const fn asked(&self) -> Option<(&'static str, &'static str)> {
+        // Each cause that has to do with asking stands here; the rest has not.
+        if let Self::NotApproved { .. } = self {
+            Some(("terminal", "deny"))
+        } else if let Self::NobodyToAsk { .. } = self {
+            Some(("none", "none"))
+        } else if let Self::Unapproved { .. } = self {
+            Some(("terminal", "none"))
+        } else {
+            None
+        }
+    }
+
+    /// The JSON-RPC error object for the caller: code, rule and record number; the remedy and the
+    /// detail of policy stay with operators.
+    #[must_use]
+    pub fn for_caller(&self, record: Option<u64>) -> String {
+        let message = if let Self::Denied { rule, .. } = self {
+            format!("denied by `{rule}`")
+        } else if let Self::Upstream { server, problem } = self {
+            format!("server `{server}`: {}", problem.for_caller())
+        } else {
+            self.to_string()
+        };
+        let mut data = format!(r#"{{"by":"tagout","code":{}"#, quoted(self.code()));
+        if let Some(rule) = self.rule() {
+            data.push_str(&format!(r#","rule":{}"#, quoted(rule)));
+        }
+        if let Some(record) = record {
+            data.push_str(&format!(r#","record":{record}"#));
+        }
+        data.push('}');
+        let (code, message) = (self.rpc_code(), quoted(&message));
+        format!(r#"{{"code":{code},"message":{message},"data":{data}}}"#)
+    }
+}

@@ -1,0 +1,133 @@
+//! Where policy asks for it, a person approves.
+use std::time::Duration;
+
+use tagout_policy::{Decision, Policy};
+use tagout_proto::{Digest, Value};
+
+use super::decide::Decided;
+use crate::{
+    approval::{Answer, Approver, Card, readable},
+    refusal::Refusal,
+    stage::{
+        forward::outgoing_params,
+        inspect::{Inspected, Target},
+    },
+    upstream::{binding, composed},
+};
+
+/// A call that may be made, once.
+#[derive(Debug)]
+#[must_use = "an authorised call that is never made is a refusal nobody sees"]
+pub struct Authorised {
+    decided: Decided,
+    approval: Option<Approval>,
+}
+
+/// A person's yes, and what it binds to.
+#[derive(Clone, Debug)]
+pub struct Approval {
+    /// Where it was given: `terminal`.
+    pub channel: &'static str,
+    /// Who gave it.
+    pub by: String,
+    /// Server, definition, arguments, principal and policy version, all in one.
+    pub digest: Digest,
+}
+
+/// Passes what policy allows; asks about what it wants asked, and waits at most `limit`.
+///
+/// # Errors
+/// [`Refusal::NotApproved`], [`Refusal::NobodyToAsk`], [`Refusal::Unapproved`].
+pub async fn approve(
+    decided: Decided,
+    policy: &Policy,
+    approver: &dyn Approver,
+    limit: Duration,
+) -> Result<Authorised, Refusal> {
+    if decided.verdict().decision == Decision::Allow {
+        return Ok(Authorised { decided, approval: None });
+    }
+    let digest = binding_of(decided.inspected(), policy);
+    let rule = decided.verdict().rule.clone();
+    let mut code = [0; 2];
+    if getrandom::fill(&mut code).is_err() {
+        return Err(Refusal::NobodyToAsk { rule });
+    }
+    let [high, low] = code;
+    let card = card(&decided, digest, format!("{high:02x}{low:02x}"));
+    match approver.ask(&card, limit).await {
+        Answer::Allow => {
+            let by = decided.inspected().identified().principal().user.to_string();
+            let approval = Approval { channel: approver.channel(), by, digest };
+            Ok(Authorised { decided, approval: Some(approval) })
+        }
+        Answer::Deny => Err(Refusal::NotApproved { rule }),
+        Answer::Nobody => Err(Refusal::NobodyToAsk { rule }),
+        Answer::TimedOut => Err(Refusal::Unapproved { rule, waited: limit }),
+    }
+}
+
+/// What an approval of this call binds to.
+pub(crate) fn binding_of(inspected: &Inspected, policy: &Policy) -> Digest {
+    let identified = inspected.identified();
+    let call = identified.call();
+    // All that is sent, not the arguments alone; the progress token is of each hop.
+    let params = outgoing_params(call.params(), inspected.target(), None);
+    let server = inspected.server().map_or("", |server| server.as_str());
+    let subject = inspected.target().described();
+    let definition = inspected.definition().map(|digest| *digest.as_bytes()).unwrap_or_default();
+    binding(&[
+        server.as_bytes(),
+        call.method().as_str().as_bytes(),
+        subject.1.as_bytes(),
+        &definition,
+        params.as_bytes(),
+        identified.principal().user.as_bytes(),
+        policy.version().as_bytes(),
+    ])
+}
+
+fn card(decided: &Decided, digest: Digest, code: String) -> Card {
+    let inspected = decided.inspected();
+    let identified = inspected.identified();
+    let (_, subject, _, reviewed) = inspected.target().described();
+    let params = identified.call().params();
+    let arguments = params.and_then(|params| params.get("arguments"));
+    let beside = params.map(|params| beside_arguments(params, inspected.target()));
+    Card {
+        user: identified.principal().user.to_string(),
+        client: identified.origin().client.to_string(),
+        server: inspected.server().map(ToString::to_string).unwrap_or_default(),
+        subject: subject.to_owned(),
+        effects: inspected.effects(),
+        reviewed,
+        rule: decided.verdict().rule.clone(),
+        reason: decided.verdict().reason.clone(),
+        arguments: arguments.map_or_else(|| "{}".to_owned(), |a: Value<'_>| readable(a)),
+        beside: beside.filter(|beside| beside != "{}").unwrap_or_default(),
+        digest,
+        code,
+    }
+}
+
+/// What the server gets beside name and arguments, for people.
+fn beside_arguments(params: Value<'_>, target: &Target) -> String {
+    let sent = outgoing_params(Some(params), target, None);
+    let Ok(document) = composed(&sent) else { return sent };
+    let beside = document.root().with(&[("name", None), ("arguments", None)]);
+    composed(&beside).map_or(beside, |document| readable(document.root()))
+}
+
+impl Authorised {
+    /// The call, decided.
+    #[must_use]
+    pub const fn decided(&self) -> &Decided {
+        &self.decided
+    }
+
+    /// The person's yes, where one was asked for.
+    #[must_use]
+    pub const fn approval(&self) -> Option<&Approval> {
+        self.approval.as_ref()
+    }
+}

@@ -1,0 +1,65 @@
+//! A call gets a caller and a conversation.
+use std::sync::Arc;
+
+use tagout_proto::{Conversation, Method, Origin, Principal};
+
+use super::receive::Call;
+use crate::{refusal::Refusal, session::Session};
+
+/// A call by someone we know, in a conversation of theirs.
+#[derive(Debug)]
+pub struct Identified {
+    call: Call,
+    session: Arc<Session>,
+    origin: Origin,
+    conversation: Option<Conversation>,
+}
+
+/// Binds `call` to the principal whom the transport vouches for and to the session's conversation.
+///
+/// # Errors
+/// [`Refusal::Handshake`]: there is no conversation yet, or there is one already.
+pub fn identify(call: Call, session: &Arc<Session>) -> Result<Identified, Refusal> {
+    let opened = session.opened();
+    let (origin, conversation) = match (call.method(), opened) {
+        (Method::Initialize, Some(_)) => {
+            return Err(Refusal::Handshake("this session is initialised already"));
+        }
+        (Method::Initialize, None) => (session.origin_of(&call), None),
+        // The one request that the standard allows before, and taking one back.
+        (Method::Ping | Method::Cancelled, None) => (session.origin_unknown(), None),
+        (_, None) => return Err(Refusal::Handshake("send `initialize` first")),
+        (_, Some(opened)) => (opened.origin.clone(), Some(opened.conversation.clone())),
+    };
+    Ok(Identified { call, session: Arc::clone(session), origin, conversation })
+}
+
+impl Identified {
+    /// The call.
+    #[must_use]
+    pub const fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// Who calls.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        self.session.principal()
+    }
+
+    /// From where.
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// In which conversation; nothing while it is being opened.
+    #[must_use]
+    pub const fn conversation(&self) -> Option<&Conversation> {
+        self.conversation.as_ref()
+    }
+
+    pub(crate) const fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+}

@@ -1,0 +1,331 @@
+//! What a call is about is found, and its content is looked at.
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use serde_json::Value as Tree;
+use tagout_inspect::{
+    characters::{first_hidden, made_visible},
+    schema::ArgumentSchema,
+};
+use tagout_policy::{Arguments, Effect, Effects, Facts, Subject, SubjectKind};
+use tagout_proto::{Action, Digest, Method, ServerName, Value};
+
+use super::{identify::Identified, record::Known};
+use crate::{
+    refusal::Refusal,
+    upstream::{Fleet, Standing, TEMPLATE_BYTES, Tool, Upstream, fits_template},
+};
+
+/// A call whose target is known and whose arguments tripped nothing.
+#[derive(Debug)]
+pub struct Inspected {
+    identified: Identified,
+    target: Target,
+    /// The arguments as a tree, for rules.
+    arguments: Tree,
+}
+
+/// What a call is about.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// The session itself, or what all servers offer.
+    Session,
+    /// A tool, as it is defined now.
+    Tool {
+        upstream: Arc<Upstream>,
+        tool: Arc<Tool>,
+        /// Of which start of the server.
+        connection: u64,
+    },
+    /// A resource.
+    Resource { upstream: Arc<Upstream>, uri: String },
+    /// A prompt, by the name that clients see and its own.
+    Prompt { upstream: Arc<Upstream>, qualified: String, name: String },
+}
+
+/// Finds the call's target and checks its arguments: against the tool's schema, for characters
+/// that a person would not see, for numbers that nothing here holds exactly.
+///
+/// # Errors
+/// [`Refusal::Unknown`], [`Refusal::Ambiguous`], [`Refusal::DefinitionChanged`],
+/// [`Refusal::Schema`], [`Refusal::Arguments`], [`Refusal::HiddenCharacter`],
+/// [`Refusal::Number`], [`Refusal::Params`], [`Refusal::Upstream`].
+pub async fn inspect(identified: Identified, known: &mut Known) -> Result<Inspected, Refusal> {
+    let params = identified.call().params();
+    if let Some((character, kind)) = params.into_iter().flat_map(hidden_in).next() {
+        return Err(Refusal::HiddenCharacter { character, kind });
+    }
+    only_known_members(&identified)?;
+    let target = match identified.call().method().classify() {
+        Action::CallTool => tool(&identified).await?,
+        Action::FetchPrompt => {
+            let name = needed(&identified, "name")?;
+            prompt(&identified, &name).await?
+        }
+        Action::ReadResource => {
+            let uri = needed(&identified, "uri")?;
+            resource(&identified, &uri).await?
+        }
+        Action::Complete => reference(&identified).await?,
+        Action::Session | Action::List | Action::AskClient | Action::Tell => Target::Session,
+    };
+    known.found(target.upstream().map(|upstream| upstream.name()), &target);
+    let arguments = arguments(&identified)?;
+    let Target::Tool { tool, .. } = &target else {
+        return Ok(Inspected { identified, target, arguments });
+    };
+    if let Standing::Changed { expected } = tool.standing {
+        let (tool, got) = (tool.qualified.clone(), Some(tool.digest));
+        return Err(Refusal::DefinitionChanged { tool, expected, got });
+    }
+    let arguments = checked(tool, arguments, params_bytes(&identified)).await?;
+    Ok(Inspected { identified, target, arguments })
+}
+
+/// The members of `params` that are passed on, by method. No schema covers others, so nobody would
+/// have looked at them.
+const fn members(method: Method) -> Option<&'static [&'static str]> {
+    match method.classify() {
+        Action::CallTool | Action::FetchPrompt => Some(&["name", "arguments", "_meta"]),
+        Action::ReadResource => Some(&["uri", "_meta"]),
+        Action::Complete => Some(&["ref", "argument", "context", "_meta"]),
+        // These are answered here, or made anew.
+        Action::Session | Action::List | Action::AskClient | Action::Tell => None,
+    }
+}
+
+fn only_known_members(identified: &Identified) -> Result<(), Refusal> {
+    let call = identified.call();
+    let (Some(params), Some(members)) = (call.params(), members(call.method())) else {
+        return Ok(());
+    };
+    if params.members().all(|(key, _)| members.contains(&key.as_ref())) {
+        return Ok(());
+    }
+    let problem = "it has a member that is not passed on, because no schema covers it";
+    Err(Refusal::Params { method: call.method(), problem })
+}
+
+fn params_bytes(identified: &Identified) -> usize {
+    identified.call().params().map_or(0, |params| params.raw().len())
+}
+
+/// What may take more steps than this is checked on a thread of its own…
+const CHECKED_HERE: u64 = 2_000_000;
+/// …and waited for no longer than this.
+const CHECKED_FOR: Duration = Duration::from_secs(5);
+
+/// The arguments, once they fit the tool's schema.
+async fn checked(tool: &Arc<Tool>, arguments: Tree, bytes: usize) -> Result<Tree, Refusal> {
+    let weight = tool.schema.as_ref().map_or(1, ArgumentSchema::weight);
+    let steps = weight.saturating_mul(u64::try_from(bytes).unwrap_or(u64::MAX));
+    let tool = Arc::clone(tool);
+    let check = move || {
+        let schema = tool.schema.as_ref().map_err(Clone::clone)?;
+        schema.check(&arguments)?;
+        Ok(arguments)
+    };
+    if steps <= CHECKED_HERE {
+        return check();
+    }
+    let checking = tokio::time::timeout(CHECKED_FOR, tokio::task::spawn_blocking(check));
+    let problem = "the arguments could not be checked in time";
+    let failed = || Err(Refusal::Params { method: Method::ToolsCall, problem });
+    checking.await.unwrap_or_else(|_| Ok(failed())).unwrap_or_else(|_| failed())
+}
+
+fn hidden_in(
+    params: Value<'_>,
+) -> impl Iterator<Item = (char, tagout_inspect::characters::Hidden)> + use<'_> {
+    params.strings().filter_map(|text: Cow<'_, str>| first_hidden(&text))
+}
+
+fn needed(identified: &Identified, key: &'static str) -> Result<String, Refusal> {
+    let call = identified.call();
+    let problem = match key {
+        "name" => "`name` is missing or no string",
+        _ => "`uri` is missing or no string",
+    };
+    call.text_param(key).ok_or(Refusal::Params { method: call.method(), problem })
+}
+
+/// The arguments for rules: of a resource its URI, of a completion what is to be completed.
+fn arguments(identified: &Identified) -> Result<Tree, Refusal> {
+    let call = identified.call();
+    let nothing = || Ok(Tree::Object(serde_json::Map::new()));
+    let Some(params) = call.params() else { return nothing() };
+    if members(call.method()).is_some_and(|members| !members.contains(&"arguments")) {
+        let mut tree = params.to_tree()?;
+        if let Some(members) = tree.as_object_mut() {
+            members.remove("_meta");
+        }
+        return Ok(tree);
+    }
+    match params.get("arguments") {
+        None => nothing(),
+        Some(arguments) if arguments.kind() == tagout_proto::Kind::Object => {
+            Ok(arguments.to_tree()?)
+        }
+        Some(_) => {
+            let problem = "`arguments` is no object";
+            Err(Refusal::Params { method: call.method(), problem })
+        }
+    }
+}
+
+fn unknown(kind: &'static str, name: &str) -> Refusal {
+    Refusal::Unknown { kind, name: made_visible(name).0.chars().take(200).collect() }
+}
+
+fn down(upstream: &Upstream) -> impl FnOnce(crate::upstream::UpstreamError) -> Refusal {
+    let server = upstream.name().clone();
+    move |problem| Refusal::Upstream { server, problem }
+}
+
+async fn tool(identified: &Identified) -> Result<Target, Refusal> {
+    let name = needed(identified, "name")?;
+    let upstream = identified.session().fleet().owner(&name);
+    let upstream = Arc::clone(upstream.ok_or_else(|| unknown("tool", &name))?);
+    let (_, catalogue) = upstream.ready().await.map_err(down(&upstream))?;
+    let tool = Fleet::tool(&catalogue, &name).ok_or_else(|| unknown("tool", &name))?;
+    let connection = catalogue.connection();
+    Ok(Target::Tool { tool: Arc::clone(tool), upstream, connection })
+}
+
+async fn prompt(identified: &Identified, qualified: &str) -> Result<Target, Refusal> {
+    let upstream = identified.session().fleet().owner(qualified);
+    let upstream = Arc::clone(upstream.ok_or_else(|| unknown("prompt", qualified))?);
+    let (_, catalogue) = upstream.ready().await.map_err(down(&upstream))?;
+    let mut named = catalogue.prompts.iter().filter(|prompt| prompt.key == qualified);
+    match (named.next(), named.next()) {
+        (Some(prompt), None) => {
+            let (qualified, name) = (qualified.to_owned(), prompt.name.clone());
+            Ok(Target::Prompt { upstream, qualified, name })
+        }
+        _ => Err(unknown("prompt", qualified)),
+    }
+}
+
+/// The server that offers `uri`: the one that lists it or has a template that it fits. Where more
+/// than one does, none is preferred, or a server could take another's reads.
+async fn resource(identified: &Identified, uri: &str) -> Result<Target, Refusal> {
+    // Whoever reads a resource has listed it: a server that is slow to start is not waited for.
+    identified.session().start().await;
+    let short = uri.len() <= TEMPLATE_BYTES;
+    let mut found = identified.session().fleet().all().iter().filter(|upstream| {
+        upstream.known().is_some_and(|catalogue| {
+            catalogue.resources.iter().any(|resource| resource.key == uri)
+                || catalogue
+                    .templates
+                    .iter()
+                    .any(|t| t.key == uri || (short && fits_template(&t.key, uri)))
+        })
+    });
+    match (found.next(), found.next()) {
+        (Some(upstream), None) => {
+            Ok(Target::Resource { upstream: Arc::clone(upstream), uri: uri.to_owned() })
+        }
+        (None, _) => Err(unknown("resource", uri)),
+        (Some(_), Some(_)) => {
+            Err(Refusal::Ambiguous { uri: made_visible(uri).0.chars().take(200).collect() })
+        }
+    }
+}
+
+/// What a completion refers to.
+async fn reference(identified: &Identified) -> Result<Target, Refusal> {
+    let call = identified.call();
+    let reference = call.params().and_then(|params| params.get("ref"));
+    let text = |key: &str| Some(reference?.get(key)?.text()?.into_owned());
+    match (text("type").as_deref(), text("name"), text("uri")) {
+        (Some("ref/prompt"), Some(name), None) => prompt(identified, &name).await,
+        (Some("ref/resource"), None, Some(uri)) => resource(identified, &uri).await,
+        _ => {
+            let problem = "`ref` names neither one prompt nor one resource";
+            Err(Refusal::Params { method: call.method(), problem })
+        }
+    }
+}
+
+impl Inspected {
+    /// The call and its caller.
+    #[must_use]
+    pub const fn identified(&self) -> &Identified {
+        &self.identified
+    }
+
+    pub(crate) const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The server that the call is for, if it is for one.
+    #[must_use]
+    pub fn server(&self) -> Option<&ServerName> {
+        self.target.upstream().map(|upstream| upstream.name())
+    }
+
+    /// The digest of the tool's definition, if it is a tool's.
+    #[must_use]
+    pub fn definition(&self) -> Option<Digest> {
+        match &self.target {
+            Target::Tool { tool, .. } => Some(tool.digest),
+            Target::Session | Target::Resource { .. } | Target::Prompt { .. } => None,
+        }
+    }
+
+    /// What the call may do.
+    #[must_use]
+    pub fn effects(&self) -> Effects {
+        match &self.target {
+            Target::Tool { tool, .. } => tool.effects().clone(),
+            Target::Session | Target::Resource { .. } | Target::Prompt { .. } => {
+                Effects::from([Effect::Read])
+            }
+        }
+    }
+
+    /// Hands the facts of the call to `judge`.
+    pub(crate) fn facts<T>(&self, judge: impl FnOnce(&Facts<'_>) -> T) -> T {
+        let effects = self.effects();
+        let origin = self.identified.origin();
+        let subject = self.target.upstream().map(|upstream| {
+            let (kind, name, qualified, reviewed) = self.target.described();
+            let server = upstream.name();
+            Subject { kind, server, name, qualified, effects: &effects, reviewed }
+        });
+        judge(&Facts {
+            principal: self.identified.principal(),
+            client: &origin.client,
+            transport: &origin.transport,
+            action: self.identified.call().method().classify(),
+            subject,
+            arguments: Arguments::Known(&self.arguments),
+        })
+    }
+}
+
+impl Target {
+    pub(crate) const fn upstream(&self) -> Option<&Arc<Upstream>> {
+        match self {
+            Self::Session => None,
+            Self::Tool { upstream, .. }
+            | Self::Resource { upstream, .. }
+            | Self::Prompt { upstream, .. } => Some(upstream),
+        }
+    }
+
+    /// Kind, name at the server, name for clients, and whether it is reviewed.
+    pub(crate) fn described(&self) -> (SubjectKind, &str, &str, bool) {
+        match self {
+            Self::Session => (SubjectKind::Resource, "", "", false),
+            Self::Tool { tool, .. } => {
+                (SubjectKind::Tool, tool.name.as_str(), &tool.qualified, tool.reviewed())
+            }
+            Self::Resource { upstream, uri } => {
+                (SubjectKind::Resource, uri, uri, upstream.offers_are_reviewed())
+            }
+            Self::Prompt { upstream, qualified, name } => {
+                (SubjectKind::Prompt, name, qualified, upstream.offers_are_reviewed())
+            }
+        }
+    }
+}

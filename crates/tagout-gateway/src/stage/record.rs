@@ -1,0 +1,343 @@
+//! Nothing is tried before it is on record; nothing is answered before its outcome is.
+use bytes::Bytes;
+use jiff::Timestamp;
+use tagout_audit::{Approval, Begin, Decision, Durability, End, Entry, Log, Outcome, Verdict};
+use tagout_inspect::redact::{redacted, redacted_text};
+use tagout_policy::Effect;
+use tagout_proto::{Conversation, Digest, Method, Origin, Principal, ServerName, frame, quoted};
+
+use super::{
+    approve::Authorised, decide::Decided, identify::Identified, inspect::Target, screen::Reply,
+};
+use crate::{Clock, refusal::Refusal, upstream::composed};
+
+/// What is known of a call so far; stages add to it, and it goes on record whatever stops them.
+#[derive(Debug)]
+pub struct Known {
+    id: Option<String>,
+    method: Option<Method>,
+    principal: Principal,
+    origin: Option<Origin>,
+    conversation: Option<Conversation>,
+    subject: Option<String>,
+    arguments: Option<Digest>,
+    payload: Option<String>,
+    server: Option<ServerName>,
+    definition: Option<Digest>,
+    consequential: bool,
+}
+
+/// A call that is on record as begun.
+#[derive(Debug)]
+#[must_use = "a call that is begun must be ended"]
+pub struct Begun {
+    /// Nothing for what is not recorded unless it is refused.
+    entry: Option<Entry>,
+    /// Whether the decision is on record with it.
+    decided: bool,
+    known: Known,
+    clock: Clock,
+    log: Log,
+}
+
+/// A call that may be made and is on record as such. Nothing else can be forwarded.
+#[derive(Debug)]
+#[must_use = "a call that was cleared must be made or refused"]
+pub struct Cleared {
+    authorised: Authorised,
+    record: Option<u64>,
+}
+
+/// A reply whose outcome is on record. Nothing else is sent to a client.
+#[derive(Debug)]
+#[must_use = "a recorded reply still has to be sent"]
+pub struct Recorded(Option<Bytes>);
+
+/// Redacted arguments larger than this are left out of the log; their digest stays.
+const PAYLOAD_BYTES: usize = 256 << 10;
+
+impl Known {
+    /// Nothing but who the transport says it is, the id to answer under, and the method where it
+    /// is one.
+    #[must_use]
+    pub fn new(principal: Principal, id: Option<String>, method: Option<Method>) -> Self {
+        Self {
+            id,
+            method,
+            principal,
+            origin: None,
+            conversation: None,
+            subject: None,
+            arguments: None,
+            payload: None,
+            server: None,
+            definition: None,
+            consequential: false,
+        }
+    }
+
+    /// Adds what a call says of itself.
+    pub fn identified(&mut self, identified: &Identified) {
+        let call = identified.call();
+        self.origin = Some(identified.origin().clone());
+        self.conversation = identified.conversation().cloned();
+        let subject = call.text_param("name").or_else(|| call.text_param("uri"));
+        self.subject = subject.map(|subject| redacted_text(&subject));
+        let Some(params) = call.params().filter(|_| call.method() != Method::Initialize) else {
+            return;
+        };
+        // Name and URI stand in the record itself, and progress tokens mean nothing to anybody
+        // later; all else that is sent stands here.
+        let meta = params.get("_meta").map(|meta| meta.with(&[("progressToken", None)]));
+        let meta = meta.filter(|meta| meta != "{}");
+        let known = |key: &str| matches!(key, "name" | "arguments" | "uri" | "_meta");
+        let beside = meta.is_some() || params.members().any(|(key, _)| !known(&key));
+        let whole = params.with(&[("_meta", meta.as_deref())]);
+        let Ok(whole) = composed(&whole) else { return };
+        let arguments = whole.root().get("arguments").filter(|_| !beside);
+        let shown = arguments.unwrap_or_else(|| whole.root());
+        // Salted, so that what was erased cannot be found again by guessing.
+        let mut salt = [0; 16];
+        if getrandom::fill(&mut salt).is_ok() {
+            self.arguments = Some(Digest::of_parts([&salt[..], shown.raw().as_bytes()]));
+        }
+        let salt: String = salt.iter().map(|byte| format!("{byte:02x}")).collect();
+        let shown = redacted(shown);
+        self.payload = Some(if shown.len() > PAYLOAD_BYTES {
+            format!(r#"{{"salt":"{salt}","left_out_bytes":{}}}"#, shown.len())
+        } else {
+            format!(r#"{{"salt":"{salt}","arguments":{shown}}}"#)
+        });
+    }
+
+    /// Adds what the call turned out to be about.
+    pub(crate) fn found(&mut self, server: Option<&ServerName>, target: &Target) {
+        self.server = server.cloned();
+        if let Target::Tool { tool, .. } = target {
+            self.definition = Some(tool.digest);
+            self.consequential = tool.effects().iter().any(|effect| *effect != Effect::Read);
+        }
+    }
+
+    /// Adds the name of a method that is not known here.
+    pub(crate) fn unknown_method(&mut self, name: &str) {
+        self.subject = Some(name.to_owned());
+    }
+
+    const fn durability(&self) -> Durability {
+        if self.consequential { Durability::Disk } else { Durability::System }
+    }
+
+    /// Pings carry nothing to account for; neither does what only tells.
+    fn is_noise(&self) -> bool {
+        self.id.is_none() || self.method == Some(Method::Ping)
+    }
+}
+
+/// Writes down that a call is about to be tried; with what is decided, where no person is asked.
+///
+/// # Errors
+/// [`Refusal::Audit`]: the call must not be tried.
+pub fn begin(
+    log: &Log,
+    clock: &Clock,
+    known: Known,
+    decided: Option<&Decided>,
+) -> Result<Begun, Box<(Refusal, Known)>> {
+    let noise = known.method.is_some() && known.is_noise();
+    // The session's own business needs no decision on record.
+    let allowed = decided.map(Decided::verdict).filter(|verdict| {
+        verdict.decision == tagout_policy::Decision::Allow && known.server.is_some()
+    });
+    let now = clock.now();
+    let entry = match (noise, allowed) {
+        (true, _) => Ok(None),
+        (false, None) => write_begin(log, now, &known, None).map(Some),
+        (false, Some(verdict)) => {
+            write_begin(log, now, &known, Some(&decision(now, verdict, None))).map(Some)
+        }
+    };
+    let decided = allowed.is_some();
+    match entry {
+        Ok(entry) => Ok(Begun { entry, decided, known, clock: clock.clone(), log: log.clone() }),
+        Err(error) => Err(Box::new((error.into(), known))),
+    }
+}
+
+fn decision<'a>(
+    at: Timestamp,
+    verdict: &'a tagout_policy::Verdict,
+    approval: Option<Approval<'a>>,
+) -> Decision<'a> {
+    let said = match verdict.decision {
+        tagout_policy::Decision::Allow => Verdict::Allow,
+        tagout_policy::Decision::Ask => Verdict::Ask,
+        tagout_policy::Decision::Deny => Verdict::Deny,
+    };
+    Decision { at, verdict: said, rule: Some(&verdict.rule), approval }
+}
+
+fn write_begin(
+    log: &Log,
+    at: Timestamp,
+    known: &Known,
+    decision: Option<&Decision<'_>>,
+) -> Result<Entry, tagout_audit::AuditError> {
+    let mut begin = Begin::new(at, known.method.map_or("invalid", Method::as_str));
+    begin.principal = Some(&known.principal);
+    begin.origin = known.origin.as_ref();
+    begin.conversation = known.conversation.as_ref();
+    begin.server = known.server.as_ref();
+    begin.subject = known.subject.as_deref();
+    begin.definition = known.definition;
+    begin.arguments = known.arguments;
+    begin.payload = known.payload.as_deref();
+    match decision {
+        // Waits for the disk where it must: the call is made next.
+        Some(decision) => waited_for(known.durability(), || {
+            log.begin_decided(&begin, decision, known.durability())
+        }),
+        None => log.begin(&begin, Durability::System),
+    }
+}
+
+impl Begun {
+    /// The record's number.
+    #[must_use]
+    pub fn number(&self) -> Option<u64> {
+        self.entry.as_ref().map(Entry::number)
+    }
+
+    /// Writes down what was decided, and clears the call.
+    ///
+    /// # Errors
+    /// [`Refusal::Audit`]: the call must not be made.
+    pub fn decided(&self, authorised: Authorised) -> Result<Cleared, Refusal> {
+        let approval = authorised.approval().map(|approval| Approval {
+            how: approval.channel,
+            by: Some(&approval.by),
+            decision: "allow",
+        });
+        let verdict = authorised.decided().verdict();
+        let decision = decision(self.clock.now(), verdict, approval);
+        if let (Some(entry), Some(_), false) = (&self.entry, &self.known.server, self.decided) {
+            waited_for(self.known.durability(), || {
+                entry.decided(&decision, self.known.durability())
+            })?;
+        }
+        Ok(Cleared { authorised, record: self.number() })
+    }
+
+    /// Writes down how the call ended and releases the reply.
+    pub fn end(self, outcome: Result<Reply, Refusal>) -> Recorded {
+        let at = self.clock.now();
+        let Self { mut entry, known, log, .. } = self;
+        if entry.is_none() && outcome.as_ref().is_err_and(|r| !matches!(r, Refusal::Cancelled)) {
+            match write_begin(&log, at, &known, None) {
+                Ok(begun) => entry = Some(begun),
+                Err(error) => return withheld(known.id, &error.into()),
+            }
+        }
+        let number = entry.as_ref().map(Entry::number);
+        if let Some(entry) = entry {
+            let end = ended(at, &outcome);
+            if let Err(error) =
+                waited_for(known.durability(), || entry.end(&end, known.durability()))
+            {
+                return withheld(known.id, &error.into());
+            }
+        }
+        let Some(id) = known.id else { return Recorded(None) };
+        let text = match outcome {
+            Ok(reply) => reply.into_frame(&id),
+            // The standard wants no answer to what was taken back.
+            Err(Refusal::Cancelled) => return Recorded(None),
+            Err(refusal) => frame::error(&id, &refusal.for_caller(number)),
+        };
+        Recorded(Some(Bytes::from(text)))
+    }
+}
+
+fn ended(at: Timestamp, outcome: &Result<Reply, Refusal>) -> End<'_> {
+    match outcome {
+        Ok(reply) => {
+            let outcome = if reply.is_error() { Outcome::Error } else { Outcome::Ok };
+            let mut end = End::new(at, outcome);
+            end.result = reply.digest();
+            end.result_bytes = reply.bytes();
+            end.screened = reply.screened();
+            end
+        }
+        Err(refusal) => {
+            let outcome = if matches!(refusal, Refusal::Cancelled) {
+                Outcome::Cancelled
+            } else if matches!(refusal, Refusal::Upstream { .. }) {
+                Outcome::Error
+            } else {
+                Outcome::Refused
+            };
+            let mut end = End::new(at, outcome);
+            end.refusal = Some(refusal.code());
+            end.rule = refusal.rule();
+            end.approval =
+                refusal.asked().map(|(how, decision)| Approval { how, by: None, decision });
+            end
+        }
+    }
+}
+
+/// What a client is told when the log cannot be written: that, and nothing else.
+pub fn unrecorded(refused: (Refusal, Known)) -> Recorded {
+    withheld(refused.1.id, &refused.0)
+}
+
+fn withheld(id: Option<String>, refusal: &Refusal) -> Recorded {
+    tracing::error!(error = %refusal, "a call is refused");
+    Recorded(id.map(|id| Bytes::from(frame::error(&id, &refusal.for_caller(None)))))
+}
+
+/// Waiting for the disk must not hold up the other calls of this thread. What does not wait for it
+/// takes less than handing those calls to another thread would.
+fn waited_for<T>(durability: Durability, write: impl FnOnce() -> T) -> T {
+    let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
+    match (durability, flavor) {
+        (Durability::Disk, Ok(tokio::runtime::RuntimeFlavor::MultiThread)) => {
+            tokio::task::block_in_place(write)
+        }
+        _ => write(),
+    }
+}
+
+impl Cleared {
+    /// The call, authorised.
+    pub const fn authorised(&self) -> &Authorised {
+        &self.authorised
+    }
+
+    /// The record's number.
+    #[must_use]
+    pub const fn record(&self) -> Option<u64> {
+        self.record
+    }
+
+    /// What the gateway adds to a result's `_meta`: record, rule and verdict.
+    pub(crate) fn meta(&self) -> Vec<(&'static str, String)> {
+        let verdict = self.authorised.decided().verdict();
+        let mut meta = vec![
+            ("tagout/rule", quoted(&verdict.rule)),
+            ("tagout/verdict", quoted(&verdict.decision.to_string())),
+        ];
+        if let Some(record) = self.record {
+            meta.insert(0, ("tagout/record", record.to_string()));
+        }
+        meta
+    }
+}
+
+impl Recorded {
+    /// The frame to send; nothing where none is due.
+    #[must_use]
+    pub fn into_frame(self) -> Option<Bytes> {
+        self.0
+    }
+}

@@ -1,0 +1,237 @@
+//! The servers behind the gateway.
+mod catalogue;
+mod connection;
+mod error;
+mod fleet;
+mod program;
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use tagout_proto::{Digest, Document, ServerName, ToolName};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use catalogue::{Catalogue, Offer, Standing, Tool};
+pub(crate) use connection::{Connection, Event, Request};
+pub use error::UpstreamError;
+pub(crate) use fleet::{Fleet, TEMPLATE_BYTES, binding, fits_template};
+pub use program::{Program, start_of};
+
+use crate::{
+    config::{CallLimits, Server},
+    lockfile::PinnedServer,
+};
+
+/// One server: started when it is needed, started again when it died, left alone when it keeps
+/// dying.
+pub struct Upstream {
+    name: ServerName,
+    server: Arc<Server>,
+    program: Program,
+    pinned: Option<Arc<PinnedServer>>,
+    limits: CallLimits,
+    events: mpsc::Sender<(ServerName, Event)>,
+    /// What runs now, for those who need not wait.
+    now: RwLock<Now>,
+    /// Held by whoever starts the server or asks it what it offers.
+    starting: tokio::sync::Mutex<Starts>,
+    stopped: CancellationToken,
+}
+
+#[derive(Clone, Default)]
+struct Now {
+    connection: Option<Arc<Connection>>,
+    catalogue: Option<Arc<Catalogue>>,
+}
+
+#[derive(Default)]
+struct Starts {
+    at: VecDeque<Instant>,
+    last: String,
+}
+
+/// Starts within [`WINDOW`] after which a server is left alone.
+const STARTS: usize = 4;
+const WINDOW: Duration = Duration::from_secs(60);
+
+impl std::fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Upstream({})", self.name)
+    }
+}
+
+impl Upstream {
+    /// The server's name in the configuration.
+    #[must_use]
+    pub const fn name(&self) -> &ServerName {
+        &self.name
+    }
+
+    /// Whether a person has said that reading its resources and prompts only reads, or it is part
+    /// of this program.
+    pub(crate) fn offers_are_reviewed(&self) -> bool {
+        self.program.built_in || self.pinned.as_ref().is_some_and(|pinned| pinned.offers_reviewed)
+    }
+
+    pub(crate) const fn program(&self) -> &Program {
+        &self.program
+    }
+
+    pub(crate) fn limits(&self) -> &CallLimits {
+        &self.limits
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.server.timeout
+    }
+
+    fn now(&self) -> Now {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_now(&self, connection: Arc<Connection>, catalogue: Arc<Catalogue>) {
+        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+        *now = Now { connection: Some(connection), catalogue: Some(catalogue) };
+    }
+
+    /// What it offered when it was last asked; nothing before it was started.
+    pub(crate) fn known(&self) -> Option<Arc<Catalogue>> {
+        self.now().catalogue
+    }
+
+    /// A running server and what it offers. Starts it, and asks it again where it said that
+    /// something changed.
+    ///
+    /// Cancel safe: a start that nobody waits for any more is undone.
+    pub(crate) async fn ready(&self) -> Result<(Arc<Connection>, Arc<Catalogue>), UpstreamError> {
+        match self.up_to_date() {
+            Some(ready) => Ok(ready),
+            None => self.waited_for(false).await,
+        }
+    }
+
+    /// As [`Upstream::ready`], and asks the server anew what it offers.
+    pub(crate) async fn asked_anew(&self) -> Result<Arc<Catalogue>, UpstreamError> {
+        self.waited_for(true).await.map(|(_, catalogue)| catalogue)
+    }
+
+    fn up_to_date(&self) -> Option<(Arc<Connection>, Arc<Catalogue>)> {
+        let now = self.now();
+        let connection = now.connection.filter(|connection| connection.lives())?;
+        let catalogue = now.catalogue.filter(|catalogue| catalogue.is_of(&connection))?;
+        Some((connection, catalogue))
+    }
+
+    /// Starts the server and asks it what it offers, as far as that is needed, within the time that
+    /// a start may take.
+    async fn waited_for(
+        &self,
+        anew: bool,
+    ) -> Result<(Arc<Connection>, Arc<Catalogue>), UpstreamError> {
+        let work = async {
+            let mut starts = self.starting.lock().await;
+            if let (false, Some(ready)) = (anew, self.up_to_date()) {
+                return Ok(ready);
+            }
+            let got = self.got_ready(&mut starts).await;
+            got.inspect_err(|error| starts.last = error.to_string())
+        };
+        // The wait for somebody else's start counts too.
+        let limit = self.server.start_timeout;
+        let work = tokio::time::timeout(limit, work);
+        match self.stopped.run_until_cancelled(work).await {
+            Some(Ok(got)) => got,
+            Some(Err(_)) => Err(UpstreamError::Timeout(limit)),
+            None => Err(UpstreamError::Died { exit: None }),
+        }
+    }
+
+    async fn got_ready(
+        &self,
+        starts: &mut Starts,
+    ) -> Result<(Arc<Connection>, Arc<Catalogue>), UpstreamError> {
+        let running = self.now().connection.filter(|connection| connection.lives());
+        let connection = match running {
+            Some(connection) => connection,
+            None => self.start(starts).await?,
+        };
+        let catalogue = self.ask(&connection).await?;
+        self.set_now(Arc::clone(&connection), Arc::clone(&catalogue));
+        Ok((connection, catalogue))
+    }
+
+    async fn start(&self, starts: &mut Starts) -> Result<Arc<Connection>, UpstreamError> {
+        let now = Instant::now();
+        while starts.at.front().is_some_and(|start| now.duration_since(*start) > WINDOW) {
+            starts.at.pop_front();
+        }
+        if starts.at.len() >= STARTS {
+            return Err(UpstreamError::GivenUp { starts: STARTS, last: starts.last.clone() });
+        }
+        starts.at.push_back(now);
+        let connection = program::start(self, self.pinned.as_deref()).await?;
+        self.happened(Event::Started { pid: connection.pid() });
+        Ok(connection)
+    }
+
+    /// The digest of the tool's definition as far as the server that runs has announced changes;
+    /// nothing if there is no such tool any more. Starts no server.
+    pub(crate) async fn definition_of(
+        &self,
+        tool: &ToolName,
+    ) -> Result<Option<Digest>, UpstreamError> {
+        let now = self.now();
+        let lives = now.connection.as_ref().is_some_and(|connection| connection.lives());
+        let changed = now
+            .connection
+            .as_ref()
+            .zip(now.catalogue.as_ref())
+            .is_some_and(|(connection, catalogue)| !catalogue.is_of(connection));
+        let catalogue = match (changed, lives) {
+            (false, _) => now.catalogue,
+            (true, true) => Some(self.ready().await?.1),
+            // It announced a change and died: nobody knows what its tools are now.
+            (true, false) => None,
+        };
+        Ok(catalogue.and_then(|catalogue| Some(catalogue.tool(tool)?.digest)))
+    }
+
+    /// Ends the server, if it runs, and starts it no more.
+    pub(crate) fn stop(&self) {
+        self.stopped.cancel();
+        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connection) = now.connection.take() {
+            connection.stop();
+        }
+    }
+
+    fn happened(&self, event: Event) {
+        // What waits here is bounded; when nobody listens any more, nobody wants to know.
+        drop(self.events.try_send((self.name.clone(), event)));
+    }
+
+    async fn ask(&self, connection: &Arc<Connection>) -> Result<Arc<Catalogue>, UpstreamError> {
+        let asked = catalogue::ask(self, connection).await?;
+        let before = self.known();
+        // What was found before is on record already.
+        let fresh = |finding: &&_| before.as_ref().is_none_or(|b| !b.findings.contains(finding));
+        for (event, detail) in asked.findings.iter().filter(fresh) {
+            self.happened(Event::Wrong { event, detail: detail.clone() });
+        }
+        let catalogue = Arc::new(asked);
+        if catalogue.tools.iter().any(|tool| matches!(tool.standing, Standing::Changed { .. })) {
+            self.happened(Event::Quarantines(Arc::clone(&catalogue)));
+        }
+        Ok(catalogue)
+    }
+}
+
+/// A document made here, of parts that were read strictly.
+pub(crate) fn composed(text: &str) -> Result<Document, tagout_proto::ReadError> {
+    let limits = tagout_proto::Limits { frame_bytes: usize::MAX, ..Default::default() };
+    Document::read(text.as_bytes(), limits)
+}

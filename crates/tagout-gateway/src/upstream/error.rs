@@ -1,0 +1,78 @@
+//! What can go wrong with a server.
+use std::time::Duration;
+
+use tagout_sandbox::{Exit, SpawnError};
+
+/// Why a server cannot be used, or did not answer as it should.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// It could not be started.
+    #[error("cannot be started: {0}")]
+    Spawn(#[source] std::sync::Arc<SpawnError>),
+    /// Its program is not the one that was pinned.
+    #[error("is not the program that was pinned: {0}")]
+    Changed(String),
+    /// Its program or the lockfile could not be looked at.
+    #[error("cannot be checked against the lockfile: {0}")]
+    Unchecked(String),
+    /// It was started too often in too short a time.
+    #[error("failed {starts} times within a minute and is left alone for now: {last}")]
+    GivenUp {
+        /// How often.
+        starts: usize,
+        /// What happened the last time.
+        last: String,
+    },
+    /// It did not complete the handshake.
+    #[error("did not complete the handshake: {0}")]
+    Handshake(String),
+    /// It did not answer in time.
+    #[error("did not answer within {} s", .0.as_secs())]
+    Timeout(Duration),
+    /// It ended before it answered.
+    #[error("ended before it answered ({})", exit.map_or_else(|| "its output closed".to_owned(), |e| e.to_string()))]
+    Died {
+        /// How, where that is known.
+        exit: Option<Exit>,
+    },
+    /// Its answer, or something else that it sent meanwhile, is larger than a frame may be.
+    #[error("sent more than {limit} bytes in one frame")]
+    TooLarge {
+        /// `limits.frame_bytes` of the configuration.
+        limit: usize,
+    },
+    /// It broke the protocol; after too often it is ended.
+    #[error("broke the protocol: {0}")]
+    Misbehaved(String),
+}
+
+impl UpstreamError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Spawn(_) | Self::GivenUp { .. } | Self::Handshake(_) | Self::Unchecked(_) => {
+                "server-unavailable"
+            }
+            Self::Changed(_) => "server-changed",
+            Self::Timeout(_) => "server-timeout",
+            Self::Died { .. } => "server-died",
+            Self::Misbehaved(_) => "server-misbehaved",
+            Self::TooLarge { .. } => "result-too-large",
+        }
+    }
+
+    /// What a caller is told: nothing of paths and programs.
+    #[must_use]
+    pub fn for_caller(&self) -> String {
+        match self {
+            Self::Spawn(_) => "cannot be started".to_owned(),
+            Self::Changed(_) => "is not the program that was pinned".to_owned(),
+            Self::Unchecked(_) => "cannot be checked against the lockfile".to_owned(),
+            Self::GivenUp { .. } => "failed too often and is left alone for now".to_owned(),
+            Self::Handshake(_) => "did not complete the handshake".to_owned(),
+            Self::Misbehaved(_) => "broke the protocol".to_owned(),
+            Self::Timeout(_) | Self::Died { .. } | Self::TooLarge { .. } => self.to_string(),
+        }
+    }
+}

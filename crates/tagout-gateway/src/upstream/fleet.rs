@@ -1,0 +1,222 @@
+//! All servers of one client. A server's process serves one client only, so that principals never
+//! share it.
+use std::{sync::Arc, time::Duration};
+
+use tagout_proto::{Digest, ServerName};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{Catalogue, Event, Tool, Upstream, UpstreamError, start_of};
+use crate::{Gateway, config::Start};
+
+/// How long a list waits for a server that takes its time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// All servers of one client.
+pub(crate) struct Fleet {
+    upstreams: Vec<Arc<Upstream>>,
+}
+
+impl Fleet {
+    /// Knows the servers that the configuration names; starts none.
+    pub(crate) fn new(gateway: &Gateway, events: &mpsc::Sender<(ServerName, Event)>) -> Self {
+        Self::with_pins(gateway, events, true)
+    }
+
+    /// As [`Fleet::new`], and holds nothing against the lockfile: to make one.
+    pub(crate) fn unpinned(gateway: &Gateway, events: &mpsc::Sender<(ServerName, Event)>) -> Self {
+        Self::with_pins(gateway, events, false)
+    }
+
+    fn with_pins(
+        gateway: &Gateway,
+        events: &mpsc::Sender<(ServerName, Event)>,
+        pins: bool,
+    ) -> Self {
+        let config = &gateway.config;
+        let upstreams = config.servers.iter().map(|(name, server)| {
+            let own = match &server.start {
+                Start::BuiltIn(which) => gateway.shipped.servers.get(which.subcommand()),
+                Start::Command(_) => None,
+            };
+            Arc::new(Upstream {
+                name: name.clone(),
+                server: Arc::clone(server),
+                program: start_of(server, &gateway.own_program),
+                pinned: gateway
+                    .lockfile
+                    .servers
+                    .get(name)
+                    .or(own)
+                    .filter(|_| pins)
+                    .map(|pinned| Arc::new(pinned.clone())),
+                limits: config.limits,
+                events: events.clone(),
+                now: std::sync::RwLock::default(),
+                starting: tokio::sync::Mutex::default(),
+                stopped: CancellationToken::new(),
+            })
+        });
+        Self { upstreams: upstreams.collect() }
+    }
+
+    pub(crate) fn all(&self) -> &[Arc<Upstream>] {
+        &self.upstreams
+    }
+
+    /// Starts all servers at once and waits until each is ready or has failed. One that failed
+    /// is tried again when it is needed.
+    pub(crate) async fn start(&self) {
+        let starting: Vec<_> = self
+            .upstreams
+            .iter()
+            .map(|upstream| {
+                let upstream = Arc::clone(upstream);
+                tokio::spawn(async move {
+                    if let Err(error) = upstream.ready().await {
+                        tracing::warn!(server = %upstream.name, %error, "is not ready");
+                    }
+                })
+            })
+            .collect();
+        for one in starting {
+            // A task that was cancelled or panicked left its server as it was: not ready.
+            drop(one.await);
+        }
+    }
+
+    /// Asks all servers anew what they offer; those that do not answer are left out.
+    pub(crate) async fn asked_anew(&self) -> Vec<(Arc<Upstream>, Arc<Catalogue>)> {
+        let asking: Vec<_> = self
+            .upstreams
+            .iter()
+            .map(|upstream| {
+                let upstream = Arc::clone(upstream);
+                tokio::spawn(async move {
+                    let asked = timeout(PATIENCE, upstream.asked_anew()).await;
+                    // One that takes long to answer is as it was; one that never answered yet is
+                    // left out, and tells when it is ready.
+                    let known = || upstream.known().ok_or(UpstreamError::Timeout(PATIENCE));
+                    let catalogue = asked.unwrap_or_else(|_| known());
+                    (upstream, catalogue)
+                })
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for one in asking {
+            match one.await {
+                Ok((upstream, Ok(catalogue))) => answers.push((upstream, catalogue)),
+                Ok((upstream, Err(error))) => {
+                    tracing::warn!(server = %upstream.name, %error, "is left out of a list");
+                }
+                Err(_) => {}
+            }
+        }
+        answers
+    }
+
+    /// The server to which the name `name`, as clients see it, belongs, by its prefix.
+    pub(crate) fn owner(&self, name: &str) -> Option<&Arc<Upstream>> {
+        let (server, _) = name.split_once("__")?;
+        self.upstreams.iter().find(|upstream| upstream.name.as_str() == server)
+    }
+
+    /// The tool that clients see as `name` among those of one server.
+    pub(crate) fn tool<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&'a Arc<Tool>> {
+        let mut named = catalogue.tools.iter().filter(|tool| tool.qualified == name);
+        // Two that were cut to the same name are both unreachable rather than confused.
+        named.next().filter(|_| named.next().is_none())
+    }
+
+    pub(crate) fn stop(&self) {
+        self.upstreams.iter().for_each(|upstream| upstream.stop());
+    }
+}
+
+/// What an approval binds to: server, definition, arguments, principal and policy.
+pub(crate) fn binding(parts: &[&[u8]]) -> Digest {
+    Digest::of_parts(parts.iter().copied())
+}
+
+/// The longest URI template that is taken, in bytes.
+pub(crate) const TEMPLATE_BYTES: usize = 1024;
+
+/// Whether `uri` could be made from the template: `{name}` stands for one or more characters
+/// without a solidus, `{+name}`, other operators and `{name*}` for anything.
+///
+/// Takes time in proportion to the product of both lengths, whatever the template: it keeps the
+/// set of places that the pattern so far can end at, and never goes back.
+pub(crate) fn fits_template(template: &str, uri: &str) -> bool {
+    // The places in `uri`, by byte, where what was read of the template can end.
+    let mut places = vec![false; uri.len() + 1];
+    if let Some(first) = places.first_mut() {
+        *first = true;
+    }
+    let mut rest = template;
+    while !rest.is_empty() {
+        let (literal, variable) = rest.split_once('{').map_or((rest, None), |(l, v)| (l, Some(v)));
+        places = after_literal(&places, uri.as_bytes(), literal.as_bytes());
+        let Some(variable) = variable else { break };
+        let Some((variable, after)) = variable.split_once('}') else { return false };
+        let anything =
+            variable.starts_with(['+', '#', '/', '?', '&', '.', ';']) || variable.ends_with('*');
+        places = after_variable(&places, uri.as_bytes(), anything);
+        rest = after;
+    }
+    places.last().copied().unwrap_or_default()
+}
+
+fn after_literal(places: &[bool], uri: &[u8], literal: &[u8]) -> Vec<bool> {
+    let mut after = vec![false; places.len()];
+    for (at, _) in places.iter().enumerate().filter(|(_, can)| **can) {
+        let fits = uri.get(at..).is_some_and(|rest| rest.starts_with(literal));
+        if let (true, Some(place)) = (fits, after.get_mut(at + literal.len())) {
+            *place = true;
+        }
+    }
+    after
+}
+
+fn after_variable(places: &[bool], uri: &[u8], anything: bool) -> Vec<bool> {
+    let mut open = false;
+    let mut after = Vec::with_capacity(places.len());
+    for (at, can) in places.iter().enumerate() {
+        // A variable that is open takes the byte before this place, or ends at its solidus.
+        let byte = at.checked_sub(1).and_then(|before| uri.get(before));
+        open &= anything || byte != Some(&b'/');
+        after.push(open || (anything && *can));
+        open |= *can;
+    }
+    after
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits_template;
+
+    #[test]
+    fn templates_fit() {
+        for (template, uri, fits) in [
+            ("grid://load/{id}", "grid://load/hourly_load", true),
+            ("grid://load/{id}", "grid://load/", false),
+            ("grid://load/{id}", "grid://load/a/b", false),
+            ("file:///{+path}", "file:///home/ann/x", true),
+            ("file:///{path*}", "file:///home/ann/x", true),
+            ("a{b}c{d}e", "aXcYe", true),
+            ("a{b}c{d}e", "aXce", false),
+            ("a{b}c{d}e", "axcxcxe", true),
+            ("a{b", "a{b", false),
+            ("exact", "exact", true),
+            ("exact", "exacte", false),
+            ("{x}", "é", true),
+        ] {
+            assert_eq!(fits_template(template, uri), fits, "{template} {uri}");
+        }
+    }
+
+    #[test]
+    fn no_template_takes_long() {
+        let bomb = format!("{}#!", "{+a}".repeat(5000));
+        assert!(!fits_template(&bomb, &"x".repeat(2000)));
+    }
+}

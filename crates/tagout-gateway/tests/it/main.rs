@@ -1,0 +1,17 @@
+//! The gateway, from outside: what must not compile, golden transcripts through the real binary, and
+//! properties that hold whatever clients and servers do.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops where it fails, also in what its tests share"
+)]
+mod approval;
+mod bench;
+mod client;
+mod clients;
+mod compile_fail;
+mod decisions;
+mod leftovers;
+mod transcripts;

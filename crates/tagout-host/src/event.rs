@@ -1,0 +1,98 @@
+//! What happens while a question is worked on, for whoever shows it.
+use serde::Serialize;
+use serde_json::Value;
+use tagout_llm::{Candidate, MissingSlot, Plan, ProviderInfo};
+
+use crate::{Answer, Decision, Outcome};
+
+/// One thing that happened. All text in it that comes from models and tools is raw: pass it
+/// through [`crate::printable`] before it reaches a terminal.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A question was taken up.
+    Asked {
+        /// As the person wrote it.
+        question: String,
+        /// What will answer it.
+        model: ProviderInfo,
+    },
+    /// The provider says how it came to what it proposes or asks.
+    Planned {
+        /// Which round this is, from 1.
+        round: usize,
+        /// The plan.
+        plan: Plan,
+    },
+    /// The provider said something beside its calls.
+    Said {
+        /// Its words.
+        text: String,
+    },
+    /// A value was asked for.
+    Filled {
+        /// What was asked for.
+        slot: MissingSlot,
+        /// What the person typed; `None` if nobody could be asked or the person declined.
+        text: Option<String>,
+    },
+    /// A choice of tools was offered.
+    Chosen {
+        /// The tools.
+        candidates: Vec<Candidate>,
+        /// The name of the one that was chosen, if any.
+        tool: Option<String>,
+    },
+    /// A call is about to be checked and sent to the gateway.
+    Proposed {
+        /// The call's identifier in this conversation.
+        id: String,
+        /// The tool's name.
+        tool: String,
+        /// The exact arguments; a string if the provider wrote something that is not JSON.
+        arguments: Value,
+    },
+    /// The gateway's decision became known. Absent for a call that never reached the gateway.
+    Decided {
+        /// The call's identifier in this conversation.
+        id: String,
+        /// The tool's name.
+        tool: String,
+        /// What the gateway decided.
+        decision: Decision,
+    },
+    /// A call has its result. Follows every `Proposed`, exactly once.
+    Finished {
+        /// The call's identifier in this conversation.
+        id: String,
+        /// The tool's name.
+        tool: String,
+        /// What came of it, images included.
+        outcome: Outcome,
+        /// How long it took, in milliseconds, approval included.
+        elapsed_ms: u64,
+    },
+    /// The question has its answer, or it is known that it gets none.
+    Answered {
+        /// The answer.
+        answer: Answer,
+    },
+}
+
+/// Where events go, and where missing values come from.
+///
+/// The methods are called on the task that runs [`crate::Session::ask`] and may block it: the
+/// gateway should then run on another thread.
+pub trait Ui: Send {
+    /// Shows one event.
+    fn event(&mut self, event: &Event);
+
+    /// Asks the person for a value; `None` if there is no terminal, or the person declines.
+    fn fill(&mut self, slot: &MissingSlot) -> Option<String>;
+
+    /// Lets the person choose among tools that fit about equally: the index, or `None`.
+    fn choose(&mut self, candidates: &[Candidate]) -> Option<usize> {
+        let _ = candidates;
+        None
+    }
+}

@@ -1,0 +1,50 @@
+//! The agent loop against an in-memory server that behaves like a gateway, and providers that do
+//! not behave at all.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets something else than it expects should panic, helpers included"
+)]
+mod gateway;
+mod loops;
+mod planned;
+mod script;
+
+use tagout_host::{Event, Ui};
+use tagout_llm::{Candidate, MissingSlot};
+
+/// Keeps every event; answers from a list.
+#[derive(Default)]
+struct Recorder {
+    events: Vec<Event>,
+    answers: Vec<String>,
+    choice: Option<usize>,
+}
+
+impl Ui for Recorder {
+    fn event(&mut self, event: &Event) {
+        // Every event must be printable as JSON.
+        serde_json::to_string(event).unwrap();
+        self.events.push(event.clone());
+    }
+
+    fn fill(&mut self, _slot: &MissingSlot) -> Option<String> {
+        if self.answers.is_empty() { None } else { Some(self.answers.remove(0)) }
+    }
+
+    fn choose(&mut self, _candidates: &[Candidate]) -> Option<usize> {
+        self.choice
+    }
+}
+
+impl Recorder {
+    /// The kinds of the events, in order.
+    fn kinds(&self) -> String {
+        let kind = |event: &Event| {
+            serde_json::to_value(event).unwrap()["event"].as_str().unwrap().to_owned()
+        };
+        self.events.iter().map(kind).collect::<Vec<_>>().join(" ")
+    }
+}

@@ -1,0 +1,8 @@
+//! What is looked at in calls, results and definitions.
+//!
+//! Pure: no I/O, no runtime, no models.
+pub mod characters;
+pub mod definition;
+pub mod redact;
+pub mod schema;
+pub mod screen;

@@ -1,0 +1,149 @@
+//! The conversation as every provider sees it.
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The operator's standing instructions.
+    System,
+    /// The person.
+    User,
+    /// The model, or what stands in for one.
+    Assistant,
+    /// Tools: results only.
+    Tool,
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What was said, in order.
+    pub parts: Vec<Part>,
+}
+
+/// A piece of a message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Part {
+    /// Text for people.
+    Text {
+        /// The text; untrusted, may hold control characters.
+        text: String,
+    },
+    /// A picture.
+    Image(Image),
+    /// A call that the model proposes.
+    ToolCall(ToolCall),
+    /// What came of a call.
+    ToolResult(ToolResult),
+    /// A provider's reasoning state, to be echoed unchanged to the same provider and model.
+    Reasoning {
+        /// The state as the provider sent it.
+        opaque: Value,
+    },
+    /// The model declined.
+    Refusal {
+        /// In the model's words.
+        text: String,
+    },
+}
+
+/// A picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Its media type as the sender names it, such as `image/png`.
+    pub media_type: String,
+    /// The bytes in standard base64, as they came over the wire and unchecked.
+    pub base64: String,
+}
+
+impl Image {
+    /// The size in bytes, computed from the base64 text without decoding it.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let digits = self.base64.trim_end_matches('=').len();
+        digits / 4 * 3 + (digits % 4).saturating_sub(1)
+    }
+}
+
+/// A call that the model proposes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// Unique in the conversation; the result names it.
+    pub id: String,
+    /// The tool's name in the list that the model was given.
+    pub name: String,
+    /// The arguments as the model wrote them: JSON if all is well, and unchecked.
+    pub arguments_raw: String,
+}
+
+/// What came of a call. Every [`ToolCall`] gets exactly one, also when it was denied, cancelled
+/// or lost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolResult {
+    /// The [`ToolCall::id`] that this answers.
+    pub call_id: String,
+    /// Text and images, in order.
+    pub parts: Vec<Part>,
+    /// The structured result, where the tool gives one.
+    pub structured: Option<Value>,
+    /// Whether the call failed, by the tool's own account or because it was never made.
+    pub is_error: bool,
+}
+
+/// A tool as a model sees it. All of it comes from the server and is untrusted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    /// The name to call it by: `server__tool`.
+    pub name: String,
+    /// A short name for people.
+    pub title: Option<String>,
+    /// What it does.
+    pub description: Option<String>,
+    /// JSON Schema (draft 2020-12) of the arguments.
+    pub input_schema: Value,
+    /// JSON Schema of the structured result.
+    pub output_schema: Option<Value>,
+}
+
+impl Message {
+    /// A message of one text.
+    #[must_use]
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self { role, parts: vec![Part::text(text)] }
+    }
+
+    /// The text parts, joined by line breaks.
+    #[must_use]
+    pub fn joined_text(&self) -> String {
+        joined_text(&self.parts)
+    }
+}
+
+impl Part {
+    /// A text part.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into() }
+    }
+}
+
+/// The text parts of `parts`, joined by line breaks.
+pub(crate) fn joined_text(parts: &[Part]) -> String {
+    let texts: Vec<&str> = parts
+        .iter()
+        .filter_map(|part| match part {
+            Part::Text { text } => Some(text.as_str()),
+            Part::Image(_)
+            | Part::ToolCall(_)
+            | Part::ToolResult(_)
+            | Part::Reasoning { .. }
+            | Part::Refusal { .. } => None,
+        })
+        .collect();
+    texts.join("\n")
+}

@@ -1,0 +1,162 @@
+//! `provider:name`, as typed on the command line and in the configuration.
+use std::{fmt, str::FromStr, sync::Arc};
+
+use crate::{planner::Planner, provider::Provider};
+
+/// A checked model identifier.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ModelId {
+    text: Box<str>,
+    colon: usize,
+}
+
+/// Why a string is no model identifier.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadModelId {
+    /// There is no colon.
+    #[error("`{text}` names no provider: write `provider:name`, for instance `offline:planner`")]
+    NoProvider {
+        /// What was given.
+        text: String,
+    },
+    /// The part before the colon is no provider name.
+    #[error("`{provider}` is no provider name: it has 1 to 32 of `a-z 0-9 -`")]
+    Provider {
+        /// The part before the colon.
+        provider: String,
+    },
+    /// The part after the colon is empty, too long, or holds spaces or control characters.
+    #[error(
+        "`{text}` names no model of `{provider}`: a model name has 1 to 128 visible characters"
+    )]
+    Name {
+        /// What was given.
+        text: String,
+        /// The part before the colon.
+        provider: String,
+    },
+}
+
+/// No such provider, or no such model of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no model `{model}`; this build has {}", AVAILABLE.join(", "))]
+pub struct UnknownModel {
+    /// What was asked for.
+    pub model: ModelId,
+}
+
+/// Every model of this build.
+const AVAILABLE: [&str; 1] = [Planner::NAME];
+
+impl ModelId {
+    /// The part before the colon.
+    #[must_use]
+    pub fn provider(&self) -> &str {
+        self.text.get(..self.colon).unwrap_or_default()
+    }
+
+    /// The part after the colon; it may hold further colons.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.text.get(self.colon + 1..).unwrap_or_default()
+    }
+
+    /// The whole.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for ModelId {
+    type Err = BadModelId;
+
+    fn from_str(text: &str) -> Result<Self, BadModelId> {
+        let Some((provider, name)) = text.split_once(':') else {
+            return Err(BadModelId::NoProvider { text: text.into() });
+        };
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !(1..=32).contains(&provider.len()) || !provider.chars().all(plain) {
+            return Err(BadModelId::Provider { provider: provider.into() });
+        }
+        let visible = |c: char| !c.is_whitespace() && !c.is_control();
+        if !(1..=128).contains(&name.len()) || !name.chars().all(visible) {
+            return Err(BadModelId::Name { text: text.into(), provider: provider.into() });
+        }
+        Ok(Self { text: text.into(), colon: provider.len() })
+    }
+}
+
+impl fmt::Display for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl BadModelId {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoProvider { .. } | Self::Provider { .. } | Self::Name { .. } => "model-id",
+        }
+    }
+}
+
+impl UnknownModel {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        "model-unknown"
+    }
+}
+
+/// The provider behind a model identifier.
+///
+/// # Errors
+/// [`UnknownModel`], which names what there is.
+pub fn open(model: &ModelId) -> Result<Arc<dyn Provider>, UnknownModel> {
+    if model.as_str() == Planner::NAME {
+        return Ok(Arc::new(Planner::new()));
+    }
+    Err(UnknownModel { model: model.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_checked() {
+        for (text, expected) in [
+            ("offline:planner", "ok"),
+            ("ollama:qwen2.5-coder:1.5b", "ok"),
+            (
+                "gpt",
+                "`gpt` names no provider: write `provider:name`, for instance `offline:planner`",
+            ),
+            (":x", "`` is no provider name: it has 1 to 32 of `a-z 0-9 -`"),
+            ("OpenAI:x", "`OpenAI` is no provider name: it has 1 to 32 of `a-z 0-9 -`"),
+            (
+                "openai:",
+                "`openai:` names no model of `openai`: a model name has 1 to 128 visible characters",
+            ),
+        ] {
+            let got =
+                text.parse::<ModelId>().map_or_else(|error| error.to_string(), |_| "ok".into());
+            assert_eq!(got, expected);
+        }
+    }
+
+    #[test]
+    fn an_unknown_model_names_what_there_is() {
+        let model: ModelId = "openai:gpt".parse().unwrap();
+        let error = open(&model).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "there is no model `openai:gpt`; this build has offline:planner"
+        );
+        assert_eq!(model.provider(), "openai");
+        assert_eq!(model.name(), "gpt");
+    }
+}

@@ -1,0 +1,147 @@
+//! What a provider is: a conversation in, a turn out.
+use std::{future::Future, pin::Pin};
+
+use serde::Serialize;
+
+use crate::{
+    conversation::{Message, Part, ToolSpec},
+    plan::{Candidate, MissingSlot, Plan, SuppliedValue},
+};
+
+/// A turn that is being made. Dropping it abandons the turn.
+pub type TurnFuture<'a> = Pin<Box<dyn Future<Output = Result<Turn, ProviderError>> + Send + 'a>>;
+
+/// A source of turns: a language model behind some wire, or something that stands in for one.
+pub trait Provider: Send + Sync {
+    /// What this is, for every place where its answers show.
+    fn describe(&self) -> ProviderInfo;
+
+    /// Makes the next turn of a conversation.
+    ///
+    /// Cancel safe: a dropped future leaves nothing behind but a request that nobody reads.
+    ///
+    /// # Errors
+    /// The future gives a [`ProviderError`] if no turn could be had; the conversation is as it was.
+    fn turn<'a>(&'a self, request: TurnRequest<'a>) -> TurnFuture<'a>;
+}
+
+/// What a turn is made from.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TurnRequest<'a> {
+    /// The conversation so far; every tool call in it has its result.
+    pub messages: &'a [Message],
+    /// The tools that may be proposed.
+    pub tools: &'a [ToolSpec],
+    /// Values that the person gave when an earlier turn of the same question asked for them.
+    pub supplied: &'a [SuppliedValue],
+    /// The tool that the person chose when an earlier turn of the same question offered several.
+    pub chosen: Option<&'a str>,
+}
+
+impl<'a> TurnRequest<'a> {
+    /// A request with nothing supplied or chosen yet.
+    #[must_use]
+    pub const fn new(messages: &'a [Message], tools: &'a [ToolSpec]) -> Self {
+        Self { messages, tools, supplied: &[], chosen: None }
+    }
+
+    /// The same request with what the person has supplied and chosen.
+    #[must_use]
+    pub const fn with_answers(
+        self,
+        supplied: &'a [SuppliedValue],
+        chosen: Option<&'a str>,
+    ) -> Self {
+        Self { supplied, chosen, ..self }
+    }
+}
+
+/// One turn.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Turn {
+    /// Text, proposed calls and reasoning state, in order.
+    pub parts: Vec<Part>,
+    /// Why the turn ended.
+    pub stop: Stop,
+    /// What it cost, where the provider counts.
+    pub usage: Option<Usage>,
+    /// How the proposal came about, where the provider can say.
+    pub plan: Option<Plan>,
+}
+
+/// Why a turn ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", content = "detail", rename_all = "snake_case")]
+pub enum Stop {
+    /// The answer is complete.
+    Complete,
+    /// The parts hold tool calls that wait for their results.
+    ToolCalls,
+    /// Values are missing; ask for them and request the turn again.
+    NeedsInput(Vec<MissingSlot>),
+    /// Several tools fit about equally; let the person choose and request the turn again.
+    NeedsChoice(Vec<Candidate>),
+    /// Nothing that the provider may propose fits the question.
+    NoToolFits,
+    /// The provider's own limit on length cut the turn: a tool call in it may be incomplete.
+    Length,
+    /// The model declined.
+    Refused,
+}
+
+/// What a turn cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+}
+
+/// What a provider is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProviderInfo {
+    /// Its model identifier, such as `offline:planner`.
+    pub name: String,
+    /// Whether a language model is behind it.
+    pub language_model: bool,
+    /// What a reader of its answers should know; empty if nothing.
+    pub note: String,
+}
+
+/// Why no turn could be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// The conversation holds nothing that a person said.
+    #[error("the conversation holds no question")]
+    NoQuestion,
+    /// The provider did not answer.
+    #[error("`{provider}` did not answer: {detail}")]
+    Unreachable {
+        /// The provider's name.
+        provider: String,
+        /// What went wrong, without credentials.
+        detail: String,
+    },
+    /// The provider answered something that is not a turn.
+    #[error("`{provider}` gave an answer that cannot be read: {detail}")]
+    Malformed {
+        /// The provider's name.
+        provider: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+impl ProviderError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoQuestion => "provider-no-question",
+            Self::Unreachable { .. } => "provider-unreachable",
+            Self::Malformed { .. } => "provider-malformed",
+        }
+    }
+}

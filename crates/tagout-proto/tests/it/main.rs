@@ -1,0 +1,5 @@
+//! The strict reader at its boundary.
+mod corpus;
+mod frames;
+mod names;
+mod properties;

@@ -1,0 +1,156 @@
+//! A gateway, and programs to start, for this crate's tests.
+#![expect(clippy::print_stdout, reason = "a probe prints what it sees")]
+#![expect(clippy::disallowed_methods, reason = "a probe starts processes and reads small files")]
+use std::{
+    error::Error,
+    fs,
+    io::{self, Read},
+    process::{Command, ExitCode},
+    thread,
+    time::Duration,
+};
+
+use tagout_sandbox::{Jailer, Profile, jail_if_asked, spawn};
+
+type Done = Result<ExitCode, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    if let Some(code) = jail_if_asked() {
+        return code;
+    }
+    let mut args = std::env::args().skip(1);
+    let role = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let done = match role.as_str() {
+        "report" => report(),
+        "length" => length(&rest),
+        "gateway" => gateway(&rest),
+        "escape" => escape(&rest),
+        "leave-session" => leave_session(),
+        "linger" => linger(),
+        "many" => many(),
+        _ => Err("no such role".into()),
+    };
+    done.unwrap_or_else(|e| {
+        println!("probe: {e}");
+        ExitCode::FAILURE
+    })
+}
+
+/// What a program can see of itself.
+fn report() -> Done {
+    for (name, value) in std::env::vars_os() {
+        println!("env {}={}", name.display(), value.display());
+    }
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let entry = entry?;
+        // The descriptor that reads this directory is gone before it can be asked for.
+        let target = fs::read_link(entry.path())?;
+        println!("fd {} {}", entry.file_name().display(), target.display());
+    }
+    println!("cwd {}", std::env::current_dir()?.display());
+    println!("parent {}", std::os::unix::process::parent_id());
+    println!("group {}", rustix::process::getpgrp().as_raw_nonzero());
+    println!("session {}", rustix::process::getsid(None)?.as_raw_nonzero());
+    println!("terminal {}", fs::File::open("/dev/tty").is_ok());
+    println!("{}", fs::read_to_string("/proc/self/status")?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn length(args: &[String]) -> Done {
+    println!("{}", args.iter().map(String::len).sum::<usize>());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Starts a program through this same binary, and passes on what it prints for ever.
+fn gateway(command: &[String]) -> Done {
+    let (program, args) = command.split_first().ok_or("no program")?;
+    let mut profile = Profile::new(program);
+    profile.args = args.iter().map(Into::into).collect();
+    let mut child = spawn(&profile, &Jailer::this_program())?;
+    println!("program {}", child.pid());
+    let mut stdout = fs::File::from(child.stdout.take().ok_or("no stdout")?);
+    io::copy(&mut stdout, &mut io::stdout())?;
+    stay()
+}
+
+fn stay() -> ! {
+    loop {
+        thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+/// Starts a process that leaves group, session and parent; then stays, or exits when told to.
+fn escape(how: &[String]) -> Done {
+    Command::new(std::env::current_exe()?).arg("leave-session").spawn()?;
+    if how.first().is_some_and(|how| how == "stay") {
+        stay();
+    }
+    io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(ExitCode::from(3))
+}
+
+fn leave_session() -> Done {
+    rustix::process::setsid()?;
+    Command::new(std::env::current_exe()?).arg("linger").spawn()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn linger() -> Done {
+    rustix::process::setsid()?;
+    println!("escaped {}", std::process::id());
+    stay()
+}
+
+/// Starts programs that end in every way, and says what they left behind in this process.
+fn many() -> Done {
+    let before = open_descriptors()?;
+    let mut threads = Vec::new();
+    for round in 0..50 {
+        let mut profile = Profile::new("/bin/sh");
+        let script = if round % 2 == 0 { "exit 0" } else { "cat" };
+        profile.args = vec!["-c".into(), script.into()];
+        let child = spawn(&profile, &Jailer::this_program())?;
+        match round % 5 {
+            0 => drop(child),
+            1 => child.kill(),
+            2 => threads.push(thread::spawn(move || {
+                child.stop();
+                child.wait()
+            })),
+            3 => {
+                child.stop();
+                println!("{}", child.wait());
+            }
+            _ => println!("{:?}", spawn(&Profile::new("/nowhere"), &Jailer::this_program()).err()),
+        }
+    }
+    for waiting in threads {
+        waiting.join().map_err(|_| "a waiting thread panicked")?;
+    }
+    let mut left = Vec::new();
+    for _ in 0..200 {
+        left = children()?;
+        if left.is_empty() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    println!("children left: {left:?}");
+    println!("descriptors more: {}", open_descriptors()?.abs_diff(before));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open_descriptors() -> io::Result<usize> {
+    Ok(fs::read_dir("/proc/self/fd")?.count())
+}
+
+/// Zombies included.
+fn children() -> io::Result<Vec<String>> {
+    let mut all = Vec::new();
+    for task in fs::read_dir("/proc/self/task")? {
+        let list = fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+        all.extend(list.split_ascii_whitespace().map(str::to_owned));
+    }
+    Ok(all)
+}

@@ -1,0 +1,203 @@
+//! The gateway's hold on a running program.
+use std::{
+    fmt, io,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    process,
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
+    thread,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{SendFlags, send},
+};
+
+use crate::message::{KILL, Report, STOP};
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal killed it.
+    Signal(i32),
+    /// Its jailer was killed, and the kernel killed it along; how it would have ended is not known.
+    Lost,
+}
+
+impl Exit {
+    /// Whether it exited with code 0.
+    #[must_use]
+    pub const fn success(self) -> bool {
+        matches!(self, Self::Code(0))
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Lost => f.write_str("lost with its jailer"),
+        }
+    }
+}
+
+/// A running program. Dropping it asks the program to end, kills it and all that it started after
+/// its grace, and does not wait for that.
+///
+/// Its methods take `&self`, so that one thread may wait while another stops.
+#[derive(Debug)]
+pub struct Child {
+    /// Where the program reads from; dropping it tells the program that no more will come.
+    pub stdin: Option<OwnedFd>,
+    /// What the program writes.
+    pub stdout: Option<OwnedFd>,
+    /// What the program complains. A program whose complaints nobody reads comes to a halt.
+    pub stderr: Option<OwnedFd>,
+    pub(crate) pid: u32,
+    pub(crate) line: Line,
+}
+
+impl Child {
+    /// The program's process id, which is also its process group.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Asks the program to end: SIGTERM to its group now, SIGKILL to all that it started when it
+    /// has ended or its grace is over. Does not wait, and does nothing when it has ended.
+    pub fn stop(&self) {
+        self.line.ask(STOP);
+    }
+
+    /// Kills the program and all that it started. Does not wait, and does nothing when it has
+    /// ended.
+    pub fn kill(&self) {
+        self.line.ask(KILL);
+    }
+
+    /// Waits until the program and all that it started are gone. Blocks the thread; every later
+    /// call returns the same at once.
+    #[must_use]
+    pub fn wait(&self) -> Exit {
+        self.line.wait()
+    }
+
+    /// How the program ended, when it and all that it started are gone; `None` before that, and
+    /// while another thread is in [`Child::wait`].
+    #[must_use]
+    pub fn try_wait(&self) -> Option<Exit> {
+        self.line.try_wait()
+    }
+}
+
+/// The socket to a jailer, and the jailer's process.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) control: UnixStream,
+    end: Mutex<End>,
+}
+
+#[derive(Debug)]
+struct End {
+    process: process::Child,
+    exit: Option<Exit>,
+    reaped: bool,
+}
+
+impl Line {
+    pub(crate) const fn new(control: UnixStream, process: process::Child) -> Self {
+        Self { control, end: Mutex::new(End { process, exit: None, reaped: false }) }
+    }
+
+    pub(crate) fn read_report(&self) -> io::Result<Report> {
+        Report::read(&self.control)
+    }
+
+    fn ask(&self, wish: u8) {
+        // A jailer that is gone has done what is wished; one that does not read has a wish already.
+        send(&self.control, &[wish], SendFlags::NOSIGNAL | SendFlags::DONTWAIT).ok();
+    }
+
+    /// Kills what was started and turned out to be no jailer.
+    pub(crate) fn abandon(&self) {
+        let mut end = self.end();
+        end.process.kill().ok();
+        end.reap();
+    }
+
+    fn end(&self) -> MutexGuard<'_, End> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self) -> Exit {
+        let mut end = self.end();
+        let exit = *end.exit.get_or_insert_with(|| self.read_exit());
+        end.reap();
+        exit
+    }
+
+    fn try_wait(&self) -> Option<Exit> {
+        let mut end = match self.end.try_lock() {
+            Ok(end) => end,
+            Err(TryLockError::Poisoned(end)) => end.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        if end.exit.is_none() && self.has_report() {
+            end.exit = Some(self.read_exit());
+        }
+        let exit = end.exit?;
+        end.try_reap().then_some(exit)
+    }
+
+    /// Blocks until the jailer has reported or is gone.
+    fn read_exit(&self) -> Exit {
+        match self.read_report() {
+            Ok(Report::Exited(code)) => Exit::Code(code),
+            Ok(Report::Killed(signal)) => Exit::Signal(signal),
+            Ok(Report::Ready(_) | Report::Started(_) | Report::Failed(..)) | Err(_) => Exit::Lost,
+        }
+    }
+
+    fn has_report(&self) -> bool {
+        let mut wanted = [PollFd::new(&self.control, PollFlags::IN)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        matches!(poll(&mut wanted, Some(&at_once)), Ok(1))
+    }
+}
+
+impl End {
+    /// Waits for the jailer, which goes when nothing is left that it watches over.
+    fn reap(&mut self) {
+        if !self.reaped {
+            // It can only fail when somebody else reaped it, which comes to the same.
+            self.process.wait().ok();
+            self.reaped = true;
+        }
+    }
+
+    fn try_reap(&mut self) -> bool {
+        self.reaped = self.reaped || !matches!(self.process.try_wait(), Ok(None));
+        self.reaped
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.control.shutdown(std::net::Shutdown::Both).ok();
+        let end = self.end.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if end.try_reap() {
+            return;
+        }
+        // Waiting takes a handle of its own, and ends with the jailer, soon after the grace.
+        let pid = rustix::process::Pid::from_child(&end.process);
+        let reaper = thread::Builder::new().name(String::from("reap-jailer"));
+        reaper
+            .spawn(move || {
+                rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty())
+            })
+            .ok();
+    }
+}

@@ -1,0 +1,127 @@
+//! Why a program was not started.
+use std::{ffi::OsString, fmt, io, path::PathBuf};
+
+/// Why a program was not started. Nothing is left running when one of these is returned.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// No directory of the search path has such a file.
+    #[error("no program `{}` was found", .program.display())]
+    NotFound {
+        /// What was looked for.
+        program: PathBuf,
+    },
+    /// There is such a file, but it is a directory or may not be executed.
+    #[error("`{}` is not an executable file", .program.display())]
+    NotExecutable {
+        /// The first one found.
+        program: PathBuf,
+    },
+    /// A path that must not depend on the gateway's working directory does.
+    #[error("`{}` is not an absolute path", .path.display())]
+    NotAbsolute {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The name of an environment variable is empty or holds `=` or a zero byte.
+    #[error("{name:?} cannot name an environment variable")]
+    VariableName {
+        /// The name.
+        name: OsString,
+    },
+    /// A path, an argument or a value of the environment holds a zero byte, where it would be cut.
+    #[error("a zero byte in a path, an argument or the environment")]
+    ZeroByte,
+    /// The working directory cannot be entered.
+    #[error("cannot enter the working directory `{}`", .dir.display())]
+    WorkingDirectory {
+        /// The directory.
+        dir: PathBuf,
+        /// The operating system's word.
+        source: io::Error,
+    },
+    /// The operating system refused to execute the program.
+    #[error("cannot execute `{}`", .program.display())]
+    Exec {
+        /// The program.
+        program: PathBuf,
+        /// The operating system's word.
+        source: io::Error,
+    },
+    /// The jailer's binary could not be started.
+    #[error("cannot start the jailer `{}`", .binary.display())]
+    Jailer {
+        /// The jailer's binary.
+        binary: PathBuf,
+        /// The operating system's word.
+        source: io::Error,
+    },
+    /// The jailer's binary runs, but does not answer as a jailer of this version.
+    #[error("`{}` does not answer as a jailer", .binary.display())]
+    NotAJailer {
+        /// The jailer's binary.
+        binary: PathBuf,
+        /// What came instead.
+        source: io::Error,
+    },
+    /// The jailer could not give one of its guarantees, and so did not start the program.
+    #[error("the jailer failed to {stage}")]
+    Jail {
+        /// What it was doing.
+        stage: Stage,
+        /// The operating system's word.
+        source: io::Error,
+    },
+}
+
+/// What a jailer was doing when it gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Receiving what to start.
+    Order,
+    /// Resetting signals.
+    Signals,
+    /// Opening a session of its own.
+    Session,
+    /// Giving up the way to more privileges, and shielding itself from the program.
+    Privileges,
+    /// Adopting orphans, and finding them in `/proc`.
+    Orphans,
+    /// Entering the working directory.
+    WorkingDirectory,
+    /// Executing the program.
+    Exec,
+}
+
+impl Stage {
+    const ALL: [Self; 7] = [
+        Self::Order,
+        Self::Signals,
+        Self::Session,
+        Self::Privileges,
+        Self::Orphans,
+        Self::WorkingDirectory,
+        Self::Exec,
+    ];
+
+    pub(crate) const fn number(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.number() == number)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Order => "receive its order",
+            Self::Signals => "reset signals",
+            Self::Session => "open a session",
+            Self::Privileges => "drop privileges",
+            Self::Orphans => "adopt orphans",
+            Self::WorkingDirectory => "enter the working directory",
+            Self::Exec => "execute the program",
+        })
+    }
+}

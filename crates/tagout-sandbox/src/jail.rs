@@ -1,0 +1,150 @@
+//! The jailer: starts one program, watches over it, and ends all that it started.
+//!
+//! It is single-threaded and stays so: creating namespaces and forking both ask for it.
+mod descendants;
+mod watch;
+
+use std::{
+    ffi::OsStr,
+    io::{self, IoSliceMut, Read, Write},
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    process::{Command, ExitCode},
+};
+
+use rustix::{
+    fs::Mode,
+    net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
+    process::{DumpableBehavior, Pid, Signal},
+};
+
+use self::watch::Watch;
+use crate::{
+    Profile, Stage, danger,
+    message::{ORDER_BYTES, Report, VERSION, decode_order},
+};
+
+/// The name under which a jailer is started.
+pub(crate) const JAILER_NAME: &str = "tagout-jail";
+
+/// What the jailer listens to: its children, and whoever ends it by hand or at shutdown.
+const SIGNALS: [Signal; 5] = [Signal::CHILD, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
+
+/// Plays the jailer when this process was started as one, and returns its exit code; returns
+/// `None` at once in every other process.
+///
+/// Must come first in `main`, before any thread, runtime or open file.
+#[must_use = "a jailer that goes on as the gateway would start itself again"]
+pub fn jail_if_asked() -> Option<ExitCode> {
+    let asked = std::env::args_os().next().is_some_and(|name| name == OsStr::new(JAILER_NAME));
+    asked.then(|| match jail() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    })
+}
+
+/// Why the program was not started, as it is told to the gateway.
+struct Failure(Stage, io::Error);
+
+impl Stage {
+    fn failed(self) -> impl FnOnce(io::Error) -> Failure {
+        move |source| Failure(self, source)
+    }
+
+    fn refused(self) -> impl FnOnce(rustix::io::Errno) -> Failure {
+        move |source| Failure(self, source.into())
+    }
+}
+
+/// An error has nowhere to go: the gateway has gone, or this was never a jailer's socket.
+fn jail() -> io::Result<()> {
+    #[expect(unsafe_code, reason = "the one caller of the one unsafe function")]
+    // SAFETY: `jail_if_asked` runs first in `main`, in the only thread, when nothing was opened.
+    unsafe {
+        danger::close_inherited()?;
+    }
+    let mut control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    control.write_all(&Report::Ready(VERSION).encode())?;
+    match prepare(&mut control).and_then(start) {
+        Ok((grace, signals, program)) => {
+            control.write_all(&Report::Started(program.as_raw_nonzero().get()).encode()).ok();
+            Watch::new(control, signals, program, grace).run();
+            Ok(())
+        }
+        Err(Failure(stage, source)) => {
+            let errno = source.raw_os_error().unwrap_or(libc::EPROTO);
+            control.write_all(&Report::Failed(stage, errno).encode())
+        }
+    }
+}
+
+/// All that a start takes.
+struct Ready {
+    profile: Profile,
+    pipes: [OwnedFd; 3],
+    signals: OwnedFd,
+}
+
+fn prepare(control: &mut UnixStream) -> Result<Ready, Failure> {
+    let (profile, pipes) = receive(control).map_err(Stage::Order.failed())?;
+    danger::reset_dispositions();
+    let signals = danger::signal_descriptor(&SIGNALS).map_err(Stage::Signals.failed())?;
+    // Only shows in listings of processes.
+    rustix::thread::set_name(c"tagout-jail").ok();
+    rustix::process::setsid().map_err(Stage::Session.refused())?;
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    rustix::thread::set_no_new_privs(true).map_err(Stage::Privileges.refused())?;
+    // The program runs as the same user: this keeps it from tracing the jailer.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(Stage::Privileges.refused())?;
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(Stage::Orphans.refused())?;
+    // A promise to find descendants is only made where they can be found.
+    descendants::children().map_err(Stage::Orphans.failed())?;
+    Ok(Ready { profile, pipes, signals })
+}
+
+fn receive(control: &mut UnixStream) -> io::Result<(Profile, [OwnedFd; 3])> {
+    let strange = || io::Error::from(rustix::io::Errno::PROTO);
+    let mut length = [0; 8];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut attached = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(
+        &*control,
+        &mut [IoSliceMut::new(&mut length)],
+        &mut attached,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let pipes: Vec<OwnedFd> = attached
+        .drain()
+        .filter_map(|message| {
+            if let RecvAncillaryMessage::ScmRights(fds) = message { Some(fds) } else { None }
+        })
+        .flatten()
+        .collect();
+    let pipes = <[OwnedFd; 3]>::try_from(pipes).map_err(|_| strange())?;
+    let bytes = usize::try_from(u64::from_le_bytes(length)).map_err(|_| strange())?;
+    if received.bytes != length.len() || bytes > ORDER_BYTES {
+        return Err(strange());
+    }
+    let mut order = vec![0; bytes];
+    control.read_exact(&mut order)?;
+    Ok((decode_order(&order).ok_or_else(strange)?, pipes))
+}
+
+fn start(ready: Ready) -> Result<(std::time::Duration, OwnedFd, Pid), Failure> {
+    let Ready { profile, pipes: [stdin, stdout, stderr], signals } = ready;
+    let dir = profile.cwd.as_deref().unwrap_or(std::path::Path::new("/"));
+    // Here and not in `Command`, whose error does not tell a bad directory from a bad program.
+    rustix::process::chdir(dir).map_err(Stage::WorkingDirectory.refused())?;
+    #[expect(clippy::disallowed_methods, reason = "this is where processes are started")]
+    let mut command = Command::new(&profile.program);
+    command.args(&profile.args).env_clear().envs(&profile.env);
+    command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
+    let program = danger::spawn_tied(&mut command).map_err(Stage::Exec.failed())?;
+    // The jailer's copies of the pipes go with `command`: an end of file must reach the gateway.
+    Ok((profile.grace, signals, Pid::from_child(&program)))
+}

@@ -1,0 +1,52 @@
+//! Starts programs that inherit nothing, and ends all that they started.
+//!
+//! Three processes take part. The *gateway* calls [`spawn`]. The *jailer* is the gateway's own
+//! binary, started again under another name; it knows nothing of the gateway and holds nothing but
+//! one socket to it. The *program* is the jailer's child.
+//!
+//! ```text
+//! gateway ──socket──▶ jailer ──child──▶ program ──▶ whatever it starts
+//!    └────────── stdin, stdout, stderr ────▲
+//! ```
+//!
+//! The socket carries the order (program, arguments, environment and the three pipes, so that no
+//! secret stands in the jailer's arguments or environment), then the gateway's wish to stop or
+//! kill, and in the other direction how the program ended. It is also the lifeline: when it closes,
+//! for whatever reason and `kill -9` among them, the jailer ends the program.
+//!
+//! The program gets exactly the environment that its [`Profile`] names, descriptors 0, 1 and 2,
+//! its own process group in a session without a terminal, default signal dispositions, a umask of
+//! 077, and no way to gain privileges. The jailer adopts every orphan, so that a descendant which
+//! left the group or the session is found and killed all the same.
+//!
+//! What this does not do yet: isolate. The program sees the file system, the network and the other
+//! processes of its user, and may kill its jailer: then it is itself killed by the kernel, but
+//! descendants that it orphaned before are not.
+//!
+//! A binary that spawns calls [`jail_if_asked`] first thing:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     if let Some(code) = tagout_sandbox::jail_if_asked() {
+//!         return code;
+//!     }
+//!     // command line, runtime, threads …
+//!     std::process::ExitCode::SUCCESS
+//! }
+//! ```
+
+mod child;
+mod danger;
+mod error;
+mod jail;
+mod message;
+mod profile;
+mod resolve;
+mod spawn;
+
+pub use child::{Child, Exit};
+pub use error::{SpawnError, Stage};
+pub use jail::jail_if_asked;
+pub use profile::Profile;
+pub use resolve::resolve;
+pub use spawn::{Jailer, spawn};

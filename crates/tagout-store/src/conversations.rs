@@ -1,0 +1,112 @@
+//! Conversations: each belongs to one principal.
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension as _, params};
+use tagout_proto::{Conversation, Origin, Principal};
+
+use crate::{
+    Store, StoreError,
+    store::{stored, timestamp},
+};
+
+/// A conversation as it was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedConversation {
+    /// Its identifier.
+    pub id: Conversation,
+    /// Where it was opened from.
+    pub origin: Origin,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it was last used.
+    pub touched_at: Timestamp,
+}
+
+impl Store {
+    /// Opens a conversation of `principal`, with 128 random bits for an identifier.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn open_conversation(
+        &self,
+        principal: &Principal,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Conversation, StoreError> {
+        let id = random_id()?;
+        self.lock()?.execute(
+            "INSERT INTO conversation (id, user, authenticated_by, transport, client, gateway_pid,
+             opened_at, touched_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+            params![
+                id,
+                &*principal.user,
+                &*principal.authenticated_by,
+                &*origin.transport,
+                &*origin.client,
+                origin.gateway_pid,
+                stored(now),
+            ],
+        )?;
+        Ok(Conversation::new(&id))
+    }
+
+    /// The conversation called `id`, if it is `principal`'s; that of anybody else is as if it did
+    /// not exist. A principal is known by its user's name and by how that was authenticated: its
+    /// groups may change while a conversation goes on.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn conversation(
+        &self,
+        principal: &Principal,
+        id: &str,
+    ) -> Result<Option<OpenedConversation>, StoreError> {
+        let row = self
+            .lock()?
+            .query_row(
+                "SELECT transport, client, gateway_pid, opened_at, touched_at FROM conversation
+                 WHERE id = ?1 AND user = ?2 AND authenticated_by = ?3",
+                params![id, &*principal.user, &*principal.authenticated_by],
+                |row| {
+                    let origin = Origin {
+                        transport: row.get::<_, String>(0)?.into(),
+                        client: row.get::<_, String>(1)?.into(),
+                        gateway_pid: row.get(2)?,
+                    };
+                    Ok((origin, row.get::<_, String>(3)?, row.get::<_, String>(4)?))
+                },
+            )
+            .optional()?;
+        let Some((origin, opened, touched)) = row else { return Ok(None) };
+        Ok(Some(OpenedConversation {
+            id: Conversation::new(id),
+            origin,
+            opened_at: timestamp(&opened)?,
+            touched_at: timestamp(&touched)?,
+        }))
+    }
+
+    /// Notes that `principal`'s conversation `id` was used; gives `false` if there is none.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn touch(
+        &self,
+        principal: &Principal,
+        id: &Conversation,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let rows = self.lock()?.execute(
+            "UPDATE conversation SET touched_at = max(touched_at, ?4)
+             WHERE id = ?1 AND user = ?2 AND authenticated_by = ?3",
+            params![id.as_str(), &*principal.user, &*principal.authenticated_by, stored(now)],
+        )?;
+        Ok(rows == 1)
+    }
+}
+
+/// 32 hexadecimal digits that nobody can guess.
+pub(crate) fn random_id() -> Result<String, StoreError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(StoreError::Random)?;
+    Ok(hex::encode(bytes))
+}

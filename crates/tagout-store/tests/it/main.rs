@@ -1,0 +1,9 @@
+//! The state as its callers see it.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops where it fails, also in what its tests share"
+)]
+mod private;
+mod processes;
+mod sample;
+mod tables;

@@ -1,0 +1,19 @@
+//! What the tests of the other crates are made of: peers that behave badly on request, a terminal
+//! to sit at, and golden transcripts.
+//!
+//! - [`Script`] says how the `scripted-server` program behaves; [`program`] finds that program.
+//! - [`Pty`] drives a command on a pseudo-terminal of its own.
+//! - [`Transcript`] plays what a client sends and compares what comes back.
+//!
+//! Nothing here knows the gateway.
+
+mod programs;
+pub mod pty;
+pub mod script;
+pub mod server;
+pub mod transcript;
+
+pub use programs::program;
+pub use pty::Pty;
+pub use script::{Script, Step};
+pub use transcript::Transcript;

@@ -1,0 +1,4 @@
+//! The test peers behave as they are told.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "shared steps of tests fail like tests")]
+mod pty;
+mod server;

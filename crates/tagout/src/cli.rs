@@ -1,0 +1,126 @@
+//! The command line.
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Lockout/tagout for AI agents: no tool call gets through unless identity, inspection, policy
+/// and, where it is dangerous, a person have cleared it.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// The configuration file [default: `tagout/tagout.toml` under `$XDG_CONFIG_HOME`].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more on standard error; twice for even more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused, 4 needs a person's approval.
+Without a configuration file the built-in Grid Operations Assistant is there.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ask the assistant a question; its tool calls go through the gateway.
+    Ask(Ask),
+    /// Serve an MCP client on standard input and output, in front of the configured servers.
+    Run,
+    /// The Grid Operations Assistant, an MCP server on standard input and output.
+    Grid,
+    /// Check configuration, policies and lockfile, and say what holds.
+    Check,
+    /// Add a server to the configuration: `tagout add files -- npx server-filesystem /data`.
+    Add(Add),
+    /// List the configured servers.
+    List,
+    /// List, show and call tools.
+    #[command(subcommand)]
+    Tools(Tools),
+    /// Write what servers are and offer into the lockfile, for review.
+    Pin(Pin),
+    /// Read and verify the audit log.
+    #[command(subcommand)]
+    Audit(Audit),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ask {
+    /// The question.
+    pub(crate) question: String,
+    /// What answers it; `offline:planner` is rule-based and needs nothing.
+    #[arg(long, default_value = "offline:planner", value_name = "PROVIDER:NAME")]
+    pub(crate) model: String,
+    /// Where pictures are put [default: `tagout/pictures` under `$XDG_STATE_HOME`].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pictures: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// The server's name; its tools are called NAME__TOOL.
+    pub(crate) name: String,
+    /// A variable for its environment, which is empty otherwise.
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// A variable that it gets as the gateway has it, such as PATH.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pass_env: Vec<String>,
+    /// Its working directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<PathBuf>,
+    /// The program and its arguments, after `--`.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tools {
+    /// Every tool, what it may do and what policy says.
+    Ls,
+    /// One tool's definition and standing.
+    Inspect {
+        /// The tool, as `server__tool`.
+        name: String,
+    },
+    /// Call a tool through the gateway.
+    Call {
+        /// The tool, as `server__tool`.
+        name: String,
+        /// The arguments: one JSON object, or NAME=VALUE each (VALUE as JSON, or else as text).
+        arguments: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pin {
+    /// Count a tool, or all of a server's, as reviewed with the effects that are proposed or
+    /// written in the lockfile.
+    #[arg(long, value_name = "SERVER[/TOOL]")]
+    pub(crate) accept: Vec<String>,
+    /// Write nothing; fail if the lockfile is not what it would be.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// The last records.
+    Tail {
+        /// How many.
+        #[arg(short = 'n', long, default_value_t = 20, value_name = "COUNT")]
+        lines: usize,
+    },
+    /// One record, whole.
+    Show {
+        /// Its number.
+        number: u64,
+    },
+    /// Find a changed, removed, reordered or cut record.
+    Verify,
+}

@@ -1,0 +1,107 @@
+//! What each command does.
+mod add;
+mod ask;
+mod audit;
+mod check;
+mod list;
+mod pin;
+mod run;
+mod tools;
+
+use std::{future::Future, path::Path, process::ExitCode, time::Duration};
+
+use tagout_host::{Options, Session};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{Cli, Command},
+    failure::{Ended, Failure},
+    places::Places,
+    setup::Setup,
+};
+
+/// Does what the command line says.
+pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    if matches!(cli.command, Command::Grid) {
+        return in_runtime(run::grid());
+    }
+    let places = Places::find(cli.config.as_deref())?;
+    match cli.command {
+        Command::Ask(ask) => ask::ask(&places, ask, cli.json),
+        Command::Run => run::run(&places),
+        Command::Grid => Ok(Ended::Done.into()),
+        Command::Check => check::check(&places, cli.json),
+        Command::Add(add) => add::add(&places, &add, cli.json),
+        Command::List => list::list(&places, cli.json),
+        Command::Tools(tools) => tools::tools(&places, tools, cli.json),
+        Command::Pin(pin) => pin::pin(&places, &pin, cli.json),
+        Command::Audit(audit) => audit::audit(&places, &audit, cli.json),
+    }
+}
+
+/// Runs a command that waits for others.
+fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // One client at a time: handing its calls from thread to thread costs more than it
+        // brings. What may block has threads of its own.
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io(Path::new("runtime"), error))?;
+    let outcome = runtime.block_on(work);
+    // A thread that still reads standard input must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Cancelled when this process is asked to end.
+fn stop_on_signals() -> Result<CancellationToken, Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let mut signals = signal(kind).map_err(|e| Failure::io(Path::new("signals"), e))?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            signals.recv().await;
+            stop.cancel();
+        });
+    }
+    Ok(stop)
+}
+
+/// How long servers may take to start, downloads of their own among it.
+const CONNECT: Duration = Duration::from_secs(120);
+
+/// Bytes that may be on their way between host and gateway.
+const DUPLEX: usize = 256 << 10;
+
+/// Opens the gateway, connects a host to it over memory, and does `work` with that; then ends
+/// whatever was started.
+async fn with_session<T, F>(
+    places: &Places,
+    options: impl FnOnce(CancellationToken) -> Options,
+    work: F,
+) -> Result<T, Failure>
+where
+    F: AsyncFnOnce(&mut Session) -> Result<T, Failure>,
+{
+    let gateway = Setup::read(places)?.open(places)?;
+    let stop = stop_on_signals()?;
+    let (ours, theirs) = tokio::io::duplex(DUPLEX);
+    let serving = tokio::spawn({
+        let stop = stop.clone();
+        async move { gateway.serve(tokio::io::split(theirs), "memory", &stop).await }
+    });
+    let connected = Session::connect(ours, options(stop)).await;
+    let outcome = match connected {
+        Ok(mut session) => work(&mut session).await,
+        Err(error) => Err(Failure::of(&error, error.code(), "")),
+    };
+    // The session is gone, so the gateway sees its client's end; servers end with it.
+    match serving.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the gateway's last words"),
+        Err(error) => tracing::error!(%error, "the gateway failed"),
+    }
+    outcome
+}

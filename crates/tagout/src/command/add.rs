@@ -1,0 +1,125 @@
+//! `add`: a server for the configuration.
+use std::{
+    fmt::Write as _,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+    process::ExitCode,
+};
+
+use tagout_gateway::config::Config;
+use tagout_proto::ServerName;
+
+use crate::{
+    cli::Add,
+    failure::{Ended, Failure},
+    output,
+    places::Places,
+    setup::read,
+};
+
+/// What a new configuration file starts with.
+const NEW: &str = "\
+# Tagout's configuration; `tagout check` says what holds.
+profile = \"ask-before-writes\"
+
+[server.grid]
+builtin = \"grid\"
+";
+
+/// Adds a server at the end of the configuration file, and leaves the rest as it is.
+pub(crate) fn add(places: &Places, add: &Add, json: bool) -> Result<ExitCode, Failure> {
+    let name = ServerName::try_from(add.name.as_str())
+        .map_err(|error| Failure::usage("server-unknown", error, "choose another name"))?;
+    let _held = hold(places.folder())?;
+    let before = read(&places.config)?;
+    let shown = places.config.display().to_string();
+    let mut text = before.unwrap_or_else(|| NEW.to_owned());
+    let config = Config::parse(&shown, &text, places.folder()).map_err(Failure::at_place)?;
+    if config.servers.contains_key(&name) {
+        let message = format!("there is a server `{name}` in `{shown}` already");
+        return Err(Failure::usage(
+            "server-exists",
+            message,
+            "choose another name, or edit the file",
+        ));
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(&entry(&name, add)?);
+    Config::parse(&shown, &text, places.folder()).map_err(Failure::at_place)?;
+    write(&places.config, &text)?;
+    if json {
+        output::json(&serde_json::json!({"added": name, "file": shown}))?;
+    } else {
+        output::line(format_args!(
+            "added `{name}` to {shown}\n\
+             Its environment is empty but for what you named. Nobody has reviewed its tools, so\n\
+             each call asks first: `tagout pin` writes down what they are, for review."
+        ))?;
+    }
+    Ok(Ended::Done.into())
+}
+
+fn entry(name: &ServerName, add: &Add) -> Result<String, Failure> {
+    let quoted = |text: &str| toml_string(text);
+    let list = |texts: &[String]| texts.iter().map(|t| quoted(t)).collect::<Vec<_>>().join(", ");
+    let mut out = format!("\n[server.{name}]\ncommand = [{}]\n", list(&add.command));
+    let mut write = |line: std::fmt::Arguments<'_>| {
+        let written = out.write_fmt(line);
+        debug_assert!(written.is_ok(), "writing to a string does not fail");
+    };
+    if !add.env.is_empty() {
+        let pairs = add.env.iter().map(|pair| {
+            let (name, value) = pair.split_once('=').ok_or_else(|| {
+                let message = format!("`{pair}` is not NAME=VALUE");
+                Failure::usage("arguments-unreadable", message, "write --env NAME=VALUE")
+            })?;
+            Ok(format!("{} = {}", quoted(name), quoted(value)))
+        });
+        let pairs = pairs.collect::<Result<Vec<_>, Failure>>()?;
+        write(format_args!("env = {{ {} }}\n", pairs.join(", ")));
+    }
+    if !add.pass_env.is_empty() {
+        write(format_args!("pass_env = [{}]\n", list(&add.pass_env)));
+    }
+    if let Some(cwd) = &add.cwd {
+        let cwd = std::path::absolute(cwd).map_err(|error| Failure::io(cwd, error))?;
+        write(format_args!("cwd = {}\n", quoted(&cwd.to_string_lossy())));
+    }
+    Ok(out)
+}
+
+/// A TOML basic string: JSON's escapes are a subset of its, but for the solidus.
+fn toml_string(text: &str) -> String {
+    tagout_proto::quoted(text).replace('\u{7f}', "\\u007f")
+}
+
+/// Keeps other commands from changing the files in `folder`, until it is dropped. Makes the folder
+/// if there is none.
+pub(super) fn hold(folder: &Path) -> Result<File, Failure> {
+    let failed = |error| Failure::io(folder, error);
+    // Who can write to the folder can replace what is in it, whatever the umask is.
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    let held = File::open(folder).map_err(failed)?;
+    held.lock().map_err(failed)?;
+    Ok(held)
+}
+
+/// Replaces a file at once: a reader sees the old one or the new one. The caller holds its folder.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error| Failure::io(path, error);
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&fresh, path).map_err(failed)
+}

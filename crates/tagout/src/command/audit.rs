@@ -1,0 +1,196 @@
+//! `audit`: what happened.
+use std::process::ExitCode;
+
+use tagout_audit::{
+    PublicKey, Reader, Record, Verdict,
+    record::{Call, Payload, Subject},
+    verify,
+};
+use tagout_inspect::characters::one_line;
+
+use crate::{
+    cli::Audit,
+    failure::{Ended, Failure},
+    output,
+    places::Places,
+};
+
+/// Reads or verifies the audit log.
+pub(crate) fn audit(places: &Places, audit: &Audit, json: bool) -> Result<ExitCode, Failure> {
+    let failed = |error: tagout_audit::AuditError| Failure::of(&error, error.code(), error.help());
+    // A log that is gone while its key is there was taken away, and that is an error.
+    if !places.audit().is_dir() && !places.head_key.exists() {
+        let nothing = format!("nothing is recorded yet in `{}`", places.audit().display());
+        let empty = serde_json::json!({"ok": true, "lines": 0, "calls": 0});
+        if json {
+            output::json(&empty)?
+        } else {
+            output::line(nothing)?
+        }
+        return Ok(Ended::Done.into());
+    }
+    let reader = Reader::new(&places.audit());
+    match audit {
+        Audit::Tail { lines } => {
+            let records = reader.last(*lines).map_err(failed)?;
+            if json {
+                records.iter().try_for_each(output::json)?;
+            } else if !records.is_empty() {
+                let rows: Vec<_> = records.iter().map(row).collect();
+                output::line(output::table(&rows))?;
+            }
+        }
+        Audit::Show { number } => {
+            let Some(record) = reader.show(*number).map_err(failed)? else {
+                let message = format!("there is no record {number}");
+                return Err(Failure::usage("record-unknown", message, "see `tagout audit tail`"));
+            };
+            if json { output::json(&record)? } else { show(&record)? }
+        }
+        Audit::Verify => {
+            // Where the key is not at hand, the one that the log itself names must do.
+            let key = PublicKey::of_key_file(&places.head_key).ok();
+            let report = verify(&places.audit(), key.as_ref()).map_err(failed)?;
+            if json {
+                output::json(&report)?
+            } else {
+                output::line(&report)?
+            }
+            if !report.ok {
+                let message = "the audit log does not verify";
+                return Err(Failure::new(Ended::Failed, "audit-not-valid", message)
+                    .with_help("keep the files as they are, and compare with a backup"));
+            }
+        }
+    }
+    Ok(Ended::Done.into())
+}
+
+/// A record as a line of a table.
+fn row(record: &Record) -> Vec<String> {
+    let at = record.at.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    let mut row = vec![record.n.to_string(), at];
+    match &record.subject {
+        Subject::Call(call) => {
+            let subject = match (&call.begin.server, &call.begin.subject) {
+                (Some(server), Some(subject)) => {
+                    format!("{} {server}: {subject}", call.begin.method)
+                }
+                (_, Some(subject)) => format!("{} {subject}", call.begin.method),
+                _ => call.begin.method.clone(),
+            };
+            let rule = rule(call).unwrap_or_default();
+            let user = call.begin.principal.as_ref().map(|p| p.user.to_string());
+            row.extend([user.unwrap_or_default(), one_line(&subject), outcome(call), rule]);
+        }
+        Subject::Other { event } => row.extend([String::new(), describe(event)]),
+    }
+    row
+}
+
+fn describe(event: &tagout_audit::record::Event) -> String {
+    let text = serde_json::to_value(event).unwrap_or_default();
+    let field = |key: &str| text.get(key).and_then(|v| v.as_str()).map(one_line);
+    let kind = field("kind").unwrap_or_else(|| "event".to_owned());
+    let parts = [field("event"), field("server"), field("subject"), field("detail")];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { kind } else { parts.join(" ") }
+}
+
+fn outcome(call: &Call) -> String {
+    let refusal = call.end.as_ref().and_then(|end| end.refusal.as_deref());
+    match refusal {
+        Some(refusal) => format!("{}: {}", call.outcome(), one_line(refusal)),
+        None => call.outcome().to_owned(),
+    }
+}
+
+fn rule(call: &Call) -> Option<String> {
+    let decided = call.decision.as_ref().and_then(|decision| decision.rule.as_deref());
+    let ended = call.end.as_ref().and_then(|end| end.rule.as_deref());
+    decided.or(ended).map(one_line)
+}
+
+fn show(record: &Record) -> Result<(), Failure> {
+    let mut rows = vec![("record", record.n.to_string()), ("time", record.at.to_string())];
+    match &record.subject {
+        Subject::Call(call) => rows.extend(of_call(call)),
+        Subject::Other { event } => rows.push(("event", describe(event))),
+    }
+    let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect();
+    output::line(output::table(&rows))
+}
+
+fn of_call(call: &Call) -> Vec<(&'static str, String)> {
+    let begin = &call.begin;
+    let mut rows = Vec::new();
+    let mut add = |key, value: Option<String>| rows.extend(value.map(|value| (key, value)));
+    add("method", Some(one_line(&begin.method)));
+    if let Some(principal) = &begin.principal {
+        let groups: Vec<_> = principal.groups.iter().map(String::as_str).collect();
+        let who =
+            format!("{} ({}; {})", principal.user, principal.authenticated_by, groups.join(", "));
+        add("who", Some(one_line(&who)));
+    }
+    let from = begin.origin.as_ref().map(|origin| {
+        format!(
+            "{} over {}, gateway process {}",
+            origin.client, origin.transport, origin.gateway_pid
+        )
+    });
+    add("from", from.map(|from| one_line(&from)));
+    add("conversation", begin.conversation.as_ref().map(ToString::to_string));
+    add("server", begin.server.as_ref().map(ToString::to_string));
+    add("subject", begin.subject.as_deref().map(one_line));
+    add("definition", begin.definition.map(|digest| digest.to_string()));
+    add("arguments", Some(payload(&call.payload)));
+    add("arguments digest", begin.arguments.map(|digest| digest.to_string()));
+    if let Some(decision) = &call.decision {
+        let verdict = match decision.verdict {
+            Verdict::Allow => "allow",
+            Verdict::Ask => "ask",
+            Verdict::Deny => "deny",
+        };
+        add("verdict", Some(verdict.to_owned()));
+    }
+    add("rule", rule(call));
+    let approval = call.decision.as_ref().and_then(|decision| decision.approval.as_ref());
+    let approval = approval.or_else(|| call.end.as_ref()?.approval.as_ref());
+    add(
+        "approval",
+        approval.map(|a| {
+            let by = a.by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
+            one_line(&format!("{}{by}, asked on: {}", a.decision, a.how))
+        }),
+    );
+    add("outcome", Some(outcome(call)));
+    if let Some(end) = &call.end {
+        add("ended", Some(end.at.to_string()));
+        add("result digest", end.result.map(|digest| digest.to_string()));
+        add("result bytes", end.result_bytes.map(|bytes| bytes.to_string()));
+        let screened =
+            (end.screened > 0).then(|| format!("{} characters made visible", end.screened));
+        add("screened", screened);
+    }
+    rows
+}
+
+/// What is kept beside the chain.
+#[derive(serde::Deserialize)]
+struct Kept<'a> {
+    #[serde(borrow)]
+    arguments: Option<&'a serde_json::value::RawValue>,
+}
+
+fn payload(payload: &Payload) -> String {
+    match payload {
+        Payload::None => "none".to_owned(),
+        // Beside the arguments stands the salt of their digest.
+        Payload::Present(text) => match serde_json::from_str(text) {
+            Ok(Kept { arguments: Some(arguments) }) => one_line(arguments.get()),
+            Ok(Kept { arguments: None }) | Err(_) => one_line(text),
+        },
+        Payload::Erased => "erased".to_owned(),
+        Payload::Changed => "CHANGED: what stands there is not what was recorded".to_owned(),
+    }
+}

@@ -1,0 +1,53 @@
+//! `check`: what holds.
+use std::process::ExitCode;
+
+use tagout_gateway::config::Start;
+
+use crate::{
+    failure::{Ended, Failure},
+    output,
+    places::Places,
+    setup::Setup,
+};
+
+/// Reads configuration, policies and lockfile, and says what holds.
+pub(crate) fn check(places: &Places, json: bool) -> Result<ExitCode, Failure> {
+    let setup = Setup::read(places)?;
+    let rules: Vec<_> = setup.policy.rule_ids().collect();
+    let servers: Vec<_> = setup.config.servers.keys().map(ToString::to_string).collect();
+    let unpinned = setup.config.servers.iter().filter(|(name, server)| {
+        matches!(server.start, Start::Command(_)) && !setup.lockfile.servers.contains_key(*name)
+    });
+    let unpinned: Vec<_> = unpinned.map(|(name, _)| name.to_string()).collect();
+    if json {
+        output::json(&serde_json::json!({
+            "files": setup.files,
+            "profile": setup.config.profile,
+            "rules": rules,
+            "policy_version": setup.policy.version(),
+            "servers": servers,
+            "unpinned": unpinned,
+        }))?;
+        return Ok(Ended::Done.into());
+    }
+    let list = |items: &[String]| if items.is_empty() { "none".into() } else { items.join(", ") };
+    let files =
+        if setup.files.is_empty() { "none: built-in defaults".into() } else { list(&setup.files) };
+    let rules: Vec<_> = rules.into_iter().map(ToOwned::to_owned).collect();
+    let rows = [
+        ("files", files),
+        ("profile", setup.config.profile.to_string()),
+        ("rules", list(&rules)),
+        ("servers", list(&servers)),
+    ];
+    let rows: Vec<_> = rows.map(|(key, value)| vec![key.to_owned(), value]).into();
+    output::line(output::table(&rows))?;
+    if !unpinned.is_empty() {
+        output::line(format_args!(
+            "not pinned yet, so every tool of theirs asks first: {}; see `tagout pin`",
+            list(&unpinned)
+        ))?;
+    }
+    output::line("all is well")?;
+    Ok(Ended::Done.into())
+}

@@ -1,0 +1,130 @@
+//! `tagout add`.
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use insta::assert_snapshot;
+
+use crate::{
+    place::{Place, finish, one},
+    redacted,
+};
+
+const FILES: [&str; 5] = ["add", "files", "--", "/usr/bin/server", "/data"];
+
+fn config(place: &Place) -> String {
+    String::from_utf8(fs::read(place.config_file()).unwrap()).unwrap()
+}
+
+#[test]
+fn the_first_server_makes_the_file_and_keeps_the_grid() {
+    let place = Place::new();
+    let said = place.done(&FILES);
+    assert_snapshot!("added", redacted::text(&place, &said));
+    assert_snapshot!("first_config", config(&place));
+    let listed = place.done(&["list"]);
+    let names: Vec<_> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["files", "grid"]);
+    place.done(&["check"]);
+}
+
+#[test]
+fn what_it_makes_is_its_owners() {
+    let place = Place::new();
+    let script = "umask 000; exec \"$0\" \"$@\"";
+    let args = ["-c", script, crate::place::TAGOUT, "add", "files", "--", "/usr/bin/server"];
+    let ran = finish(place.program("/bin/sh", &args));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let mode = |path: &str| fs::metadata(place.path(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("config/tagout/tagout.toml"), 0o600);
+    // Who can write to the folder can replace the policy.
+    assert_eq!(mode("config/tagout"), 0o700);
+}
+
+#[test]
+fn a_later_server_leaves_the_rest_as_it_is() {
+    let place = Place::new();
+    let before = "# mine\nprofile = \"strict\" # why\n\n[server.grid]\nbuiltin='grid'";
+    place.configure(before);
+    place.done(&[
+        "add",
+        "git",
+        "--env",
+        "TOKEN=a=b \"quoted\" \\ \u{7f}",
+        "--env",
+        "EMPTY=",
+        "--pass-env",
+        "PATH",
+        "--cwd",
+        "/tmp",
+        "--",
+        "server",
+        "--flag",
+        "two words",
+    ]);
+    let after = config(&place);
+    assert!(after.starts_with(before), "{after}");
+    assert_snapshot!("later_config", after);
+    let listed = place.done(&["--json", "list"]);
+    let git = one(listed.lines().next().unwrap());
+    assert_eq!(git["command"], serde_json::json!(["server", "--flag", "two words"]));
+    assert_eq!(one(&place.done(&["--json", "check"]))["unpinned"], serde_json::json!(["git"]));
+    place.done(&["add", "odd", "--", "server", "two\nlines", "\u{1b}[31m"]);
+    let listed = place.done(&["list"]);
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+    assert!(!listed.contains('\u{1b}'), "{listed}");
+}
+
+#[test]
+fn as_json() {
+    let place = Place::new();
+    let added = one(&place.done(&["--json", "add", "files", "--", "/usr/bin/server"]));
+    let file = place.config_file();
+    assert_eq!(added, serde_json::json!({"added": "files", "file": file.to_str()}));
+}
+
+#[test]
+fn what_cannot_be_added_leaves_the_file_as_it_is() {
+    let wrong: [(&[&str], &str); 9] = [
+        (&["add", "grid", "--", "x"], "server-exists"),
+        (&["add", "Files", "--", "x"], "server-unknown"),
+        (&["add", "a__b", "--", "x"], "server-unknown"),
+        (&["add", "", "--", "x"], "server-unknown"),
+        (&["add", "a.b]\n[limits", "--", "x"], "server-unknown"),
+        (&["add", "files", "--", ""], "config-invalid"),
+        (&["add", "files", "--env", "NAME", "--", "x"], "arguments-unreadable"),
+        (&["add", "files", "--env", "=x", "--", "x"], "config-invalid"),
+        (&["add", "files", "--pass-env", "A=B", "--", "x"], "config-invalid"),
+    ];
+    for (args, code) in wrong {
+        let place = Place::new();
+        let before = "[server.grid]\nbuiltin = \"grid\"\n";
+        place.configure(before);
+        let ran = place.run(&[&["--json"], args].concat());
+        assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
+        assert_eq!(one(&ran.stdout)["error"]["code"], code, "{args:?}");
+        assert_eq!(config(&place), before, "{args:?}");
+        let left: Vec<_> = fs::read_dir(place.path("config/tagout")).unwrap().collect();
+        assert_eq!(left.len(), 1, "{args:?}: {left:?}");
+    }
+}
+
+#[test]
+fn a_broken_file_is_not_added_to() {
+    let place = Place::new();
+    place.configure("profil = \"strict\"\n");
+    let ran = place.run(&FILES);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert_eq!(config(&place), "profil = \"strict\"\n");
+}
+
+#[test]
+fn several_at_once_are_all_added() {
+    let place = Place::new();
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let place = &place;
+            scope.spawn(move || place.done(&["add", &format!("s{n}"), "--", "/usr/bin/server"]));
+        }
+    });
+    assert_eq!(place.done(&["list"]).lines().count(), 9);
+    place.done(&["check"]);
+}

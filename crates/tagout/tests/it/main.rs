@@ -1,0 +1,24 @@
+//! The binary as its users see it: what it prints, what it leaves in files, how it ends.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops where it fails, also in what its tests share"
+)]
+mod add;
+mod approval;
+mod ask;
+mod audit;
+mod configuration;
+mod crash;
+mod exit_codes;
+mod fresh;
+mod lock;
+mod mcp_client;
+mod place;
+mod redacted;
+mod secrets;
+mod shipped;
+mod tamper;
+mod terminal;
+mod tools;
