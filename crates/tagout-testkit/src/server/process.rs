@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Signal, getpgrp, getpid, getsid, kill_process, setsid};
+use rustix::process::{Signal, getpid, kill_process, setsid};
 use serde_json::{Value, json};
 
 const LEAVE: &str = "--leave-session";
@@ -68,16 +68,28 @@ pub(super) fn environment() -> io::Result<Value> {
             descriptors.insert(entry.file_name().display().to_string(), target);
         }
     }
+    let (group, session) = group_and_session()?;
     Ok(json!({
         "env": env,
         "descriptors": descriptors,
         "cwd": std::env::current_dir()?,
         "pid": std::process::id(),
         "parent": std::os::unix::process::parent_id(),
-        "group": getpgrp().as_raw_nonzero().get(),
-        "session": getsid(None)?.as_raw_nonzero().get(),
+        "group": group,
+        "session": session,
         "terminal": fs::File::open("/dev/tty").is_ok(),
     }))
+}
+
+/// From the kernel's table, because they are 0 where they began in an outer PID namespace, which
+/// `getpgrp` and `getsid` of rustix take for impossible.
+fn group_and_session() -> io::Result<(i32, i32)> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let numbers = stat.rsplit_once(") ").and_then(|(_, fields)| {
+        let mut fields = fields.split(' ').skip(2).map(|field| field.parse().ok());
+        Some((fields.next()??, fields.next()??))
+    });
+    numbers.ok_or_else(|| io::Error::other("/proc/self/stat is in no known form"))
 }
 
 pub(super) fn hang() -> ! {
