@@ -58,7 +58,7 @@ impl Session {
         Self {
             principal: gateway.principal.clone(),
             transport,
-            fleet: Fleet::new(gateway, events),
+            fleet: Fleet::new(gateway, events, "{}"),
             started: OnceCell::new(),
             handshake: Arc::default(),
             opened: OnceLock::new(),

@@ -65,16 +65,22 @@ impl Policy {
                     "it concerns the session alone; what lists hold is decided item by item";
                 return built_in(Decision::Allow, "tagout:session", reason);
             }
-            (Action::AskClient, _) => {
-                let reason = "servers may not ask anything of clients here";
-                return built_in(Decision::Deny, "tagout:no-server-requests", reason);
-            }
             (
-                Action::CallTool | Action::ReadResource | Action::FetchPrompt | Action::Complete,
+                Action::CallTool
+                | Action::ReadResource
+                | Action::FetchPrompt
+                | Action::Complete
+                | Action::FollowTask
+                | Action::AskClient,
                 Some(subject),
             ) => subject,
             (
-                Action::CallTool | Action::ReadResource | Action::FetchPrompt | Action::Complete,
+                Action::CallTool
+                | Action::ReadResource
+                | Action::FetchPrompt
+                | Action::Complete
+                | Action::FollowTask
+                | Action::AskClient,
                 None,
             ) => return built_in(Decision::Deny, DEFAULT_DENY, "the call names nothing"),
         };

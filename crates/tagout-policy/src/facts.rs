@@ -46,6 +46,10 @@ pub enum SubjectKind {
     Resource,
     /// A prompt.
     Prompt,
+    /// A task that a call of a tool has set going.
+    Task,
+    /// What a server asks of a client; its name is the method.
+    Question,
 }
 
 /// The arguments of a call.

@@ -10,9 +10,10 @@
 //!
 //! # What rules see
 //! - `principal`: `User::"alice"`, in each `Group::"…"`; `principal.authenticated_by`.
-//! - `action`: `Action::"call-tool"`, `"read-resource"`, `"fetch-prompt"` or `"complete"`.
-//! - `resource`: `Tool::"server__tool"`, `Resource::"uri"` or `Prompt::"server__prompt"`, in
-//!   `Server::"server"`; `resource.server`, `resource.name`, `resource.effects` (a set of strings),
+//! - `action`: `Action::"call-tool"`, `"read-resource"`, `"fetch-prompt"`, `"complete"`,
+//!   `"follow-task"`, or `"ask-client"` for what a server asks of a client.
+//! - `resource`: `Tool::"server__tool"`, `Resource::"uri"`, `Prompt::"server__prompt"`,
+//!   `Task::"server"` or `Question::"method"`, in `Server::"server"`; `resource.server`, `resource.name`, `resource.effects` (a set of strings),
 //!   `resource.reviewed`.
 //! - `context`: `approved`, `client`, `transport`, and `arguments`, the whole argument object.
 //!   Cedar has integers of 64 bits, strings, truth values, records and sets. A whole number is an

@@ -50,6 +50,8 @@ const fn kind(kind: SubjectKind) -> &'static str {
         SubjectKind::Tool => "Tool",
         SubjectKind::Resource => "Resource",
         SubjectKind::Prompt => "Prompt",
+        SubjectKind::Task => "Task",
+        SubjectKind::Question => "Question",
     }
 }
 

@@ -96,6 +96,27 @@ impl Frame {
         Ok(Self { document, shape })
     }
 
+    /// Reads one frame, or the frames of a batch in their order; each may fail for itself. For
+    /// peers of the one revision that has batches.
+    ///
+    /// # Errors
+    /// The bytes are no JSON, or an empty batch, or one of more than `most` messages.
+    pub fn read_batch(
+        bytes: &[u8],
+        limits: Limits,
+        most: usize,
+    ) -> Result<Vec<Result<Self, FrameError>>, FrameError> {
+        if bytes.trim_ascii_start().first() != Some(&b'[') {
+            return Self::read(bytes, limits).map(|frame| vec![Ok(frame)]);
+        }
+        let document = Document::read(bytes, limits)?;
+        let messages: Vec<_> = document.root().elements().take(most.saturating_add(1)).collect();
+        if messages.is_empty() || messages.len() > most {
+            return Err(FrameError::Shape("a batch is empty or has too many messages"));
+        }
+        Ok(messages.iter().map(|one| Self::read(one.raw().as_bytes(), limits)).collect())
+    }
+
     /// What it says.
     #[must_use]
     pub fn message(&self) -> Message<'_> {

@@ -98,6 +98,8 @@ pub enum Action {
     FetchPrompt,
     /// Asks for completions of an argument of a prompt or a resource template.
     Complete,
+    /// Follows, answers or ends what a call of a tool has set going.
+    FollowTask,
     /// A server asks something of the client: its model, its user, its folders.
     AskClient,
     /// Tells the client about progress, logs or changes.
@@ -113,6 +115,7 @@ impl Action {
         Self::ReadResource,
         Self::FetchPrompt,
         Self::Complete,
+        Self::FollowTask,
         Self::AskClient,
         Self::Tell,
     ];
@@ -127,6 +130,7 @@ impl Action {
             Self::ReadResource => "read-resource",
             Self::FetchPrompt => "fetch-prompt",
             Self::Complete => "complete",
+            Self::FollowTask => "follow-task",
             Self::AskClient => "ask-client",
             Self::Tell => "tell",
         }
@@ -136,6 +140,10 @@ impl Action {
 methods! {
     /// Opens a legacy session.
     Initialize = "initialize", FromClient, Session;
+    /// What the server speaks and offers, without a session.
+    Discover = "server/discover", FromClient, Session;
+    /// Waits for changes of lists and resources, without a session.
+    Listen = "subscriptions/listen", FromClient, Session;
     /// The client is ready.
     Initialized = "notifications/initialized", ClientTells, Session;
     /// Is the other side alive?
@@ -156,6 +164,8 @@ methods! {
     ResourceTemplatesList = "resources/templates/list", FromClient, List;
     /// Reads a resource.
     ResourcesRead = "resources/read", FromClient, ReadResource;
+    /// Lists a folder among the resources.
+    DirectoryRead = "resources/directory/read", FromClient, ReadResource;
     /// Watches a resource.
     ResourcesSubscribe = "resources/subscribe", FromClient, ReadResource;
     /// Stops watching a resource.
@@ -166,6 +176,16 @@ methods! {
     PromptsGet = "prompts/get", FromClient, FetchPrompt;
     /// Completes an argument.
     Complete = "completion/complete", FromClient, Complete;
+    /// Lists skills.
+    SkillsList = "skills/list", FromClient, List;
+    /// Fetches a skill's manifest.
+    SkillsGet = "skills/get", FromClient, ReadResource;
+    /// How far a task is.
+    TasksGet = "tasks/get", FromClient, FollowTask;
+    /// Answers what a task asks.
+    TasksUpdate = "tasks/update", FromClient, FollowTask;
+    /// Ends a task.
+    TasksCancel = "tasks/cancel", FromClient, FollowTask;
     /// The client's folders changed.
     RootsListChanged = "notifications/roots/list_changed", ClientTells, Session;
     /// A server asks for the client's folders.
@@ -178,6 +198,12 @@ methods! {
     LogMessage = "notifications/message", ServerTells, Tell;
     /// A watched resource changed.
     ResourceUpdated = "notifications/resources/updated", ServerTells, Tell;
+    /// What of a subscription will be honoured.
+    Acknowledged = "notifications/subscriptions/acknowledged", ServerTells, Tell;
+    /// What a server asked the user for at a URL is done.
+    ElicitationComplete = "notifications/elicitation/complete", ServerTells, Tell;
+    /// How far a task is.
+    TaskStatus = "notifications/tasks", ServerTells, Tell;
     /// The list of resources changed.
     ResourcesListChanged = "notifications/resources/list_changed", ServerTells, Tell;
     /// The list of tools changed.

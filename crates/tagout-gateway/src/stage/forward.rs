@@ -99,7 +99,15 @@ async fn upstream_call(
     let id = connection.reserve();
     let own_token = progress.is_some().then(|| id.to_string());
     let params = outgoing_params(call.params(), inspected.target(), own_token.as_deref());
-    let request = Request { id, method: call.method(), params, progress };
+    let request = Request {
+        id,
+        method: call.method(),
+        params,
+        progress,
+        lane: None,
+        subject: None,
+        mirrored: Vec::new(),
+    };
     let watching = watch(identified, inspected.target());
     let answer = connection.request(request, upstream.timeout()).await.map_err(down);
     let accepted = answer
@@ -214,7 +222,18 @@ async fn session_call(identified: &Identified, gateway: &Gateway) -> Result<Stri
         | Method::ResourceUpdated
         | Method::ResourcesListChanged
         | Method::ToolsListChanged
-        | Method::PromptsListChanged => Err(Refusal::Method { method: call.method().to_string() }),
+        | Method::PromptsListChanged
+        | Method::Discover
+        | Method::Listen
+        | Method::DirectoryRead
+        | Method::SkillsList
+        | Method::SkillsGet
+        | Method::TasksGet
+        | Method::TasksUpdate
+        | Method::TasksCancel
+        | Method::Acknowledged
+        | Method::ElicitationComplete
+        | Method::TaskStatus => Err(Refusal::Method { method: call.method().to_string() }),
     }
 }
 
@@ -228,7 +247,7 @@ async fn initialize(identified: &Identified, gateway: &Gateway) -> Result<String
         method: Method::Initialize,
         problem: "`protocolVersion` is missing or no string",
     })?;
-    let revision = Revision::parse(&asked).unwrap_or(Revision::LATEST_LEGACY);
+    let revision = Revision::parse_legacy(&asked).unwrap_or(Revision::LATEST_LEGACY);
     session.start().await;
     let mut offers = vec![r#""tools":{"listChanged":true}"#];
     let any = |has: fn(&Catalogue) -> bool| {
@@ -291,7 +310,10 @@ async fn list(
             if shows(subject) {
                 items.extend(match kind {
                     SubjectKind::Prompt => renamed(&offer.text, &offer.key),
-                    SubjectKind::Resource | SubjectKind::Tool => Some(offer.text.clone()),
+                    SubjectKind::Resource
+                    | SubjectKind::Tool
+                    | SubjectKind::Task
+                    | SubjectKind::Question => Some(offer.text.clone()),
                 });
             }
         }

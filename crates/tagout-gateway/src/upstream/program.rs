@@ -222,7 +222,7 @@ async fn greet(upstream: &Upstream, connection: &Connection) -> Result<(), Upstr
         failed(&format!("it refused: {message}"))
     })?;
     let version = result.get("protocolVersion").and_then(|v| v.text()).unwrap_or_default();
-    if Revision::parse(&version).is_none() {
+    if Revision::parse_legacy(&version).is_none() {
         return Err(failed(&format!("it speaks revision {version:?}, which is not spoken here")));
     }
     if let Some(capabilities) = result.get("capabilities") {
