@@ -7,11 +7,15 @@ mod approvals;
 mod conversations;
 mod definitions;
 mod error;
+mod keys;
 mod quarantine;
 mod store;
 
 pub use approvals::{Answer, Approval};
 pub use conversations::OpenedConversation;
 pub use error::StoreError;
+pub use keys::{
+    BadKeyName, KeyAdded, KeyGroups, KeyName, KeyPlace, MOST_GROUPS, MOST_KEYS, StoredKey,
+};
 pub use quarantine::Quarantined;
 pub use store::Store;

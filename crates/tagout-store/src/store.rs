@@ -16,7 +16,7 @@ use crate::StoreError;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Each takes the file from the version that is its index to the next.
-const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
 
 /// Durable state. Cheap to clone; all clones are one connection.
 #[derive(Clone, Debug)]

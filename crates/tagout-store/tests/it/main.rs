@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     reason = "a test stops where it fails, also in what its tests share"
 )]
+mod keys;
 mod private;
 mod processes;
 mod sample;
