@@ -6,6 +6,8 @@ use tagout_inspect::definition::Hint;
 use tagout_policy::{Effect, Effects};
 use tagout_proto::{Digest, ServerName, ToolName};
 
+use crate::config::Transport;
+
 /// What has been pinned, by server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +51,13 @@ pub struct PinnedServer {
     pub environment: Vec<String>,
     /// Its working directory.
     pub cwd: Option<PathBuf>,
+    /// Where it is, for a server that runs elsewhere.
+    pub url: Option<String>,
+    /// How it is spoken with there.
+    pub transport: Option<Transport>,
+    /// The names of the headers that it is sent.
+    #[serde(default)]
+    pub headers: Vec<String>,
     /// Whether a person has confirmed that its resources and prompts only read.
     #[serde(default)]
     pub offers_reviewed: bool,
@@ -58,7 +67,7 @@ pub struct PinnedServer {
 }
 
 impl PinnedServer {
-    /// Whether both are started by the same program in the same way.
+    /// Whether both are started by the same program in the same way, or are at the same URL.
     #[must_use]
     pub fn same_program(&self, other: &Self) -> bool {
         self.command == other.command
@@ -66,6 +75,9 @@ impl PinnedServer {
             && self.files == other.files
             && self.environment == other.environment
             && self.cwd == other.cwd
+            && self.url == other.url
+            && self.transport == other.transport
+            && self.headers == other.headers
     }
 }
 
@@ -177,7 +189,18 @@ fn write_server(
     if let Some(cwd) = &server.cwd {
         writeln!(out, "cwd = {}", quoted(&cwd.to_string_lossy()))?;
     }
-    if server.command.is_some() || server.offers_reviewed {
+    if let Some(url) = &server.url {
+        writeln!(out, "url = {}", quoted(url))?;
+    }
+    if let Some(transport) = server.transport {
+        writeln!(out, "transport = \"{}\"", transport.as_str())?;
+    }
+    if !server.headers.is_empty() {
+        let names: Vec<_> = server.headers.iter().map(|name| quoted(name)).collect();
+        writeln!(out, "headers = [{}]", names.join(", "))?;
+    }
+    let has_program = server.command.is_some() || server.url.is_some();
+    if has_program || server.offers_reviewed {
         writeln!(out, "offers_reviewed = {}", server.offers_reviewed)?;
     }
     for (tool, pinned) in &server.tools {

@@ -1,9 +1,19 @@
 //! The servers behind the gateway.
+mod calls;
 mod catalogue;
 mod connection;
+mod era;
 mod error;
+mod events;
 mod fleet;
+mod greet;
+mod hear;
+mod link;
+mod listening;
 mod program;
+mod questions;
+mod shared;
+mod start;
 
 use std::{
     collections::VecDeque,
@@ -11,15 +21,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tagout_proto::{Digest, Document, ServerName, ToolName};
-use tokio::sync::mpsc;
+use tagout_proto::{Digest, Document, ServerName, ToolName, qualified};
 use tokio_util::sync::CancellationToken;
 
 pub use catalogue::{Catalogue, Offer, Standing, Tool};
-pub(crate) use connection::{Connection, Event, Request};
+pub(crate) use connection::{Connection, Request};
 pub use error::UpstreamError;
+pub(crate) use events::Event;
+use events::Events;
 pub(crate) use fleet::{Fleet, TEMPLATE_BYTES, binding, fits_template};
 pub use program::{Program, start_of};
+use shared::Known;
+pub(crate) use shared::Shared;
 
 use crate::{
     config::{CallLimits, Server},
@@ -34,7 +47,10 @@ pub struct Upstream {
     program: Program,
     pinned: Option<Arc<PinnedServer>>,
     limits: CallLimits,
-    events: mpsc::Sender<(ServerName, Event)>,
+    /// What it is told that clients can do, a JSON object.
+    capabilities: Arc<str>,
+    events: Events,
+    known: Arc<Known>,
     /// What runs now, for those who need not wait.
     now: RwLock<Now>,
     /// Held by whoever starts the server or asks it what it offers.
@@ -74,7 +90,18 @@ impl Upstream {
     /// Whether a person has said that reading its resources and prompts only reads, or it is part
     /// of this program.
     pub(crate) fn offers_are_reviewed(&self) -> bool {
-        self.program.built_in || self.pinned.as_ref().is_some_and(|pinned| pinned.offers_reviewed)
+        self.program.is_built_in()
+            || self.pinned.as_ref().is_some_and(|pinned| pinned.offers_reviewed)
+    }
+
+    /// Whether other clients use the same process, or session.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.server.stateless
+    }
+
+    /// What clients call the tool or prompt that the server calls `name`.
+    fn name_for_clients(&self, name: &str) -> String {
+        if self.server.bare { name.to_owned() } else { qualified(&self.name, name) }
     }
 
     pub(crate) const fn program(&self) -> &Program {
@@ -173,8 +200,10 @@ impl Upstream {
             return Err(UpstreamError::GivenUp { starts: STARTS, last: starts.last.clone() });
         }
         starts.at.push_back(now);
-        let connection = program::start(self, self.pinned.as_deref()).await?;
-        self.happened(Event::Started { pid: connection.pid() });
+        let connection = start::start(self).await?;
+        if let Some(pid) = connection.pid() {
+            self.happened(Event::Started { pid });
+        }
         Ok(connection)
     }
 
@@ -210,8 +239,7 @@ impl Upstream {
     }
 
     fn happened(&self, event: Event) {
-        // What waits here is bounded; when nobody listens any more, nobody wants to know.
-        drop(self.events.try_send((self.name.clone(), event)));
+        self.events.note(&self.name, event);
     }
 
     async fn ask(&self, connection: &Arc<Connection>) -> Result<Arc<Catalogue>, UpstreamError> {

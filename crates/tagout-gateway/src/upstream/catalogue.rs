@@ -152,7 +152,7 @@ pub(super) async fn ask(
         };
     }
     if connection.can("prompts") {
-        let named = |offer: Offer| Offer { key: qualified(&upstream.name, &offer.name), ..offer };
+        let named = |offer: Offer| Offer { key: upstream.name_for_clients(&offer.name), ..offer };
         let offered = lists.offers(Method::PromptsList, ["prompts", "name"]).await?;
         prompts = offered.into_iter().map(named).collect();
     }

@@ -1,40 +1,25 @@
 //! One running server and the JSON-RPC spoken with it, in an id space of its own.
 use std::{
-    collections::{HashMap, VecDeque},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use bytes::Bytes;
-use tagout_inspect::characters::made_visible;
-use tagout_proto::{Frame, Id, Limits, Message, Method, ServerName, Value, frame};
-use tagout_sandbox::Child;
-use tagout_wire::{Incoming, Outgoing, WireError};
-use tokio::sync::{mpsc, oneshot};
+use tagout_proto::{Frame, Limits, Message, Method, Revision, ServerName, Value, frame, quoted};
 use tokio_util::sync::CancellationToken;
 
-use super::{Catalogue, UpstreamError};
+use super::{
+    UpstreamError,
+    calls::{Calls, UnderWay},
+    era,
+    events::Events,
+    link::Link,
+    listening::Listening,
+    questions::Questions,
+};
 use crate::lane::Lane;
-
-/// What a server does of its own accord.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// It says that a list of its own changed.
-    ListChanged(Method),
-    /// How far a request is; a JSON text with the client's own token.
-    Progress { params: String },
-    /// Anything else that it tells: a log message, a watched resource that changed.
-    Tells { method: Method, params: String },
-    /// It was asked what it offers, and a tool of it is another than was pinned.
-    Quarantines(Arc<Catalogue>),
-    /// It was started.
-    Started { pid: u32 },
-    /// It did what it should not; for the audit log.
-    Wrong { event: &'static str, detail: String },
-}
 
 /// A request to a server.
 pub(crate) struct Request {
@@ -61,120 +46,144 @@ impl Request {
     }
 }
 
-/// A server that runs. Dropping it ends the server.
+/// A server that runs. Dropping it ends the server, or the session with it.
 pub(crate) struct Connection {
-    out: Outgoing,
-    child: Child,
-    limits: Limits,
+    pub(super) me: Weak<Self>,
+    pub(super) link: Link,
+    pub(super) limits: Limits,
+    pub(super) calls: Calls,
+    pub(super) events: Events,
+    pub(super) listening: Listening,
+    pub(super) questions: Questions,
+    pub(super) about: About,
     next_id: AtomicU64,
     /// Told apart from every other connection of this process.
     number: u64,
-    calls: Mutex<Calls>,
     ended: CancellationToken,
     /// How often its lists changed.
     changes: AtomicU64,
-    /// The names of what it declared to offer, set once after the handshake.
-    capabilities: OnceLock<Vec<String>>,
-    name: ServerName,
-    events: mpsc::Sender<(ServerName, Event)>,
+    /// Set once, after the handshake.
+    spoken: OnceLock<Spoken>,
+    log_level: Mutex<Option<String>>,
 }
 
-#[derive(Default)]
-struct Calls {
-    waiting: HashMap<u64, Waiting>,
-    /// Withdrawn of late, so that an answer to them is nothing to speak of.
-    withdrawn: VecDeque<u64>,
-    wrongs: u32,
-    over: Option<UpstreamError>,
+/// What a connection knows of both sides before it is opened.
+pub(super) struct About {
+    pub(super) name: ServerName,
+    /// What clients can do, a JSON object.
+    pub(super) capabilities: Arc<str>,
+    /// Whether several clients share it, so that nothing may be told to all of them that is meant
+    /// for one.
+    pub(super) shared: bool,
 }
 
-struct Waiting {
-    answer: oneshot::Sender<Result<Frame, UpstreamError>>,
-    /// The client's progress token, a JSON text.
-    progress: Option<String>,
+/// What the handshake settled.
+pub(super) struct Spoken {
+    pub(super) revision: Revision,
+    /// What the server declares to offer, a JSON object.
+    pub(super) offers: String,
+    pub(super) instructions: Option<String>,
 }
+
+/// How long a server may take to set its log level.
+const SET_LEVEL: Duration = Duration::from_secs(2);
 
 /// Connections that were opened so far.
 static STARTED: AtomicU64 = AtomicU64::new(1);
 
-/// Places in the queue of events that are kept for what goes on record.
-const KEPT_FREE: usize = 32;
-/// Withdrawn ids that are remembered.
-const WITHDRAWN: usize = 256;
-/// The largest notification that is passed on, in bytes.
-const TELLS_BYTES: usize = 64 << 10;
-/// How often a server may break the protocol before it is ended.
-const WRONGS: u32 = 20;
-
 impl Connection {
-    /// Speaks with a started server; `child`'s output is read until it ends.
-    pub(crate) fn open<R>(
-        child: Child,
-        (incoming, out): (Incoming<R>, Outgoing),
-        limits: Limits,
-        (name, events): (ServerName, mpsc::Sender<(ServerName, Event)>),
-    ) -> Arc<Self>
-    where
-        R: tokio::io::AsyncRead + Send + Unpin + 'static,
-    {
-        let connection = Arc::new(Self {
-            out,
-            child,
+    /// Speaks over `link`. What comes in has to be handed to [`Connection::take`].
+    pub(super) fn open(link: Link, limits: Limits, (about, events): (About, Events)) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            link,
             limits,
+            calls: Calls::default(),
+            events,
+            listening: Listening::default(),
+            questions: Questions::default(),
+            about,
             next_id: AtomicU64::new(1),
             number: STARTED.fetch_add(1, Ordering::Relaxed),
-            calls: Mutex::default(),
             ended: CancellationToken::new(),
             changes: AtomicU64::new(0),
-            capabilities: OnceLock::new(),
-            name,
-            events,
-        });
-        let ended = connection.ended.clone();
-        let reader = Arc::downgrade(&connection);
-        tokio::spawn(ended.clone().run_until_cancelled_owned(async move {
-            listen(reader, incoming).await;
-            ended.cancel();
-        }));
-        connection
+            spoken: OnceLock::new(),
+            log_level: Mutex::default(),
+        })
     }
 
     pub(crate) fn lives(&self) -> bool {
         !self.ended.is_cancelled()
     }
 
+    /// Cancelled when the connection is over.
+    pub(super) const fn end(&self) -> &CancellationToken {
+        &self.ended
+    }
+
     pub(crate) const fn number(&self) -> u64 {
         self.number
     }
 
-    pub(crate) const fn pid(&self) -> u32 {
-        self.child.pid()
+    /// The server's process, if it has one here.
+    pub(crate) const fn pid(&self) -> Option<u32> {
+        self.link.pid()
     }
 
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
 
-    /// Notes what the server declares to offer.
-    pub(crate) fn set_capabilities(&self, capabilities: Value<'_>) {
-        let names = capabilities.members().map(|(name, _)| name.into_owned()).collect();
-        self.capabilities.get_or_init(|| names);
+    /// What was asked of its lists may no longer hold.
+    pub(super) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn set_spoken(&self, spoken: Spoken) {
+        self.spoken.get_or_init(|| spoken);
+    }
+
+    /// The revision that is spoken; nothing before the handshake.
+    pub(super) fn settled(&self) -> Option<Revision> {
+        self.spoken.get().map(|spoken| spoken.revision)
+    }
+
+    /// The revision that is spoken.
+    pub(crate) fn revision(&self) -> Revision {
+        self.settled().unwrap_or(Revision::LATEST_LEGACY)
+    }
+
+    /// What the server declares to offer: its capabilities, a JSON object.
+    pub(crate) fn offers(&self) -> &str {
+        self.spoken.get().map_or("{}", |spoken| &spoken.offers)
+    }
+
+    /// What the server says of how to use it.
+    pub(crate) fn instructions(&self) -> Option<&str> {
+        self.spoken.get()?.instructions.as_deref()
     }
 
     /// Whether it declares to offer `capability`.
     pub(crate) fn can(&self, capability: &str) -> bool {
-        self.capabilities.get().is_some_and(|all| all.iter().any(|one| one == capability))
+        self.declares(|offers| offers.get(capability).is_some())
+    }
+
+    /// Whether it declares to tell when its list of `what` changes.
+    pub(super) fn tells_changes_of(&self, what: &str) -> bool {
+        self.declares(|offers| {
+            let tells = offers.get(what).and_then(|one| one.get("listChanged")?.boolean());
+            tells.unwrap_or_default()
+        })
+    }
+
+    fn declares(&self, looks: impl FnOnce(Value<'_>) -> bool) -> bool {
+        super::composed(self.offers()).is_ok_and(|offers| looks(offers.root()))
     }
 
     /// Asks the server to end; does not wait for it.
     pub(crate) fn stop(&self) {
         self.over(UpstreamError::Died { exit: None });
-        self.child.stop();
-    }
-
-    fn calls(&self) -> std::sync::MutexGuard<'_, Calls> {
-        // The guarded sections do not panic; if one did, the calls are still the calls.
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        self.link.close();
     }
 
     /// An id for a request, never used before.
@@ -182,15 +191,15 @@ impl Connection {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// As [`Connection::request`], without progress.
+    /// As [`Connection::request`], for a request of the gateway's own.
     pub(crate) async fn ask(
         &self,
         method: Method,
         params: &str,
         limit: Duration,
     ) -> Result<Frame, UpstreamError> {
-        let (id, params) = (self.reserve(), params.to_owned());
-        self.request(Request::own(id, method, params), limit).await
+        let request = Request::own(self.reserve(), method, params.to_owned());
+        self.request(request, limit).await
     }
 
     /// Makes a request and waits for its answer: a response frame, a result or an error.
@@ -201,217 +210,125 @@ impl Connection {
         request: Request,
         limit: Duration,
     ) -> Result<Frame, UpstreamError> {
-        let Request { id, method, params, progress, .. } = request;
-        let (answer, answered) = oneshot::channel();
-        {
-            let mut calls = self.calls();
-            if let Some(over) = &calls.over {
-                return Err(over.clone());
-            }
-            calls.waiting.insert(id, Waiting { answer, progress });
+        self.request_in(self.settled(), request, limit).await
+    }
+
+    /// As [`Connection::request`], in a revision that is yet to be settled.
+    pub(super) async fn request_in(
+        &self,
+        revision: Option<Revision>,
+        mut request: Request,
+        limit: Duration,
+    ) -> Result<Frame, UpstreamError> {
+        let modern = revision.is_some_and(Revision::is_modern);
+        if modern {
+            request.params = self.dressed(&request.params)?;
         }
-        let mut withdraw = Withdraw { connection: self, id, method };
-        let exchange = async {
-            let frame = frame::request(&id.to_string(), method.as_str(), &params);
-            if self.out.send(Bytes::from(frame)).await.is_err() {
-                return Err(self.how_it_ended());
-            }
-            answered.await.unwrap_or_else(|_| Err(self.how_it_ended()))
-        };
-        let outcome = tokio::time::timeout(limit, exchange).await;
-        if outcome.is_ok() {
+        let call = UnderWay::new(request.id, request.progress.take(), request.lane.take());
+        let mut withdraw = Withdraw { connection: self, id: request.id, method: request.method };
+        let outcome = call.within(limit, self.exchange(revision, &request, &call)).await;
+        // Nobody waits any more only where it was answered, or the server is gone.
+        if !matches!(outcome, Err(UpstreamError::Timeout(_))) {
+            self.calls.finished(withdraw.id);
             withdraw.id = 0;
         }
-        outcome.unwrap_or(Err(UpstreamError::Timeout(limit)))
+        let frame = outcome?;
+        if modern { era::checked(frame) } else { Ok(frame) }
+    }
+
+    /// Parameters with what the standard wants in each modern request.
+    pub(super) fn dressed(&self, params: &str) -> Result<String, UpstreamError> {
+        let level = self.log_level.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        era::dressed(params, &self.about.capabilities, level.as_deref())
+    }
+
+    async fn exchange(
+        &self,
+        revision: Option<Revision>,
+        request: &Request,
+        call: &Arc<UnderWay>,
+    ) -> Result<Frame, UpstreamError> {
+        let _ = revision;
+        let frame = || {
+            let (id, method) = (request.id.to_string(), request.method.as_str());
+            frame::request(&id, method, &request.params)
+        };
+        match &self.link {
+            Link::Lines(lines) => {
+                let answered = self.calls.await_answer(call)?;
+                if !lines.send(frame().into()).await {
+                    return Err(self.how_it_ended());
+                }
+                answered.await.unwrap_or_else(|_| Err(self.how_it_ended()))
+            }
+        }
     }
 
     /// Sends a notification; `params` is a JSON text.
     pub(crate) async fn notify(&self, method: Method, params: &str) {
-        let frame = frame::notification(method.as_str(), params);
-        // A server that is gone needs no telling.
-        drop(self.out.send(Bytes::from(frame)).await);
+        self.link.tell(self.settled(), frame::notification(method.as_str(), params)).await;
     }
 
-    fn how_it_ended(&self) -> UpstreamError {
-        let over = self.calls().over.clone();
-        over.unwrap_or_else(|| UpstreamError::Died { exit: self.child.try_wait() })
+    /// Has the server tell what it logs from `level` on.
+    pub(crate) async fn set_log_level(&self, level: &str) -> Result<(), UpstreamError> {
+        let before = {
+            let mut set = self.log_level.lock().unwrap_or_else(PoisonError::into_inner);
+            set.replace(level.to_owned())
+        };
+        let known = before.as_deref() == Some(level);
+        if known || self.revision().is_modern() || !self.can("logging") {
+            return Ok(());
+        }
+        let params = format!(r#"{{"level":{}}}"#, quoted(level));
+        let answer = self.ask(Method::SetLevel, &params, SET_LEVEL).await?;
+        match answer.message() {
+            Message::Response { outcome: Err(error), .. } => {
+                let why = error.get("message").and_then(|message| message.text());
+                let why = why.unwrap_or_default();
+                Err(UpstreamError::Misbehaved(format!("it refused a log level: {why}")))
+            }
+            Message::Response { .. } | Message::Request { .. } | Message::Notification { .. } => {
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn how_it_ended(&self) -> UpstreamError {
+        let over = self.calls.why_over();
+        over.unwrap_or_else(|| UpstreamError::Died { exit: self.link.exit() })
+    }
+
+    /// Nothing more comes from the server.
+    pub(super) fn ended(&self) {
+        self.over(UpstreamError::Died { exit: self.link.exit() });
+        self.link.close();
     }
 
     /// Fails whatever waits, now and later.
-    fn over(&self, why: UpstreamError) {
-        let waiting = {
-            let mut calls = self.calls();
-            calls.over.get_or_insert(why.clone());
-            std::mem::take(&mut calls.waiting)
-        };
-        for (_, waiting) in waiting {
-            // Whoever no longer waits needs no answer.
-            drop(waiting.answer.send(Err(why.clone())));
-        }
+    pub(super) fn over(&self, why: UpstreamError) {
+        self.calls.over(why);
         self.ended.cancel();
     }
 
-    /// Notes that the server broke the protocol; `false` when that was once too often.
-    fn wrong(&self, event: &'static str, detail: String) -> bool {
-        let wrongs = {
-            let mut calls = self.calls();
-            calls.wrongs += 1;
-            calls.wrongs
-        };
-        let detail: String = made_visible(&detail).0.chars().take(300).collect();
-        // The queue is full only when nobody listens any more.
-        let wrong = Event::Wrong { event, detail: detail.clone() };
-        drop(self.events.try_send((self.name.clone(), wrong)));
-        if wrongs < WRONGS {
-            return true;
+    /// The request is taken back: nobody waits for its answer.
+    pub(super) fn withdraw(&self, id: u64, method: Method) {
+        self.calls.withdrawn(id);
+        // The standard forbids to cancel `initialize`; a server that does not know the probe may
+        // not know what is taken back.
+        let silent = matches!(method, Method::Initialize | Method::Discover);
+        if !silent && self.lives() {
+            let params = format!(r#"{{"requestId":{id},"reason":"withdrawn"}}"#);
+            let frame = frame::notification(Method::Cancelled.as_str(), &params);
+            // A server that does not read cannot be told.
+            let _told: bool = self.link.take_back(self.settled(), frame);
         }
-        self.over(UpstreamError::Misbehaved(detail));
-        false
-    }
-
-    /// An unreadable frame may have been the answer to anything that waits.
-    fn fail_waiting(&self, why: &UpstreamError) {
-        let waiting = std::mem::take(&mut self.calls().waiting);
-        for (_, waiting) in waiting {
-            drop(waiting.answer.send(Err(why.clone())));
-        }
-    }
-
-    /// Takes what the server said; `false` when no more is to be read.
-    fn take(&self, bytes: &[u8]) -> bool {
-        let frame = match Frame::read(bytes, self.limits) {
-            Ok(frame) => frame,
-            Err(_) if !matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) => {
-                // Many servers greet on standard output, against the standard.
-                return self.wrong("server-noise", String::from_utf8_lossy(bytes).into_owned());
-            }
-            Err(error) => {
-                self.fail_waiting(&UpstreamError::Misbehaved(
-                    "a frame that cannot be read".to_owned(),
-                ));
-                return self.wrong("server-frame-malformed", error.to_string());
-            }
-        };
-        match frame.message() {
-            Message::Response { id, .. } => {
-                let id = id.raw().parse::<u64>().ok();
-                self.answered(id, frame)
-            }
-            Message::Request { id, method, .. } => self.asked(id, method),
-            Message::Notification { method, params } => self.told(method, params),
-        }
-    }
-
-    fn answered(&self, id: Option<u64>, frame: Frame) -> bool {
-        let waiting = {
-            let mut calls = self.calls();
-            let waiting = id.and_then(|id| calls.waiting.remove(&id));
-            if waiting.is_none() && id.is_some_and(|id| calls.withdrawn.contains(&id)) {
-                return true;
-            }
-            waiting
-        };
-        match waiting {
-            Some(waiting) => {
-                drop(waiting.answer.send(Ok(frame)));
-                true
-            }
-            None => {
-                let id = id.map_or_else(|| "no id of ours".to_owned(), |id| id.to_string());
-                self.wrong("server-answer-stray", format!("an answer to {id}, which nobody awaits"))
-            }
-        }
-    }
-
-    fn asked(&self, id: Id<'_>, method: Value<'_>) -> bool {
-        let method = method.text().unwrap_or_default();
-        if Method::parse(&method) == Some(Method::Ping) {
-            return self.out.offer(Bytes::from(frame::result(id.raw(), "{}")));
-        }
-        let error = r#"{"code":-32601,"message":"this client offers nothing to servers"}"#;
-        let sent = self.out.offer(Bytes::from(frame::error(id.raw(), error)));
-        self.wrong("server-request-refused", format!("it asked for `{method}`")) && sent
-    }
-
-    fn told(&self, method: Value<'_>, params: Option<Value<'_>>) -> bool {
-        let text = method.text().unwrap_or_default();
-        let params_text = params.map_or("{}", |params| params.raw());
-        if params_text.len() > TELLS_BYTES {
-            let detail = format!("`{text}` of {} bytes", params_text.len());
-            return self.wrong("server-notification-too-large", detail);
-        }
-        let known = Method::parse(&text).filter(|method| method.direction().server_tells());
-        let event = match known {
-            Some(
-                changed @ (Method::ToolsListChanged
-                | Method::ResourcesListChanged
-                | Method::PromptsListChanged),
-            ) => {
-                self.changes.fetch_add(1, Ordering::AcqRel);
-                Event::ListChanged(changed)
-            }
-            Some(Method::Progress) => match self.progress(params) {
-                Some(event) => event,
-                None => return true,
-            },
-            Some(method @ (Method::LogMessage | Method::ResourceUpdated)) => {
-                Event::Tells { method, params: params_text.to_owned() }
-            }
-            // A request of the server's own that it takes back; all were answered at once.
-            Some(Method::Cancelled) => return true,
-            Some(_) | None => {
-                return self.wrong("server-notification-unknown", format!("it sent `{text}`"));
-            }
-        };
-        // What a server tells may be lost; what it answers may not.
-        // A queue that others could fill must not swallow what goes on record.
-        if self.events.capacity() > KEPT_FREE {
-            drop(self.events.try_send((self.name.clone(), event)));
-        }
-        true
-    }
-
-    fn progress(&self, params: Option<Value<'_>>) -> Option<Event> {
-        let params = params?;
-        let id = u64::try_from(params.get("progressToken")?.integer()?).ok()?;
-        let token = self.calls().waiting.get(&id)?.progress.clone()?;
-        let params = params.with(&[("progressToken", Some(&token))]);
-        Some(Event::Progress { params })
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         self.ended.cancel();
-    }
-}
-
-async fn listen<R>(connection: std::sync::Weak<Connection>, mut incoming: Incoming<R>)
-where
-    R: tokio::io::AsyncRead + Send + Unpin,
-{
-    loop {
-        let next = incoming.next().await;
-        let Some(connection) = connection.upgrade() else { return };
-        let goes_on = match next {
-            Some(Ok(bytes)) => connection.take(&bytes),
-            Some(Err(error @ WireError::TooLarge { limit })) => {
-                connection.fail_waiting(&UpstreamError::TooLarge { limit });
-                connection.wrong("server-frame-too-large", error.to_string())
-            }
-            Some(Err(error @ WireError::Endless { .. })) => {
-                connection.over(UpstreamError::Misbehaved(error.to_string()));
-                connection.wrong("server-frame-endless", error.to_string());
-                false
-            }
-            Some(Err(WireError::Broken(_))) | None => false,
-        };
-        if !goes_on {
-            let exit = connection.child.try_wait();
-            connection.over(UpstreamError::Died { exit });
-            connection.child.stop();
-            return;
-        }
+        self.link.close();
     }
 }
 
@@ -425,23 +342,8 @@ struct Withdraw<'a> {
 
 impl Drop for Withdraw<'_> {
     fn drop(&mut self) {
-        if self.id == 0 {
-            return;
-        }
-        {
-            let mut calls = self.connection.calls();
-            calls.waiting.remove(&self.id);
-            calls.withdrawn.push_back(self.id);
-            if calls.withdrawn.len() > WITHDRAWN {
-                calls.withdrawn.pop_front();
-            }
-        }
-        // The standard forbids to cancel `initialize`.
-        if self.method != Method::Initialize {
-            let params = format!(r#"{{"requestId":{},"reason":"withdrawn"}}"#, self.id);
-            let frame = frame::notification(Method::Cancelled.as_str(), &params);
-            // A server that does not read cannot be told.
-            let _told: bool = self.connection.out.offer(Bytes::from(frame));
+        if self.id != 0 {
+            self.connection.withdraw(self.id, self.method);
         }
     }
 }

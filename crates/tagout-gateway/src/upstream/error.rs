@@ -41,6 +41,30 @@ pub enum UpstreamError {
         /// `limits.frame_bytes` of the configuration.
         limit: usize,
     },
+    /// Nothing answers at its URL, or the connection broke.
+    #[error("cannot be reached: {0}")]
+    Unreachable(String),
+    /// Its certificate is not to be trusted, or no secure connection comes about.
+    #[error("does not prove who it is: {0}")]
+    Untrusted(String),
+    /// It lets nobody in, or not with what it was sent.
+    #[error("refuses access (HTTP status {status})")]
+    Unauthorised {
+        /// 401 or 403.
+        status: u16,
+    },
+    /// It answered with an HTTP status that is no answer.
+    #[error("answered with HTTP status {status}{}", if (300..400).contains(status) { ", a redirect, which is not followed" } else { "" })]
+    Status {
+        /// The status.
+        status: u16,
+    },
+    /// A secret that it is to be sent is not where the configuration says.
+    #[error("cannot be sent a header: {0}")]
+    SecretMissing(String),
+    /// It knows nothing of the session any more.
+    #[error("forgot the session, and no new one came about")]
+    SessionLost,
     /// It broke the protocol; after too often it is ended.
     #[error("broke the protocol: {0}")]
     Misbehaved(String),
@@ -55,6 +79,12 @@ impl UpstreamError {
                 "server-unavailable"
             }
             Self::Changed(_) => "server-changed",
+            Self::Unreachable(_) => "server-unreachable",
+            Self::Untrusted(_) => "server-untrusted",
+            Self::Unauthorised { .. } => "server-unauthorised",
+            Self::Status { .. } => "server-http-status",
+            Self::SecretMissing(_) => "secret-missing",
+            Self::SessionLost => "server-session-lost",
             Self::Timeout(_) => "server-timeout",
             Self::Died { .. } => "server-died",
             Self::Misbehaved(_) => "server-misbehaved",
@@ -72,7 +102,36 @@ impl UpstreamError {
             Self::GivenUp { .. } => "failed too often and is left alone for now".to_owned(),
             Self::Handshake(_) => "did not complete the handshake".to_owned(),
             Self::Misbehaved(_) => "broke the protocol".to_owned(),
-            Self::Timeout(_) | Self::Died { .. } | Self::TooLarge { .. } => self.to_string(),
+            Self::Unreachable(_) => "cannot be reached".to_owned(),
+            Self::Untrusted(_) => "does not prove who it is".to_owned(),
+            Self::SecretMissing(_) => "cannot be sent a header that it wants".to_owned(),
+            Self::Timeout(_)
+            | Self::Died { .. }
+            | Self::TooLarge { .. }
+            | Self::Unauthorised { .. }
+            | Self::Status { .. }
+            | Self::SessionLost => self.to_string(),
+        }
+    }
+
+    /// Whether a server that answers so to the first modern request may speak another era.
+    pub(super) const fn may_be_of_era(&self) -> bool {
+        match self {
+            Self::Timeout(_)
+            | Self::Misbehaved(_)
+            | Self::TooLarge { .. }
+            | Self::Status { .. }
+            | Self::Handshake(_) => true,
+            Self::Spawn(_)
+            | Self::Changed(_)
+            | Self::Unchecked(_)
+            | Self::GivenUp { .. }
+            | Self::Died { .. }
+            | Self::Unreachable(_)
+            | Self::Untrusted(_)
+            | Self::Unauthorised { .. }
+            | Self::SecretMissing(_)
+            | Self::SessionLost => false,
         }
     }
 }

@@ -3,11 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use tagout_proto::{Digest, ServerName};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Catalogue, Event, Tool, Upstream, UpstreamError, start_of};
-use crate::{Gateway, config::Start};
+use super::{
+    Catalogue, Tool, Upstream, UpstreamError,
+    events::{Events, Listener},
+    start_of,
+};
+use crate::{
+    Gateway,
+    config::{Server, Start},
+};
 
 /// How long a list waits for a server that takes its time.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -20,49 +27,26 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Knows the servers that the configuration names; starts none. `capabilities` is what they
     /// are told that their client can do, a JSON object.
-    pub(crate) fn new(
-        gateway: &Gateway,
-        events: &mpsc::Sender<(ServerName, Event)>,
-        _capabilities: &str,
-    ) -> Self {
-        Self::with_pins(gateway, events, true)
+    pub(crate) fn new(gateway: &Gateway, events: &Listener, capabilities: &str) -> Self {
+        let capabilities = Arc::from(capabilities);
+        let of = |(name, server): (&ServerName, &Arc<Server>)| {
+            if server.stateless {
+                return gateway.shared.upstream(name, events, |told| {
+                    upstream(gateway, (name, server), (told, Arc::from("{}")), true)
+                });
+            }
+            let (told, capabilities) = (Events::of(events), Arc::clone(&capabilities));
+            Arc::new(upstream(gateway, (name, server), (told, capabilities), true))
+        };
+        Self { upstreams: gateway.config.servers.iter().map(of).collect() }
     }
 
     /// As [`Fleet::new`], and holds nothing against the lockfile: to make one.
-    pub(crate) fn unpinned(gateway: &Gateway, events: &mpsc::Sender<(ServerName, Event)>) -> Self {
-        Self::with_pins(gateway, events, false)
-    }
-
-    fn with_pins(
-        gateway: &Gateway,
-        events: &mpsc::Sender<(ServerName, Event)>,
-        pins: bool,
-    ) -> Self {
-        let config = &gateway.config;
-        let upstreams = config.servers.iter().map(|(name, server)| {
-            let own = match &server.start {
-                Start::BuiltIn(which) => gateway.shipped.servers.get(which.subcommand()),
-                Start::Command(_) => None,
-            };
-            Arc::new(Upstream {
-                name: name.clone(),
-                server: Arc::clone(server),
-                program: start_of(server, &gateway.own_program),
-                pinned: gateway
-                    .lockfile
-                    .servers
-                    .get(name)
-                    .or(own)
-                    .filter(|_| pins)
-                    .map(|pinned| Arc::new(pinned.clone())),
-                limits: config.limits,
-                events: events.clone(),
-                now: std::sync::RwLock::default(),
-                starting: tokio::sync::Mutex::default(),
-                stopped: CancellationToken::new(),
-            })
-        });
-        Self { upstreams: upstreams.collect() }
+    pub(crate) fn unpinned(gateway: &Gateway, events: &Listener) -> Self {
+        let of = |one: (&ServerName, &Arc<Server>)| {
+            Arc::new(upstream(gateway, one, (Events::of(events), Arc::from("{}")), false))
+        };
+        Self { upstreams: gateway.config.servers.iter().map(of).collect() }
     }
 
     pub(crate) fn all(&self) -> &[Arc<Upstream>] {
@@ -122,6 +106,11 @@ impl Fleet {
 
     /// The server to which the name `name`, as clients see it, belongs, by its prefix.
     pub(crate) fn owner(&self, name: &str) -> Option<&Arc<Upstream>> {
+        if let [only] = self.upstreams.as_slice()
+            && only.server.bare
+        {
+            return Some(only);
+        }
         let (server, _) = name.split_once("__")?;
         self.upstreams.iter().find(|upstream| upstream.name.as_str() == server)
     }
@@ -133,8 +122,37 @@ impl Fleet {
         named.next().filter(|_| named.next().is_none())
     }
 
+    /// Ends the servers that are this client's alone.
     pub(crate) fn stop(&self) {
-        self.upstreams.iter().for_each(|upstream| upstream.stop());
+        let own = self.upstreams.iter().filter(|upstream| !upstream.is_shared());
+        own.for_each(|upstream| upstream.stop());
+    }
+}
+
+/// A server of the configuration; `pins` says whether it is held against the lockfile.
+fn upstream(
+    gateway: &Gateway,
+    (name, server): (&ServerName, &Arc<Server>),
+    (events, capabilities): (Events, Arc<str>),
+    pins: bool,
+) -> Upstream {
+    let own = match &server.start {
+        Start::BuiltIn(which) => gateway.shipped.servers.get(which.subcommand()),
+        Start::Command(_) | Start::Remote(_) => None,
+    };
+    let pinned = gateway.lockfile.servers.get(name).or(own).filter(|_| pins);
+    Upstream {
+        name: name.clone(),
+        server: Arc::clone(server),
+        program: start_of(server, &gateway.own_program),
+        pinned: pinned.map(|pinned| Arc::new(pinned.clone())),
+        limits: gateway.config.limits,
+        capabilities,
+        events,
+        known: Arc::clone(&gateway.shared.known),
+        now: std::sync::RwLock::default(),
+        starting: tokio::sync::Mutex::default(),
+        stopped: CancellationToken::new(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A server's program: found, held against the lockfile, started, greeted.
+//! A server's program or address: found, and held against the lockfile.
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
@@ -9,39 +9,39 @@ use std::{
 };
 
 use sha2::Digest as _;
-use tagout_proto::{Digest, Method, Revision, quoted};
-use tagout_sandbox::{Jailer, Profile, resolve};
-use tagout_wire::{Incoming, outgoing};
-use tokio::{
-    io::AsyncReadExt as _,
-    net::unix::pipe::{Receiver, Sender},
-};
+use tagout_proto::Digest;
+use tagout_sandbox::{Profile, resolve};
 
-use super::{Connection, Upstream, UpstreamError};
+use super::UpstreamError;
 use crate::{
-    config::{Server, Start},
+    config::{Remote, Server, Start},
     lockfile::{PinnedFile, PinnedServer},
 };
 
-/// What a server is started by, found but not looked into.
+/// What a server is, found but not looked into.
 #[derive(Clone, Debug)]
-pub struct Program {
-    /// Completely what is started.
-    pub profile: Result<Profile, UpstreamError>,
-    /// The names of the variables that its entry gives it, whether they are set or not.
-    pub variables: Vec<String>,
-    /// Whether it is this very program, which needs no pin.
-    pub built_in: bool,
+pub enum Program {
+    /// This very program, which needs no pin.
+    BuiltIn(Profile),
+    /// A program.
+    Started {
+        /// Completely what is started.
+        profile: Result<Profile, UpstreamError>,
+        /// The names of the variables that its entry gives it, whether they are set or not.
+        variables: Vec<String>,
+    },
+    /// A server that runs elsewhere.
+    Remote(Remote),
 }
 
-/// What `server` is started by. Relative programs are looked for in the gateway's `PATH`.
+/// What `server` is. Relative programs are looked for in the gateway's `PATH`.
 #[must_use]
 pub fn start_of(server: &Server, own: &Path) -> Program {
     match &server.start {
         Start::BuiltIn(which) => {
             let mut profile = Profile::new(own);
             profile.args = vec![which.subcommand().into()];
-            Program { profile: Ok(profile), variables: Vec::new(), built_in: true }
+            Program::BuiltIn(profile)
         }
         Start::Command(command) => {
             let search = std::env::var_os("PATH").unwrap_or_default();
@@ -61,21 +61,36 @@ pub fn start_of(server: &Server, own: &Path) -> Program {
             });
             let variables: BTreeSet<_> = command.env.keys().chain(&command.pass_env).collect();
             let variables = variables.into_iter().cloned().collect();
-            Program { profile, variables, built_in: false }
+            Program::Started { profile, variables }
         }
+        Start::Remote(remote) => Program::Remote(remote.clone()),
     }
 }
 
 impl Program {
+    /// Whether it is part of this program.
+    pub(super) const fn is_built_in(&self) -> bool {
+        matches!(self, Self::BuiltIn(_))
+    }
+
     /// What the lockfile should say of it. Reads the program's file whole.
     ///
     /// # Errors
     /// It was not found, or cannot be read.
     pub fn pin(&self) -> Result<PinnedServer, UpstreamError> {
-        if self.built_in {
-            return Ok(PinnedServer::default());
-        }
-        let profile = self.profile.as_ref().map_err(Clone::clone)?;
+        let (profile, variables) = match self {
+            Self::BuiltIn(_) => return Ok(PinnedServer::default()),
+            Self::Remote(remote) => {
+                return Ok(PinnedServer {
+                    url: Some(remote.url.clone()),
+                    transport: Some(remote.transport),
+                    headers: remote.headers.keys().cloned().collect(),
+                    ..PinnedServer::default()
+                });
+            }
+            Self::Started { profile, variables } => (profile, variables),
+        };
+        let profile = profile.as_ref().map_err(Clone::clone)?;
         let unreadable = |path: &Path, error: io::Error| {
             UpstreamError::Unchecked(format!("cannot read `{}`: {error}", path.display()))
         };
@@ -93,19 +108,26 @@ impl Program {
             command: Some(command),
             executable: Some(executable),
             files,
-            environment: self.variables.clone(),
+            environment: variables.clone(),
             cwd: profile.cwd.clone(),
             ..PinnedServer::default()
         })
     }
 
     /// Holds the program against what was pinned of it.
-    fn check(&self, pinned: Option<&PinnedServer>) -> Result<(), UpstreamError> {
-        let Some(pinned) = pinned.filter(|pinned| pinned.command.is_some()) else { return Ok(()) };
+    pub(super) fn check(&self, pinned: Option<&PinnedServer>) -> Result<(), UpstreamError> {
+        let says = |pinned: &&PinnedServer| pinned.command.is_some() || pinned.url.is_some();
+        let Some(pinned) = pinned.filter(says) else { return Ok(()) };
         let found = self.pin()?;
         let changed = |what: &str| Err(UpstreamError::Changed(what.to_owned()));
         if found.command != pinned.command {
             return changed("its command line differs");
+        }
+        if found.url != pinned.url {
+            return changed("its URL differs");
+        }
+        if found.transport != pinned.transport || found.headers != pinned.headers {
+            return changed("its transport, or which headers it is sent, differ");
         }
         if found.executable != pinned.executable {
             return changed("the program's file differs");
@@ -170,79 +192,5 @@ fn digest_of_file(path: &Path) -> io::Result<Digest> {
             return Ok(Digest::from_bytes(hash.finalize().into()));
         }
         hash.update(buffer.get(..read).unwrap_or_default());
-    }
-}
-
-/// Starts the server and shakes hands with it.
-pub(super) async fn start(
-    upstream: &Upstream,
-    pinned: Option<&PinnedServer>,
-) -> Result<Arc<Connection>, UpstreamError> {
-    let (program, pinned) = (upstream.program.clone(), pinned.cloned());
-    let starting = tokio::task::spawn_blocking(move || {
-        program.check(pinned.as_ref())?;
-        let profile = program.profile?;
-        tagout_sandbox::spawn(&profile, &Jailer::this_program())
-            .map_err(|e| UpstreamError::Spawn(Arc::new(e)))
-    });
-    let mut child = starting.await.map_err(|e| UpstreamError::Unchecked(e.to_string()))??;
-    let broken = |e: io::Error| UpstreamError::Handshake(e.to_string());
-    let pipe = || UpstreamError::Handshake("it was started without pipes".to_owned());
-    let stdin = Sender::from_owned_fd(child.stdin.take().ok_or_else(pipe)?).map_err(broken)?;
-    let stdout = Receiver::from_owned_fd(child.stdout.take().ok_or_else(pipe)?).map_err(broken)?;
-    let stderr = Receiver::from_owned_fd(child.stderr.take().ok_or_else(pipe)?).map_err(broken)?;
-    tokio::spawn(drain(upstream.name.to_string(), stderr));
-    let (out, _writer) = outgoing(stdin);
-    let incoming = Incoming::new(stdout, upstream.limits.frame.frame_bytes);
-    let frame = upstream.limits.frame;
-    let connection = Connection::open(
-        child,
-        (incoming, out),
-        frame,
-        (upstream.name.clone(), upstream.events.clone()),
-    );
-    greet(upstream, &connection).await?;
-    Ok(connection)
-}
-
-async fn greet(upstream: &Upstream, connection: &Connection) -> Result<(), UpstreamError> {
-    let failed = |why: &str| UpstreamError::Handshake(why.to_owned());
-    let params = format!(
-        r#"{{"protocolVersion":"{}","capabilities":{{}},"clientInfo":{{"name":"tagout","version":{}}}}}"#,
-        Revision::LATEST_LEGACY,
-        quoted(env!("CARGO_PKG_VERSION"))
-    );
-    let limit = upstream.server.start_timeout;
-    let answer = connection.ask(Method::Initialize, &params, limit).await?;
-    let tagout_proto::Message::Response { outcome, .. } = answer.message() else {
-        return Err(failed("it did not answer"));
-    };
-    let result = outcome.map_err(|error| {
-        let message = error.get("message").and_then(|m| m.text()).unwrap_or_default();
-        failed(&format!("it refused: {message}"))
-    })?;
-    let version = result.get("protocolVersion").and_then(|v| v.text()).unwrap_or_default();
-    if Revision::parse_legacy(&version).is_none() {
-        return Err(failed(&format!("it speaks revision {version:?}, which is not spoken here")));
-    }
-    if let Some(capabilities) = result.get("capabilities") {
-        connection.set_capabilities(capabilities);
-    }
-    connection.notify(Method::Initialized, "{}").await;
-    Ok(())
-}
-
-/// What a server complains is read, or it would come to a halt; the last of it is for diagnosis.
-async fn drain(server: String, mut stderr: Receiver) {
-    let mut buffer = vec![0; 8 << 10];
-    loop {
-        match stderr.read(&mut buffer).await {
-            Ok(0) | Err(_) => return,
-            Ok(read) => {
-                let text = String::from_utf8_lossy(buffer.get(..read).unwrap_or_default());
-                let (text, _) = tagout_inspect::characters::made_visible(&text);
-                tracing::debug!(%server, "{}", text.trim_end());
-            }
-        }
     }
 }

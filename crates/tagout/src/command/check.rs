@@ -16,7 +16,7 @@ pub(crate) fn check(places: &Places, json: bool) -> Result<ExitCode, Failure> {
     let rules: Vec<_> = setup.policy.rule_ids().collect();
     let servers: Vec<_> = setup.config.servers.keys().map(ToString::to_string).collect();
     let unpinned = setup.config.servers.iter().filter(|(name, server)| {
-        matches!(server.start, Start::Command(_)) && !setup.lockfile.servers.contains_key(*name)
+        !matches!(server.start, Start::BuiltIn(_)) && !setup.lockfile.servers.contains_key(*name)
     });
     let unpinned: Vec<_> = unpinned.map(|(name, _)| name.to_string()).collect();
     if json {

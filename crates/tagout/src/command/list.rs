@@ -27,6 +27,7 @@ pub(crate) fn list(places: &Places, json: bool) -> Result<ExitCode, Failure> {
             output::json(&serde_json::json!({
                 "name": name, "command": command, "pinned_tools": tools, "reviewed_tools": reviewed,
                 "built_in": matches!(server.start, Start::BuiltIn(_)),
+                "url": url_of(server),
             }))?;
             continue;
         }
@@ -43,11 +44,20 @@ pub(crate) fn list(places: &Places, json: bool) -> Result<ExitCode, Failure> {
     Ok(Ended::Done.into())
 }
 
+fn url_of(server: &Server) -> Option<&str> {
+    match &server.start {
+        Start::Remote(remote) => Some(&remote.url),
+        Start::BuiltIn(_) | Start::Command(_) => None,
+    }
+}
+
+/// What is started; for a server that runs elsewhere, where it is.
 fn command_of(server: &Server) -> Vec<String> {
     match &server.start {
         Start::BuiltIn(which) => vec!["tagout".to_owned(), which.subcommand().to_owned()],
         Start::Command(command) => {
             std::iter::once(&command.program).chain(&command.args).cloned().collect()
         }
+        Start::Remote(remote) => vec![remote.url.clone()],
     }
 }

@@ -1,0 +1,69 @@
+//! Frames as lines over a child's pipes.
+use std::sync::Weak;
+
+use bytes::Bytes;
+use tagout_sandbox::{Child, Exit};
+use tagout_wire::{Incoming, Outgoing, WireError};
+
+use crate::upstream::{Connection, UpstreamError};
+
+/// A child, and the pipe to it.
+pub(in crate::upstream) struct Lines {
+    out: Outgoing,
+    child: Child,
+}
+
+impl Lines {
+    pub(in crate::upstream) const fn new(child: Child, out: Outgoing) -> Self {
+        Self { out, child }
+    }
+
+    /// `false` if the child is gone.
+    pub(in crate::upstream) async fn send(&self, frame: Bytes) -> bool {
+        self.out.send(frame).await.is_ok()
+    }
+
+    pub(super) fn offer(&self, frame: Bytes) -> bool {
+        self.out.offer(frame)
+    }
+
+    pub(super) fn exit(&self) -> Option<Exit> {
+        self.child.try_wait()
+    }
+
+    pub(super) const fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    pub(super) fn close(&self) {
+        self.child.stop();
+    }
+}
+
+/// Takes what the child says until it ends.
+pub(in crate::upstream) async fn listen<R>(connection: Weak<Connection>, mut incoming: Incoming<R>)
+where
+    R: tokio::io::AsyncRead + Send + Unpin,
+{
+    loop {
+        let next = incoming.next().await;
+        let Some(connection) = connection.upgrade() else { return };
+        let goes_on = match next {
+            Some(Ok(bytes)) => connection.take(&bytes, None).goes_on(),
+            Some(Err(error @ WireError::TooLarge { limit })) => {
+                connection.fail_waiting(&UpstreamError::TooLarge { limit });
+                connection.wrong("server-frame-too-large", error.to_string())
+            }
+            Some(Err(error @ WireError::Endless { .. })) => {
+                connection.over(UpstreamError::Misbehaved(error.to_string()));
+                connection.wrong("server-frame-endless", error.to_string());
+                false
+            }
+            Some(Err(WireError::Broken(_))) | None => false,
+        };
+        if !goes_on {
+            connection.ended();
+            return;
+        }
+    }
+}
