@@ -1,0 +1,288 @@
+//! New connections to servers.
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::{
+    client::{ClientOptions, Roots},
+    error::HttpError,
+    line::Line,
+    pool::{Pool, Target},
+    tls::{TlsError, certificates, provider},
+};
+
+/// Makes connections.
+#[derive(Debug)]
+pub(super) struct Connector {
+    /// Made when first needed, unless the roots are given.
+    tls: OnceLock<Arc<ClientConfig>>,
+    patience: Duration,
+    builder: http1::Builder,
+}
+
+/// The smallest buffer that hyper takes.
+const LEAST_BUFFER: usize = 8 << 10;
+/// What a connection reads ahead of whoever takes its bytes.
+const BUFFER: usize = 64 << 10;
+
+impl Connector {
+    pub(super) fn new(options: ClientOptions) -> Result<Self, TlsError> {
+        let mut builder = http1::Builder::new();
+        builder.max_header_size(options.header_bytes);
+        builder.max_buf_size(options.header_bytes.max(BUFFER).max(LEAST_BUFFER));
+        let tls = OnceLock::new();
+        if let Roots::Pem(path) = &options.roots {
+            let given = config(certificates(path)?)?;
+            tls.get_or_init(|| given);
+        }
+        Ok(Self { tls, patience: options.connect, builder })
+    }
+
+    /// A connection to `target`.
+    pub(super) async fn connect(
+        &self,
+        target: &Target,
+        pool: Weak<Pool>,
+    ) -> Result<Box<Line>, HttpError> {
+        let deadline = Instant::now() + self.patience;
+        let late = |_| HttpError::TimedOut { reached: false };
+        let stream = timeout_at(deadline, self.stream(target, deadline)).await.map_err(late)??;
+        let wrote = stream.wrote();
+        let failed = |error: hyper::Error| HttpError::broken(false, &error);
+        let (sender, connection) =
+            self.builder.handshake(TokioIo::new(stream)).await.map_err(failed)?;
+        Ok(Box::new(Line::new(sender, Box::pin(connection), wrote, target.clone(), pool)))
+    }
+
+    async fn stream(&self, target: &Target, deadline: Instant) -> Result<Stream, HttpError> {
+        let tcp = dial(target, deadline).await?;
+        if let Err(error) = tcp.set_nodelay(true) {
+            tracing::debug!(%error, "requests of a connection may be held back");
+        }
+        let tcp = Counted { stream: tcp, wrote: Arc::default() };
+        if !target.secure {
+            return Ok(Stream::Plain(tcp));
+        }
+        let host = bare(target.authority.host());
+        let failed = |problem: String| HttpError::Tls { host: host.to_owned(), problem };
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| failed("no certificate can be for such a name".to_owned()))?;
+        let config = self.tls().map_err(|error| failed(error.to_string()))?;
+        let tls = TlsConnector::from(config).connect(name, tcp).await;
+        Ok(Stream::Tls(Box::new(tls.map_err(|error| failed(error.to_string()))?)))
+    }
+
+    fn tls(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        if let Some(config) = self.tls.get() {
+            return Ok(config.clone());
+        }
+        let system = rustls_native_certs::load_native_certs();
+        let config = config(system.certs)?;
+        Ok(self.tls.get_or_init(|| config).clone())
+    }
+}
+
+fn config(
+    roots: Vec<rustls_pki_types::CertificateDer<'static>>,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut store = RootCertStore::empty();
+    let (taken, _) = store.add_parsable_certificates(roots);
+    if taken == 0 {
+        let problem = "there is none that can be read".to_owned();
+        return Err(TlsError::Roots { problem });
+    }
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError::Roots { problem: error.to_string() })?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Addresses of a name that are tried.
+const MOST_ADDRESSES: usize = 8;
+
+async fn dial(target: &Target, deadline: Instant) -> Result<TcpStream, HttpError> {
+    let port = target.authority.port_u16().unwrap_or(if target.secure { 443 } else { 80 });
+    let host = bare(target.authority.host());
+    let addresses = resolve(host, port).await?;
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    let count = addresses.len();
+    for (n, address) in addresses.into_iter().enumerate() {
+        // One that does not answer leaves time for the others.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(count - n).unwrap_or(1);
+        match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) if n + 1 == count => return Err(HttpError::TimedOut { reached: false }),
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    let address = format!("{}:{port}", target.authority.host());
+    Err(HttpError::Refused { address, source: last })
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, HttpError> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let failed = |source| HttpError::Dns { host: host.to_owned(), source };
+    let found = lookup_host((host, port)).await.map_err(failed)?;
+    Ok(found.take(MOST_ADDRESSES).collect())
+}
+
+/// Without the brackets of an IPv6 address.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// A stream that knows whether the system has taken any byte since it was asked to look.
+pub(super) struct Counted {
+    stream: TcpStream,
+    wrote: Arc<AtomicBool>,
+}
+
+/// How the bytes travel.
+pub(super) enum Stream {
+    Plain(Counted),
+    Tls(Box<TlsStream<Counted>>),
+}
+
+impl Stream {
+    fn wrote(&self) -> Arc<AtomicBool> {
+        match self {
+            Self::Plain(stream) => stream.wrote.clone(),
+            Self::Tls(stream) => stream.get_ref().0.wrote.clone(),
+        }
+    }
+}
+
+impl Counted {
+    fn seen(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(result, Poll::Ready(Ok(1..))) {
+            self.wrote.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.seen(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.seen(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(cx, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The server: accepts connections, each of them one task that ends alone.
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use ::http::{HeaderValue, Method, StatusCode, header};
+use bytes::Bytes;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    access::{Access, Refusal},
+    request::Request,
+    response::{Reply, Response},
+    socket::{Paced, Patience, Stream, Turns},
+    tls::Tls,
+};
+
+/// An address that connections come to.
+#[derive(Debug)]
+pub struct Listener {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Tls>,
+}
+
+/// Why nothing is listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Others could read along.
+    #[error("`{address}` can be reached from other machines and needs a certificate")]
+    PlainBeyondLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address cannot be had.
+    #[error("`{address}` cannot be listened on")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl Listener {
+    /// Listens on `address`; port 0 is any free one.
+    ///
+    /// # Errors
+    /// By variant, see [`ListenError`].
+    pub async fn bind(address: SocketAddr, tls: Option<Tls>) -> Result<Self, ListenError> {
+        if tls.is_none() && !address.ip().is_loopback() {
+            return Err(ListenError::PlainBeyondLoopback { address });
+        }
+        let failed = |source| ListenError::Bind { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address, tls })
+    }
+
+    /// Where it listens, with the port that it got.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether connections are encrypted.
+    #[must_use]
+    pub fn secure(&self) -> bool {
+        self.tls.is_some()
+    }
+}
+
+/// What a server puts up with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ServerLimits {
+    /// Connections at a time; more wait to be accepted.
+    pub connections: usize,
+    /// Bytes of a request's line and headers; more is answered with 431.
+    pub header_bytes: usize,
+    /// Headers of a request; more is answered with 431.
+    pub headers: usize,
+    /// For the TLS handshake.
+    pub handshake: Duration,
+    /// For the head of a request, from its first byte, and for the first request of a connection.
+    pub head: Duration,
+    /// For the body of a request, all of it.
+    pub body: Duration,
+    /// For a client to take something of an answer.
+    pub write: Duration,
+    /// Between two requests of a connection.
+    pub idle: Duration,
+    /// For requests under way when the server stops.
+    pub grace: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            header_bytes: 32 << 10,
+            headers: 100,
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+            idle: Duration::from_secs(120),
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Answers requests.
+pub trait Handler: Send + Sync + 'static {
+    /// The answer to a request.
+    ///
+    /// The future is dropped when the client goes before it is ready, if the request's body was
+    /// read by then. A panic ends the one connection.
+    fn handle(self: &Arc<Self>, request: Request) -> impl Future<Output = Response> + Send;
+}
+
+struct Server<H> {
+    handler: Arc<H>,
+    access: Access,
+    limits: ServerLimits,
+    tls: Option<Tls>,
+    stop: CancellationToken,
+    builder: http1::Builder,
+}
+
+/// Serves until `stop` is cancelled. Then nobody is accepted any more, connections without a
+/// request end, the others get [`ServerLimits::grace`]; when this returns nothing is left running.
+/// Dropping the future ends everything at once.
+pub async fn serve<H: Handler>(
+    listener: Listener,
+    limits: ServerLimits,
+    access: Access,
+    handler: Arc<H>,
+    stop: CancellationToken,
+) {
+    let Listener { listener, address, tls } = listener;
+    let access = access.at(address);
+    let builder = builder(&limits);
+    let server = Arc::new(Server { handler, access, limits, tls, stop: stop.clone(), builder });
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let mut tasks = JoinSet::new();
+    while let Some(Some((stream, peer, permit))) =
+        stop.run_until_cancelled(accept(&listener, &room)).await
+    {
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(server.clone().connection(stream, peer, permit));
+    }
+    drop(listener);
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    if timeout(limits.grace, ended).await.is_err() {
+        tasks.shutdown().await;
+    }
+}
+
+/// The smallest buffer that hyper takes.
+const LEAST_BUFFER: usize = 8 << 10;
+/// What a connection reads ahead of whoever takes its bytes.
+const BUFFER: usize = 64 << 10;
+/// As many headers as fit on the stack.
+const FEW_HEADERS: usize = 100;
+
+fn builder(limits: &ServerLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.half_close(false).max_header_size(limits.header_bytes);
+    builder.max_buf_size(limits.header_bytes.max(BUFFER).max(LEAST_BUFFER));
+    if limits.headers != FEW_HEADERS {
+        builder.max_headers(limits.headers);
+    }
+    builder
+}
+
+/// How long to wait when the system has no more connections to give.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// The next connection; nothing once there can be none.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = room.clone().acquire_owned().await.ok()?;
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return Some((stream, peer, permit)),
+            Err(error) if gone_before_accepted(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                sleep(EXHAUSTED).await;
+            }
+        }
+    }
+}
+
+fn gone_before_accepted(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    [Kind::ConnectionAborted, Kind::ConnectionReset, Kind::Interrupted].contains(&error.kind())
+}
+
+impl<H: Handler> Server<H> {
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        _permit: OwnedSemaphorePermit,
+    ) {
+        let Some(Some(stream)) = self.stop.run_until_cancelled(self.handshake(stream)).await else {
+            return;
+        };
+        let turns = Turns::default();
+        let ServerLimits { idle, head, write, .. } = self.limits;
+        let stream = Paced::new(stream, turns.clone(), Patience { idle, head, write });
+        let service = service_fn(|request| self.answer(request, peer, &turns));
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let ended = match self.stop.run_until_cancelled(connection.as_mut()).await {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, %error, "a connection ended early");
+        }
+    }
+
+    async fn handshake(&self, stream: TcpStream) -> Option<Stream> {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "answers of a connection may be held back");
+        }
+        let Some(tls) = &self.tls else { return Some(Stream::Plain(stream)) };
+        match timeout(self.limits.handshake, tls.acceptor().accept(stream)).await {
+            Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: ::http::Request<Incoming>,
+        peer: SocketAddr,
+        turns: &Turns,
+    ) -> Result<::http::Response<Reply>, Infallible> {
+        let turn = turns.begin();
+        // How long such a body is can be told in two ways, on which a proxy may not agree with us.
+        // What follows it is therefore not read as a request.
+        let last = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let response = match self.check(&request) {
+            Err(refusal) => refused(refusal),
+            Ok(()) => {
+                let secure = self.tls.is_some();
+                let request = Request::new(request, peer, secure, self.limits.body);
+                self.handler.handle(request).await
+            }
+        };
+        Ok(response.finish(turn, last))
+    }
+
+    fn check(&self, request: &::http::Request<Incoming>) -> Result<(), Refusal> {
+        self.access.check(request.version(), request.uri(), request.headers())?;
+        if [Method::OPTIONS, Method::TRACE, Method::CONNECT].contains(request.method()) {
+            return Err(Refusal::Method);
+        }
+        Ok(())
+    }
+}
+
+fn refused(refusal: Refusal) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    let body = Bytes::from_static(refusal.body().as_bytes());
+    let response = Response::full(refusal.status(), json, body);
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        return response.header(header::ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+    }
+    response
+}
