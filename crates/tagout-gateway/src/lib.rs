@@ -6,6 +6,7 @@ pub mod config;
 mod gateway;
 pub mod identity;
 pub mod inventory;
+pub mod keys;
 mod lane;
 pub mod lockfile;
 pub mod pin;

@@ -13,5 +13,6 @@ mod client;
 mod clients;
 mod compile_fail;
 mod decisions;
+mod keys;
 mod leftovers;
 mod transcripts;
