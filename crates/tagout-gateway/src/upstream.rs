@@ -12,6 +12,7 @@ mod link;
 mod listening;
 mod program;
 mod questions;
+mod remote;
 mod shared;
 mod start;
 

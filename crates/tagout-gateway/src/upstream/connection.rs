@@ -59,7 +59,8 @@ pub(crate) struct Connection {
     next_id: AtomicU64,
     /// Told apart from every other connection of this process.
     number: u64,
-    ended: CancellationToken,
+    /// Cancelled when it is over.
+    pub(super) ended: CancellationToken,
     /// How often its lists changed.
     changes: AtomicU64,
     /// Set once, after the handshake.
@@ -114,11 +115,6 @@ impl Connection {
 
     pub(crate) fn lives(&self) -> bool {
         !self.ended.is_cancelled()
-    }
-
-    /// Cancelled when the connection is over.
-    pub(super) const fn end(&self) -> &CancellationToken {
-        &self.ended
     }
 
     pub(crate) const fn number(&self) -> u64 {
@@ -236,10 +232,14 @@ impl Connection {
         if modern { era::checked(frame) } else { Ok(frame) }
     }
 
+    /// The level of log messages that was asked for last.
+    pub(super) fn log_level(&self) -> Option<String> {
+        self.log_level.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Parameters with what the standard wants in each modern request.
     pub(super) fn dressed(&self, params: &str) -> Result<String, UpstreamError> {
-        let level = self.log_level.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        era::dressed(params, &self.about.capabilities, level.as_deref())
+        era::dressed(params, &self.about.capabilities, self.log_level().as_deref())
     }
 
     async fn exchange(
@@ -248,20 +248,45 @@ impl Connection {
         request: &Request,
         call: &Arc<UnderWay>,
     ) -> Result<Frame, UpstreamError> {
-        let _ = revision;
-        let frame = || {
-            let (id, method) = (request.id.to_string(), request.method.as_str());
-            frame::request(&id, method, &request.params)
+        let http = match &self.link {
+            Link::Http(http) => http,
+            Link::Lines(_) | Link::Sse(_) => return self.exchange_apart(request, call).await,
         };
+        self.calls.begin(call)?;
+        let exchange = async {
+            let session = http.session().number;
+            match http.exchange(self, (revision, request), call).await {
+                // It did nothing, so it may be asked again.
+                Err(UpstreamError::SessionLost) => {
+                    self.renew(http, session).await?;
+                    http.exchange(self, (revision, request), call).await
+                }
+                outcome => outcome,
+            }
+        };
+        let outcome = self.ended.run_until_cancelled(exchange).await;
+        outcome.unwrap_or_else(|| Err(self.how_it_ended()))
+    }
+
+    /// Makes a request whose answer comes by another way.
+    async fn exchange_apart(
+        &self,
+        request: &Request,
+        call: &Arc<UnderWay>,
+    ) -> Result<Frame, UpstreamError> {
+        let answered = self.calls.await_answer(call)?;
+        let (id, method) = (request.id.to_string(), request.method.as_str());
+        let frame = frame::request(&id, method, &request.params);
         match &self.link {
             Link::Lines(lines) => {
-                let answered = self.calls.await_answer(call)?;
-                if !lines.send(frame().into()).await {
+                if !lines.send(frame.into()).await {
                     return Err(self.how_it_ended());
                 }
-                answered.await.unwrap_or_else(|_| Err(self.how_it_ended()))
             }
+            Link::Sse(sse) => sse.send(frame).await?,
+            Link::Http(_) => {}
         }
+        answered.await.unwrap_or_else(|_| Err(self.how_it_ended()))
     }
 
     /// Sends a notification; `params` is a JSON text.
@@ -299,7 +324,7 @@ impl Connection {
     }
 
     /// Nothing more comes from the server.
-    pub(super) fn ended(&self) {
+    pub(super) fn nothing_more(&self) {
         self.over(UpstreamError::Died { exit: self.link.exit() });
         self.link.close();
     }

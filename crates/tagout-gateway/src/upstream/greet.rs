@@ -98,25 +98,22 @@ pub(super) async fn initialize(
     connection: &Arc<Connection>,
     limit: Duration,
 ) -> Result<(), UpstreamError> {
-    let answer = ask_to_initialize(connection, limit).await?;
+    let answer = connection.request_in(None, to_initialize(connection), limit).await?;
     let (revision, result) = settled(&answer)?;
     connection.set_spoken(spoken(revision, result));
     connection.notify(Method::Initialized, "{}").await;
     Ok(())
 }
 
-pub(super) async fn ask_to_initialize(
-    connection: &Connection,
-    limit: Duration,
-) -> Result<Frame, UpstreamError> {
+/// The request that opens a session.
+pub(super) fn to_initialize(connection: &Connection) -> Request {
     let params = format!(
         r#"{{"protocolVersion":"{}","capabilities":{},"clientInfo":{}}}"#,
         Revision::LATEST_LEGACY,
         connection.about.capabilities,
         client_info(),
     );
-    let request = Request::own(connection.reserve(), Method::Initialize, params);
-    connection.request_in(None, request, limit).await
+    Request::own(connection.reserve(), Method::Initialize, params)
 }
 
 /// What a server answers to `initialize`.

@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use tagout_inspect::characters::made_visible;
-use tagout_proto::{Frame, Id, Message, Method, Value};
+use tagout_proto::{Frame, Message, Method, Value};
 
 use super::{Connection, UpstreamError, calls::UnderWay, era::SUBSCRIPTION, events::Event};
 

@@ -1,7 +1,7 @@
 //! News of changes: one subscription of a modern server, and what legacy servers are told to watch.
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use super::{
     Connection, UpstreamError,
     calls::{Answer, UnderWay},
     composed,
+    connection::Request,
     events::Event,
     link::Link,
 };
@@ -77,6 +78,11 @@ impl Listening {
     fn ids(&self) -> MutexGuard<'_, HashMap<u64, Standing>> {
         // The guarded sections do not panic.
         self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All resources that are watched.
+    pub(super) fn all_watched(&self) -> Vec<String> {
+        self.watched().keys().cloned().collect()
     }
 
     /// Whether `id` is a subscription of ours.
@@ -208,7 +214,7 @@ impl Connection {
             return Ok(Ok(()));
         };
         let (word, said) = oneshot::channel();
-        let stop = self.end().child_token();
+        let stop = self.ended.child_token();
         let fresh = Subscription(stop.clone().drop_guard());
         tokio::spawn(keep(self.me.clone(), filter, stop, word));
         let said = timeout(limit, said).await.map_err(|_| UpstreamError::Timeout(limit))?;
@@ -310,21 +316,29 @@ async fn once(
 async fn listen(connection: &Weak<Connection>, id: u64, filter: &str) -> Answer {
     let gone = || UpstreamError::Died { exit: None };
     let call = UnderWay::new(id, None, None);
-    let answered = {
+    let (http, request) = {
         let connection = connection.upgrade().ok_or_else(gone)?;
         let params = connection.dressed(&format!(r#"{{"notifications":{filter}}}"#))?;
-        let frame = frame::request(&id.to_string(), Method::Listen.as_str(), &params);
+        let request = Request::own(id, Method::Listen, params);
         match &connection.link {
+            Link::Http(http) => {
+                connection.calls.begin(&call)?;
+                (Arc::clone(http), request)
+            }
             Link::Lines(lines) => {
                 let answered = connection.calls.await_answer(&call)?;
+                let (id, method) = (id.to_string(), request.method.as_str());
+                let frame = frame::request(&id, method, &request.params);
                 if !lines.send(frame.into()).await {
                     return Err(connection.how_it_ended());
                 }
-                answered
+                drop(connection);
+                return answered.await.unwrap_or_else(|_| Err(gone()));
             }
+            Link::Sse(_) => return Err(gone()),
         }
     };
-    answered.await.unwrap_or_else(|_| Err(gone()))
+    http.subscribe(connection, (request, call)).await
 }
 
 /// A subscription's id, known as long as this lives; taken back if it was not answered.

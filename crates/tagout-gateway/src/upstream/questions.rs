@@ -102,7 +102,7 @@ impl Connection {
             let sent = self.link.offer(self.settled(), frame::error(&id, TOO_MANY));
             return self.wrong("server-questions-too-many", format!("question {id}")) && sent;
         };
-        let (me, ended) = (self.me.clone(), self.end().clone());
+        let (me, ended) = (self.me.clone(), self.ended.clone());
         tokio::spawn(async move {
             let asking = call.asks();
             let answering = answer(&call, question);

@@ -5,6 +5,7 @@ use std::{
 };
 
 use tagout_proto::ServerName;
+use tagout_wire::http::Client;
 
 use super::{
     Upstream,
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(super) struct Known {
     speaks: Mutex<BTreeMap<ServerName, Speaks>>,
+    clients: Mutex<BTreeMap<ServerName, Client>>,
 }
 
 /// What a server turned out to speak.
@@ -31,6 +33,8 @@ pub(super) enum Speaks {
     Modern,
     /// A handshake first.
     Legacy,
+    /// A handshake first, over the transport of 2024.
+    Sse,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -46,6 +50,16 @@ impl Known {
 
     pub(super) fn learn(&self, server: &ServerName, speaks: Speaks) {
         locked(&self.speaks).insert(server.clone(), speaks);
+    }
+
+    /// The client that keeps the connections to a server, if there is one yet.
+    pub(super) fn client(&self, server: &ServerName) -> Option<Client> {
+        locked(&self.clients).get(server).cloned()
+    }
+
+    /// Keeps a client for the next; gives the one that was there first.
+    pub(super) fn keep_client(&self, server: &ServerName, client: Client) -> Client {
+        locked(&self.clients).entry(server.clone()).or_insert(client).clone()
     }
 
     /// It no longer speaks what it did.

@@ -13,6 +13,7 @@ use super::{
     connection::About,
     greet::{self, Probed},
     link::{Lines, Link, listen_to_lines},
+    remote,
     shared::Speaks,
 };
 use crate::config::EraChoice;
@@ -28,9 +29,7 @@ pub(super) async fn start(upstream: &Upstream) -> Result<Arc<Connection>, Upstre
     let connection = match program {
         Program::BuiltIn(profile) => of_program(upstream, profile).await?,
         Program::Started { profile, .. } => of_program(upstream, profile?).await?,
-        Program::Remote(_) => {
-            return Err(UpstreamError::Handshake("it cannot be reached yet".to_owned()));
-        }
+        Program::Remote(remote) => remote::reach(upstream, &remote).await?,
     };
     connection.begin_listening(Probed::patience(upstream.server.start_timeout)).await;
     Ok(connection)
@@ -95,11 +94,11 @@ async fn spawned(upstream: &Upstream, profile: Profile) -> Result<Arc<Connection
     let incoming = Incoming::new(stdout, upstream.limits.frame.frame_bytes);
     let connection = opened(upstream, Link::Lines(Lines::new(child, out)));
     let listening = listen_to_lines(Arc::downgrade(&connection), incoming);
-    tokio::spawn(connection.end().clone().run_until_cancelled_owned(listening));
+    tokio::spawn(connection.ended.clone().run_until_cancelled_owned(listening));
     Ok(connection)
 }
 
-fn opened(upstream: &Upstream, link: Link) -> Arc<Connection> {
+pub(super) fn opened(upstream: &Upstream, link: Link) -> Arc<Connection> {
     let about = About {
         name: upstream.name.clone(),
         capabilities: Arc::clone(&upstream.capabilities),

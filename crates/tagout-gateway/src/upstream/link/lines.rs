@@ -62,7 +62,7 @@ where
             Some(Err(WireError::Broken(_))) | None => false,
         };
         if !goes_on {
-            connection.ended();
+            connection.nothing_more();
             return;
         }
     }
