@@ -280,6 +280,17 @@ impl std::fmt::Display for Card {
     }
 }
 
+impl Card {
+    /// The card as the message of a form: its frame and its typed code are a terminal's.
+    #[must_use]
+    pub fn for_a_form(&self) -> String {
+        let text = self.to_string();
+        let lines = text.trim().lines().filter(|line| !line.starts_with("=="));
+        let body: Vec<_> = lines.collect();
+        format!("Tagout: a call waits for your approval.\n{}", body.join("\n"))
+    }
+}
+
 /// Arguments for a person: indented, in full, numbers as they were written, and nothing hidden.
 #[must_use]
 pub fn readable(value: Value<'_>) -> String {

@@ -7,10 +7,20 @@ use std::{
 };
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
-use tagout_inspect::schema::Undeclared;
 use tagout_policy::Profile;
-use tagout_proto::{Limits, Secret, ServerName};
+use tagout_proto::{Limits, ServerName};
 use toml::Spanned;
+
+mod listen;
+mod remote;
+mod server;
+
+pub use listen::Listen;
+use listen::WrittenListen;
+pub(crate) use remote::is_token;
+pub use remote::{Remote, Source, Transport};
+use server::WrittenServer;
+pub use server::{BuiltIn, Command, EraChoice, Server, Start};
 
 /// A configuration that makes sense. There is no other way to get one than [`Config::parse`] and
 /// [`Config::built_in`].
@@ -24,6 +34,8 @@ pub struct Config {
     pub groups: BTreeMap<String, BTreeSet<String>>,
     /// Bounds.
     pub limits: CallLimits,
+    /// Where clients are served over HTTP.
+    pub listen: Listen,
     /// Servers by name.
     pub servers: BTreeMap<ServerName, Arc<Server>>,
 }
@@ -41,61 +53,6 @@ pub struct CallLimits {
     pub approval: Duration,
 }
 
-/// One upstream server.
-#[derive(Debug)]
-pub struct Server {
-    /// What it is.
-    pub start: Start,
-    /// How long a call may take.
-    pub timeout: Duration,
-    /// How long it may take to start and shake hands.
-    pub start_timeout: Duration,
-    /// Whether its tools take arguments that their schemas do not declare.
-    pub undeclared: Undeclared,
-}
-
-/// How a server is started.
-#[derive(Debug)]
-pub enum Start {
-    /// A server inside this program, run as a process of its own.
-    BuiltIn(BuiltIn),
-    /// A program that speaks MCP on its standard streams.
-    Command(Command),
-}
-
-/// Servers inside this program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BuiltIn {
-    /// The Grid Operations Assistant.
-    Grid,
-}
-
-impl BuiltIn {
-    /// The subcommand that runs it.
-    #[must_use]
-    pub const fn subcommand(self) -> &'static str {
-        match self {
-            Self::Grid => "grid",
-        }
-    }
-}
-
-/// A program to start.
-#[derive(Debug)]
-pub struct Command {
-    /// The program: a path, or a name that is looked for in `PATH`.
-    pub program: String,
-    /// Its arguments.
-    pub args: Vec<String>,
-    /// Variables of its environment, which is empty otherwise.
-    pub env: BTreeMap<String, Secret<String>>,
-    /// Variables that it gets as the gateway has them.
-    pub pass_env: BTreeSet<String>,
-    /// Its working directory.
-    pub cwd: Option<PathBuf>,
-}
-
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -107,6 +64,8 @@ struct Written {
     #[serde(default)]
     limits: WrittenLimits,
     #[serde(default)]
+    http: WrittenListen,
+    #[serde(default)]
     server: BTreeMap<Spanned<String>, WrittenServer>,
 }
 
@@ -117,22 +76,6 @@ struct WrittenLimits {
     result_bytes: Option<Spanned<u64>>,
     in_flight: Option<Spanned<u64>>,
     approval_s: Option<Spanned<u64>>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenServer {
-    command: Option<Spanned<Vec<String>>>,
-    builtin: Option<Spanned<BuiltIn>>,
-    #[serde(default)]
-    env: BTreeMap<Spanned<String>, String>,
-    #[serde(default)]
-    pass_env: Vec<Spanned<String>>,
-    cwd: Option<Spanned<PathBuf>>,
-    timeout_s: Option<Spanned<u64>>,
-    start_timeout_s: Option<Spanned<u64>>,
-    #[serde(default)]
-    undeclared_arguments: Undeclared,
 }
 
 /// What is wrong with a configuration file, and where.
@@ -165,17 +108,13 @@ impl Config {
     /// profile.
     #[must_use]
     pub fn built_in() -> Self {
-        let grid = Server {
-            start: Start::BuiltIn(BuiltIn::Grid),
-            timeout: TIMEOUT,
-            start_timeout: START_TIMEOUT,
-            undeclared: Undeclared::Refuse,
-        };
+        let grid = Server::of(Start::BuiltIn(BuiltIn::Grid));
         Self {
             profile: Profile::default(),
             policies: None,
             groups: BTreeMap::new(),
             limits: CallLimits::default(),
+            listen: Listen::default(),
             servers: ServerName::try_from("grid")
                 .map(|name| (name, Arc::new(grid)))
                 .into_iter()
@@ -194,7 +133,8 @@ impl Config {
             // The message of a value that is no string would hold the value.
             let shown = e.span().and_then(|span| without_values(text).get(span).map(str::to_owned));
             let masked = shown.is_some_and(|shown| shown.starts_with('*'));
-            let message = if masked { "a value of `env` is no string" } else { e.message() };
+            let message =
+                if masked { "a value of `env` or `headers` is no string" } else { e.message() };
             reader.error(message.to_owned(), hint(message), e.span())
         })?;
         let mut servers = BTreeMap::new();
@@ -203,6 +143,7 @@ impl Config {
                 .map_err(|e| reader.error(e.to_string(), None, Some(name.span())))?;
             servers.insert(checked, Arc::new(reader.server(&name, server)?));
         }
+        reader.bare_alone(&servers)?;
         let policies = written.policies.unwrap_or_else(|| "policies".into());
         Ok(Self {
             profile: written.profile,
@@ -213,13 +154,11 @@ impl Config {
                 .map(|(user, groups)| (user, groups.into_iter().collect()))
                 .collect(),
             limits: reader.limits(&written.limits)?,
+            listen: reader.listen(written.http)?,
             servers,
         })
     }
 }
-
-const TIMEOUT: Duration = Duration::from_secs(60);
-const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What was probably meant by a key that is not known.
 fn hint(message: &str) -> Option<String> {
@@ -245,7 +184,10 @@ fn distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// `text` with the values of environment variables as asterisks, byte for byte as long: an error
+/// Tables whose values may be secrets.
+const SECRETIVE: &[&str] = &["env", "headers"];
+
+/// `text` with the values of environment variables and of headers as asterisks, byte for byte as long: an error
 /// shows lines of the file, and the values may be secrets.
 fn without_values(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -254,12 +196,12 @@ fn without_values(text: &str) -> String {
         let start = line.trim_start();
         if start.starts_with('[') && !in_value {
             let name = start.trim_start_matches('[').split(']').next().unwrap_or_default();
-            in_table = name.trim().ends_with(".env");
+            in_table = SECRETIVE.iter().any(|key| name.trim().ends_with(&format!(".{key}")));
             out.push_str(line);
             continue;
         }
         let key = start.split('=').next().unwrap_or_default().trim();
-        in_value |= key == "env" || key.ends_with(".env");
+        in_value |= SECRETIVE.iter().any(|k| key == *k || key.ends_with(&format!(".{k}")));
         if in_table || in_value {
             let (before, value) = line.split_at(line.find('=').map_or(0, |at| at + 1));
             out.push_str(before);
@@ -337,80 +279,5 @@ impl Reader<'_> {
             limits.approval = Duration::from_secs(n);
         }
         Ok(limits)
-    }
-
-    fn server(&self, name: &Spanned<String>, w: WrittenServer) -> Result<Server, ConfigError> {
-        let timeout = self.within("timeout_s", w.timeout_s.as_ref(), 1..=3600)?;
-        let start = self.within("start_timeout_s", w.start_timeout_s.as_ref(), 1..=600)?;
-        Ok(Server {
-            timeout: timeout.map_or(TIMEOUT, Duration::from_secs),
-            start_timeout: start.map_or(START_TIMEOUT, Duration::from_secs),
-            undeclared: w.undeclared_arguments,
-            start: self.start(name, w)?,
-        })
-    }
-
-    fn start(&self, name: &Spanned<String>, w: WrittenServer) -> Result<Start, ConfigError> {
-        let help = |text: &str| Some(text.to_owned());
-        let command = match (w.command, w.builtin) {
-            (Some(command), None) => command,
-            (None, Some(builtin))
-                if w.env.is_empty() && w.pass_env.is_empty() && w.cwd.is_none() =>
-            {
-                return Ok(Start::BuiltIn(builtin.into_inner()));
-            }
-            (None, Some(builtin)) => {
-                let problem = "a built-in server takes no `env`, `pass_env` or `cwd`".to_owned();
-                return Err(self.error(problem, None, Some(builtin.span())));
-            }
-            (None, None) => {
-                let problem =
-                    format!("server `{}` has neither `command` nor `builtin`", name.get_ref());
-                let help = help("write `command = [\"/usr/bin/server\", \"--stdio\"]`");
-                return Err(self.error(problem, help, Some(name.span())));
-            }
-            (Some(_), Some(builtin)) => {
-                let problem = "a server has either `command` or `builtin`".to_owned();
-                return Err(self.error(problem, None, Some(builtin.span())));
-            }
-        };
-        let Some((program, args)) = command.get_ref().split_first().filter(|(p, _)| !p.is_empty())
-        else {
-            let help =
-                help("write the program first: `command = [\"/usr/bin/server\", \"--stdio\"]`");
-            let problem = format!("server `{}` has an empty command", name.get_ref());
-            return Err(self.error(problem, help, Some(command.span())));
-        };
-        Ok(Start::Command(Command {
-            program: program.clone(),
-            args: args.to_vec(),
-            env: self.env(w.env)?,
-            pass_env: self.pass_env(w.pass_env)?,
-            cwd: w.cwd.map(|cwd| self.folder.join(cwd.into_inner())),
-        }))
-    }
-
-    fn env(
-        &self,
-        written: BTreeMap<Spanned<String>, String>,
-    ) -> Result<BTreeMap<String, Secret<String>>, ConfigError> {
-        let checked = written.into_iter().map(|(name, value)| {
-            let name = self.variable(name)?;
-            Ok((name, Secret::new(value)))
-        });
-        checked.collect()
-    }
-
-    fn pass_env(&self, written: Vec<Spanned<String>>) -> Result<BTreeSet<String>, ConfigError> {
-        written.into_iter().map(|name| self.variable(name)).collect()
-    }
-
-    fn variable(&self, name: Spanned<String>) -> Result<String, ConfigError> {
-        let text = name.get_ref();
-        if text.is_empty() || text.contains(['=', '\0']) {
-            let problem = format!("{text:?} cannot name an environment variable");
-            return Err(self.error(problem, None, Some(name.span())));
-        }
-        Ok(name.into_inner())
     }
 }

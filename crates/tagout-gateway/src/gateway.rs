@@ -15,7 +15,8 @@ use crate::{
     approval::Approver,
     config::Config,
     lockfile::Lockfile,
-    upstream::{Catalogue, Standing},
+    state::{Sealer, StateError},
+    upstream::{Catalogue, Shared, Standing},
 };
 
 /// Tells the time; tests hold it still.
@@ -54,6 +55,10 @@ pub struct Gateway {
     pub(crate) audit: Log,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
+    /// Seals what clients carry between two requests of one call.
+    pub(crate) sealer: Sealer,
+    /// What all clients share of the servers.
+    pub(crate) shared: Shared,
 }
 
 /// What a gateway is made of.
@@ -85,6 +90,9 @@ pub enum OpenError {
     /// The state store cannot be opened.
     #[error("the state store cannot be opened")]
     Store(#[from] StoreError),
+    /// There is no randomness to make a key of.
+    #[error("no key can be made")]
+    Key(#[from] StateError),
 }
 
 impl fmt::Debug for Gateway {
@@ -114,6 +122,8 @@ impl Gateway {
             audit,
             store,
             clock: parts.clock,
+            sealer: Sealer::new()?,
+            shared: Shared::default(),
         }))
     }
 

@@ -1,6 +1,17 @@
 //! The way back to a client while one of its requests is under way.
-use tagout_proto::{Method, frame};
+use std::sync::Arc;
+
+use tagout_proto::{Method, ServerName, frame};
 use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    Gateway,
+    session::Session,
+    stage::{
+        ask,
+        receive::{Call, LOG_LEVEL},
+    },
+};
 
 /// What passes the request's answer on its way: notifications, and what a server asks.
 #[derive(Debug)]
@@ -23,9 +34,29 @@ pub(crate) struct Question {
 }
 
 /// The sending end of a request's asides.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Lane {
     asides: mpsc::Sender<Aside>,
+    gateway: Arc<Gateway>,
+    session: Arc<Session>,
+    /// Whose asides they are.
+    speaker: Option<Speaker>,
+    /// Whether log messages are wanted: without a session, only where the request says so.
+    hears_logs: bool,
+}
+
+/// A server that speaks on a lane.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker {
+    pub(crate) server: ServerName,
+    /// Whether a person has reviewed what is called.
+    pub(crate) reviewed: bool,
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lane({:?})", self.speaker)
+    }
 }
 
 /// Asides of one request that wait to be passed on.
@@ -33,21 +64,58 @@ const ASIDES: usize = 64;
 
 impl Lane {
     /// A lane and its other end.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Aside>) {
+    pub(crate) fn new(
+        gateway: &Arc<Gateway>,
+        session: &Arc<Session>,
+    ) -> (Self, mpsc::Receiver<Aside>) {
         let (asides, other_end) = mpsc::channel(ASIDES);
-        (Self { asides }, other_end)
+        let (gateway, session) = (Arc::clone(gateway), Arc::clone(session));
+        (Self { asides, gateway, session, speaker: None, hears_logs: true }, other_end)
+    }
+
+    /// Notes whether `call`, whose lane this is, wants log messages.
+    pub(crate) fn hears_logs_of(&mut self, call: &Call) {
+        let modern = self.session.revision().is_modern();
+        self.hears_logs = !modern || call.meta(LOG_LEVEL).is_some();
+    }
+
+    /// The same lane, for what `speaker` has to say.
+    pub(crate) fn of(&self, speaker: Speaker) -> Self {
+        Self { speaker: Some(speaker), ..self.clone() }
+    }
+
+    pub(crate) const fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    pub(crate) const fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    pub(crate) const fn speaker(&self) -> Option<&Speaker> {
+        self.speaker.as_ref()
     }
 
     /// Passes a notification on; `params` is a JSON text. What finds no room is lost, as
     /// notifications may be.
     pub(crate) fn tell(&self, method: Method, params: &str) {
-        let told = Aside::Tell(frame::notification(method.as_str(), params));
-        drop(self.asides.try_send(told));
+        if method == Method::LogMessage && !self.hears_logs {
+            return;
+        }
+        if let Some(params) = self.session.fit_to_hear(method, params) {
+            let told = Aside::Tell(frame::notification(method.as_str(), &params));
+            drop(self.asides.try_send(told));
+        }
     }
 
-    /// Asks the client and waits for its answer: a result or an error object, as JSON texts.
-    /// Nothing where the client, or its request, is gone.
-    pub(crate) async fn ask(
+    /// What the server asks, put to the client once inspection and policy let it, and its answer:
+    /// a result or an error object, as JSON texts, for the server.
+    pub(crate) async fn ask(&self, method: Method, params: String) -> Result<String, String> {
+        ask::ask(self, method, params).await
+    }
+
+    /// Puts a question to the client. Nothing where the client, or its request, is gone.
+    pub(crate) async fn put(
         &self,
         method: Method,
         params: String,
@@ -56,10 +124,5 @@ impl Lane {
         let question = Question { method, params, answer };
         self.asides.send(Aside::Ask(question)).await.ok()?;
         answered.await.ok()
-    }
-
-    /// When the client no longer takes anything.
-    pub(crate) async fn closed(&self) {
-        self.asides.closed().await;
     }
 }

@@ -2,19 +2,26 @@
 //!
 //! Read `pipeline.rs` first: it is one file and reads as prose.
 pub mod approval;
+mod capabilities;
+mod clients;
 pub mod config;
+mod exchange;
 mod gateway;
+pub mod http;
 pub mod identity;
 pub mod inventory;
 pub mod keys;
 mod lane;
 pub mod lockfile;
+mod news;
+mod parked;
 pub mod pin;
 mod pipeline;
 pub mod refusal;
 mod serve;
 mod session;
 pub mod stage;
+pub mod state;
 mod upstream;
 
 pub use gateway::{Clock, Gateway, OpenError, Parts};

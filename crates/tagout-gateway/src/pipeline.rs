@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Gateway,
+    lane::Lane,
     refusal::Refusal,
     session::Session,
     stage::{
@@ -25,16 +26,17 @@ impl Gateway {
     #[tracing::instrument(name = "call", skip_all, fields(method, code))]
     pub(crate) async fn handle(
         &self,
-        session: &Arc<Session>,
-        received: Result<Call, Unreceived>,
+        received: Result<Box<Call>, Unreceived>,
+        lane: Lane,
         withdrawn: &CancellationToken,
     ) -> Recorded {
+        let session = Arc::clone(lane.session());
         let (id, method) = match &received {
             Ok(call) => (call.id().map(ToOwned::to_owned), Some(call.method())),
             Err(unreceived) => (unreceived.id.clone().map(Into::into), unreceived.method),
         };
         let mut known = Known::new(session.principal().clone(), id, method);
-        let preparing = prepare(session, received, &mut known);
+        let preparing = prepare(received, lane, &mut known);
         let prepared = withdrawn.run_until_cancelled(preparing).await;
         let prepared = prepared.unwrap_or(Err(Refusal::Cancelled));
         let decided = prepared.and_then(|inspected| decide::decide(inspected, &self.policy));
@@ -44,7 +46,7 @@ impl Gateway {
         };
         let outcome = match decided {
             Ok(decided) => {
-                let carried_out = self.carry_out(session, decided, &begun);
+                let carried_out = self.carry_out(&session, decided, &begun);
                 let outcome = withdrawn.run_until_cancelled(carried_out).await;
                 outcome.unwrap_or(Err(Refusal::Cancelled))
             }
@@ -66,7 +68,7 @@ impl Gateway {
         begun: &Begun,
     ) -> Result<Reply, Refusal> {
         let limit = self.config.limits.approval;
-        let approving = approve::approve(decided, &self.policy, &*self.approver, limit);
+        let approving = approve::approve(decided, self, limit);
         // Nobody approves for a client that has gone.
         let approved = session.while_client_is_there(approving).await;
         let authorised = approved.unwrap_or(Err(Refusal::Cancelled))?;
@@ -78,8 +80,8 @@ impl Gateway {
 
 /// From bytes to a call of somebody's about something, with content that was looked at.
 async fn prepare(
-    session: &Arc<Session>,
-    received: Result<Call, Unreceived>,
+    received: Result<Box<Call>, Unreceived>,
+    lane: Lane,
     known: &mut Known,
 ) -> Result<Inspected, Refusal> {
     let call = received.map_err(|unreceived| unreceived.refusal).inspect_err(|refusal| {
@@ -88,7 +90,7 @@ async fn prepare(
         }
     })?;
     tracing::Span::current().record("method", call.method().as_str());
-    let identified = identify::identify(call, session)?;
+    let identified = identify::identify(*call, lane)?;
     known.identified(&identified);
     inspect::inspect(identified, known).await
 }

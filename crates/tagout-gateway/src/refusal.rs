@@ -1,13 +1,13 @@
 //! Everything that can stop a call, with what to do about it.
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use tagout_inspect::{
     characters::Hidden,
     schema::{BadSchema, Unfit},
 };
-use tagout_proto::{Digest, FrameError, Inexact, Method, ReadError, ServerName, quoted};
+use tagout_proto::{Digest, FrameError, Inexact, Method, ReadError, Revision, ServerName, quoted};
 
-use crate::upstream::UpstreamError;
+use crate::{state::StateError, upstream::UpstreamError};
 
 /// Why a call was not carried out, or its answer was withheld. There is no catch-all variant: a
 /// new cause needs a new name.
@@ -104,9 +104,11 @@ pub enum Refusal {
     NotApproved {
         /// The rule that asked.
         rule: String,
+        /// Where: `terminal`, `elicitation`.
+        how: &'static str,
     },
     /// Nobody could be asked.
-    #[error("`{rule}` asks for a person's approval, and there is no terminal to ask on")]
+    #[error("`{rule}` asks for a person's approval, and there is nobody to ask")]
     NobodyToAsk {
         /// The rule that asked.
         rule: String,
@@ -118,6 +120,8 @@ pub enum Refusal {
         rule: String,
         /// How long the call was held.
         waited: Duration,
+        /// Where: `terminal`, `elicitation`.
+        how: &'static str,
     },
     /// What is about to be sent is not what was approved.
     #[error("what would be sent is not what was approved")]
@@ -139,6 +143,50 @@ pub enum Refusal {
         /// `limits.result_bytes` of the configuration.
         limit: usize,
     },
+    /// A header of the request does not say what the body says.
+    #[error("the header `{header}` {problem}")]
+    Header {
+        /// The header's name.
+        header: Cow<'static, str>,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A revision of the protocol that is not spoken here.
+    #[error("the protocol revision {requested:?} is not spoken here")]
+    Revision {
+        /// What the request says, made safe to show.
+        requested: String,
+    },
+    /// A request lacks what each request of its revision must carry.
+    #[error("`params._meta` lacks `{key}`, or it is not what it should be")]
+    Meta {
+        /// The key.
+        key: &'static str,
+    },
+    /// What the client brought back is not what it was given for this call.
+    #[error("`requestState`: {0}")]
+    State(#[from] StateError),
+    /// A server asks what its client does not offer.
+    #[error("the client does not offer `{method}`")]
+    NotOffered {
+        /// What was asked.
+        method: Method,
+    },
+    /// A server asks what the rules do not let it ask.
+    #[error("no rule lets the server ask that")]
+    AskDenied,
+    /// A server's form asks for a secret.
+    #[error("a form must not ask for a secret")]
+    AskForSecret,
+    /// The client gave no answer to what it was asked.
+    #[error("the client did not answer what it was asked")]
+    Unanswered,
+    /// Too much waits, or is open, for this principal.
+    #[error("too many {what} are open")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+    },
     /// The client took the request back, or went away.
     #[error("the client took the request back")]
     Cancelled,
@@ -156,6 +204,10 @@ impl Refusal {
         "approval-unavailable",
         "argument-hidden-character",
         "arguments-invalid",
+        "ask-denied",
+        "ask-for-secret",
+        "ask-not-offered",
+        "ask-unanswered",
         "audit-unavailable",
         "cancelled",
         "definition-changed",
@@ -163,12 +215,15 @@ impl Refusal {
         "frame-malformed",
         "frame-too-large",
         "handshake-invalid",
+        "header-mismatch",
+        "meta-missing",
         "method-unknown",
         "number-inexact",
         "params-invalid",
         "policy-denied",
         "request-id-in-use",
         "resource-ambiguous",
+        "revision-unsupported",
         "result-too-large",
         "schema-invalid",
         "server-changed",
@@ -176,8 +231,10 @@ impl Refusal {
         "server-misbehaved",
         "server-timeout",
         "server-unavailable",
+        "state-invalid",
         "subject-unknown",
         "too-many-calls",
+        "too-many-open",
     ];
 
     /// The stable code that clients, dashboards and the manual's error index share.
@@ -209,6 +266,15 @@ impl Refusal {
             Self::NotWhatWasApproved => "approval-mismatch",
             Self::Upstream { problem, .. } => problem.code(),
             Self::ResultTooLarge { .. } => "result-too-large",
+            Self::Header { .. } => "header-mismatch",
+            Self::Revision { .. } => "revision-unsupported",
+            Self::Meta { .. } => "meta-missing",
+            Self::State(_) => "state-invalid",
+            Self::NotOffered { .. } => "ask-not-offered",
+            Self::AskDenied => "ask-denied",
+            Self::AskForSecret => "ask-for-secret",
+            Self::Unanswered => "ask-unanswered",
+            Self::TooMany { .. } => "too-many-open",
             Self::Cancelled => "cancelled",
             Self::Audit(_) => "audit-unavailable",
         }
@@ -224,12 +290,16 @@ impl Refusal {
             | Self::Handshake(_)
             | Self::IdInUse
             | Self::TooManyCalls { .. } => -32600,
-            Self::Method { .. } => -32601,
+            Self::Method { .. } | Self::NotOffered { .. } => -32601,
+            Self::Header { .. } => -32020,
+            Self::Revision { .. } => -32022,
             Self::Unknown { .. }
             | Self::Params { .. }
             | Self::Arguments(_)
             | Self::HiddenCharacter { .. }
             | Self::Number(_)
+            | Self::Meta { .. }
+            | Self::State(_)
             | Self::Ambiguous { .. } => -32602,
             Self::Audit(_) => -32603,
             Self::Schema(_)
@@ -241,6 +311,10 @@ impl Refusal {
             | Self::NotWhatWasApproved
             | Self::Upstream { .. }
             | Self::ResultTooLarge { .. }
+            | Self::AskDenied
+            | Self::AskForSecret
+            | Self::Unanswered
+            | Self::TooMany { .. }
             | Self::Cancelled => -32000,
         }
     }
@@ -250,7 +324,7 @@ impl Refusal {
     pub fn rule(&self) -> Option<&str> {
         match self {
             Self::Denied { rule, .. }
-            | Self::NotApproved { rule }
+            | Self::NotApproved { rule, .. }
             | Self::NobodyToAsk { rule }
             | Self::Unapproved { rule, .. } => Some(rule),
             Self::Frame(_)
@@ -270,6 +344,15 @@ impl Refusal {
             | Self::NotWhatWasApproved
             | Self::Upstream { .. }
             | Self::ResultTooLarge { .. }
+            | Self::Header { .. }
+            | Self::Revision { .. }
+            | Self::Meta { .. }
+            | Self::State(_)
+            | Self::NotOffered { .. }
+            | Self::AskDenied
+            | Self::AskForSecret
+            | Self::Unanswered
+            | Self::TooMany { .. }
             | Self::Cancelled
             | Self::Audit(_) => None,
         }
@@ -279,12 +362,12 @@ impl Refusal {
     #[must_use]
     pub const fn asked(&self) -> Option<(&'static str, &'static str)> {
         // Each cause that has to do with asking stands here; the rest has not.
-        if let Self::NotApproved { .. } = self {
-            Some(("terminal", "deny"))
+        if let Self::NotApproved { how, .. } = self {
+            Some((how, "deny"))
         } else if let Self::NobodyToAsk { .. } = self {
             Some(("none", "none"))
-        } else if let Self::Unapproved { .. } = self {
-            Some(("terminal", "none"))
+        } else if let Self::Unapproved { how, .. } = self {
+            Some((how, "none"))
         } else {
             None
         }
@@ -307,6 +390,11 @@ impl Refusal {
         }
         if let Some(record) = record {
             data.push_str(&format!(r#","record":{record}"#));
+        }
+        if let Self::Revision { requested } = self {
+            let supported: Vec<_> = Revision::ALL.iter().map(|r| quoted(r.as_str())).collect();
+            let (supported, requested) = (supported.join(","), quoted(requested));
+            data.push_str(&format!(r#","supported":[{supported}],"requested":{requested}"#));
         }
         data.push('}');
         let (code, message) = (self.rpc_code(), quoted(&message));

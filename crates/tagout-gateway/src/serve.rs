@@ -1,27 +1,25 @@
-//! Serving one client over a byte stream.
+//! Serving one client over a byte stream, in whatever revision it speaks.
 use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tagout_audit::{Durability, Note};
-use tagout_inspect::screen::made_safe;
-use tagout_proto::{Method, ServerName, frame};
+use tagout_proto::{FrameError, Method, frame};
 use tagout_wire::{Incoming, Outgoing, WireError, outgoing};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
     time::timeout,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Gateway,
+    clients::Clients,
+    exchange::{Abandoned, Exchange, Next},
+    news::Outlet,
+    parked::{Resumed, Step, bound},
     refusal::Refusal,
     session::Session,
-    stage::{
-        forward::without_ours,
-        receive::{Unreceived, receive},
-    },
-    upstream::{Event, composed},
+    stage::receive::{Call, Received, Unreceived, VERSION, receive, receive_batch},
 };
 
 /// How long calls that are under way may take when their client has gone.
@@ -29,10 +27,25 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Frames in a row that may be refused before they are understood; each is on record, and a client
 /// that sends nothing else would fill the disk with them.
 const UNREADABLE: usize = 200;
-/// How long a notification waits for a client that does not read.
-const TOLD: Duration = Duration::from_millis(500);
-/// Events of servers that wait to be passed on.
-const EVENTS: usize = 96;
+/// Messages in one batch.
+pub(crate) const BATCH: usize = 100;
+
+/// One stream and who speaks on it.
+struct Line {
+    clients: Arc<Clients>,
+    /// The client with a handshake; ids of requests are its own whichever way it speaks.
+    session: Arc<Session>,
+    out: Outgoing,
+}
+
+/// Where an answer goes.
+#[derive(Clone)]
+enum Answers {
+    /// Out, by itself.
+    Single,
+    /// To the batch that the request came in.
+    Batch(mpsc::Sender<Bytes>),
+}
 
 impl Gateway {
     /// Serves one client until it closes its side, breaks off, or `stop` is cancelled; then ends
@@ -50,61 +63,287 @@ impl Gateway {
         R: AsyncRead + Send + Unpin + 'static,
         W: AsyncWrite + Send + Unpin + 'static,
     {
-        let (events, happened) = mpsc::channel(EVENTS);
-        let session = Arc::new(Session::new(self, transport, &events));
-        drop(events);
+        let clients = Clients::new(self, transport);
+        let session = clients.session(&self.principal);
         let (out, mut written) = outgoing(writer);
-        let calls = TaskTracker::new();
-        let starting = Arc::clone(&session);
-        calls.spawn(async move { starting.while_client_is_there(starting.start()).await });
-        let over = CancellationToken::new();
-        let telling = tokio::spawn(tell(
-            Arc::clone(self),
-            Arc::clone(&session),
-            happened,
-            (out.clone(), over.clone()),
-        ));
-
+        session.news.set_outlet(Some(Outlet::Lines(out.clone())));
+        let line = Arc::new(Line { clients, session, out });
         let mut incoming = Incoming::new(reader, self.config.limits.frame.frame_bytes);
         let mut unreadable = 0;
         while let Some(Some(next)) = stop.run_until_cancelled(incoming.next()).await {
             let received = match next {
-                Ok(bytes) => receive(&bytes, self.config.limits.frame),
-                Err(WireError::TooLarge { limit }) => Err(Unreceived {
+                Ok(bytes) => line.received(&bytes),
+                Err(WireError::TooLarge { limit }) => One(Err(Unreceived {
                     refusal: Refusal::FrameTooLarge { limit },
                     id: Some("null".into()),
                     method: None,
-                }),
+                })),
                 Err(WireError::Endless { .. } | WireError::Broken(_)) => break,
             };
-            unreadable = if received.is_err() { unreadable + 1 } else { 0 };
+            unreadable = if received.is_unreadable() { unreadable + 1 } else { 0 };
             if unreadable > UNREADABLE {
                 tracing::warn!("the client sent nothing that can be read for too long");
                 break;
             }
-            let dispatched = self.dispatch(&session, received, &out, &calls);
-            if stop.run_until_cancelled(dispatched).await.is_none() {
+            if stop.run_until_cancelled(line.take(received)).await.is_none() {
                 break;
             }
         }
+        line.close(&mut written).await
+    }
+}
 
-        session.client_is_gone();
-        calls.close();
-        if timeout(GRACE, calls.wait()).await.is_err() {
-            session.withdraw_all();
-            if timeout(GRACE, calls.wait()).await.is_err() {
-                // They wait for a client that does not read.
-                written.abort();
-                calls.wait().await;
+/// What a frame holds.
+enum Frames {
+    /// One message.
+    One(Result<Received, Unreceived>),
+    /// Several, whose answers are to come together.
+    Several(Vec<Result<Received, Unreceived>>),
+}
+
+use Frames::{One, Several};
+
+impl Frames {
+    const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::One(Err(_)))
+    }
+}
+
+impl Line {
+    fn received(&self, bytes: &Bytes) -> Frames {
+        let limits = self.clients.gateway.config.limits.frame;
+        let batches = self.session.opened().is_some_and(|opened| opened.revision.has_batches());
+        if batches && bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Several(receive_batch(bytes, limits, BATCH));
+        }
+        One(receive(bytes, limits))
+    }
+
+    async fn take(self: &Arc<Self>, received: Frames) {
+        match received {
+            One(received) => self.dispatch(received, &Answers::Single).await,
+            Several(all) => {
+                let (answers, mut answered) = mpsc::channel(BATCH);
+                for received in all {
+                    self.dispatch(received, &Answers::Batch(answers.clone())).await;
+                }
+                let line = Arc::clone(self);
+                self.clients.tasks.spawn(async move {
+                    drop(answers);
+                    let mut batch = Vec::new();
+                    while let Some(answer) = answered.recv().await {
+                        batch.push(answer);
+                    }
+                    if !batch.is_empty() {
+                        line.send(Some(Bytes::from(array(&batch)))).await;
+                    }
+                });
             }
         }
-        session.fleet().stop();
-        over.cancel();
-        drop((out, session));
-        match telling.await {
-            Ok(()) | Err(_) => {}
+    }
+
+    /// Starts a request on its way, and takes notifications and answers at once, so that they keep
+    /// their order.
+    async fn dispatch(self: &Arc<Self>, received: Result<Received, Unreceived>, answers: &Answers) {
+        let received = match received {
+            Ok(Received::Answer { id, outcome }) => {
+                if self.session.answered(&id, outcome) {
+                    return;
+                }
+                let refusal = Refusal::Frame(FrameError::Shape("nothing was asked of the client"));
+                Err(Unreceived { refusal, id: None, method: None })
+            }
+            Ok(Received::Call(call)) => Ok(call),
+            Err(unreceived) => Err(unreceived),
+        };
+        let (id, method) = match &received {
+            Ok(call) => (call.id().map(ToOwned::to_owned), Some(call.method())),
+            Err(_) => (None, None),
+        };
+        let Some(id) = id else {
+            let mut exchange = self.exchange(&self.session, received, CancellationToken::new());
+            if let Next::Done(recorded) = exchange.next().await {
+                self.answer(recorded.into_frame(), answers).await;
+            }
+            return;
+        };
+        let limit = self.clients.gateway.config.limits.in_flight;
+        let admitted = self.session.admit(&id, limit);
+        let line = Arc::clone(self);
+        let (session, received, withdrawn) = match (admitted, received) {
+            (Ok(withdrawn), Ok(mut call)) => match self.prepared(&mut call) {
+                Ok(session) => (session, Ok(call), withdrawn),
+                Err(refusal) => {
+                    let refused = Unreceived { refusal, id: Some(id.clone().into()), method };
+                    (Arc::clone(&self.session), Err(refused), withdrawn)
+                }
+            },
+            (Err(refusal), _) => {
+                let refused = Err(Unreceived { refusal, id: Some(id.into()), method });
+                let mut exchange = self.exchange(&self.session, refused, CancellationToken::new());
+                if let Next::Done(recorded) = exchange.next().await {
+                    self.answer(recorded.into_frame(), answers).await;
+                }
+                return;
+            }
+            (Ok(withdrawn), Err(unreceived)) => {
+                (Arc::clone(&self.session), Err(unreceived), withdrawn)
+            }
+        };
+        // What follows `initialize` may rely on it.
+        let opens = method == Some(Method::Initialize);
+        let handshake = if opens { self.session.begin_handshake() } else { None };
+        let answers = answers.clone();
+        self.clients.tasks.spawn(async move {
+            if handshake.is_none() && method != Some(Method::Ping) {
+                // What is taken back meanwhile is refused as such by the pipeline.
+                let _done = withdrawn.run_until_cancelled(line.session.handshake_done()).await;
+            }
+            let _handshake = handshake;
+            let frame = line.drive(&session, received, &id, withdrawn).await;
+            // Not before there is room for the answer: a client that does not read must not have
+            // ever more under way. But before the answer, which tells the client that it is over.
+            let room = line.out.room().await;
+            line.session.finished(&id);
+            match (room, frame, answers) {
+                (Ok(room), Some(frame), Answers::Single) => room.take(frame),
+                (room, frame, answers) => {
+                    drop(room);
+                    line.answer(frame, &answers).await;
+                }
+            }
+        });
+    }
+
+    /// Whose call it is: of the client with the handshake, or of one whose requests stand for
+    /// themselves.
+    fn prepared(&self, call: &mut Call) -> Result<Arc<Session>, Refusal> {
+        // A client that has shaken hands may say what it likes in `_meta`.
+        let needs_none = call.method().is_spoken(self.session.revision());
+        if needs_none && (call.meta(VERSION).is_none() || self.session.opened().is_some()) {
+            return Ok(Arc::clone(&self.session));
         }
-        match timeout(GRACE, &mut written).await {
+        if !needs_none && self.session.opened().is_some() {
+            return Err(Refusal::Method { method: call.method().to_string() });
+        }
+        self.clients.sessionless(self.session.principal(), call)
+    }
+
+    fn exchange(
+        &self,
+        session: &Arc<Session>,
+        received: Result<Box<Call>, Unreceived>,
+        withdrawn: CancellationToken,
+    ) -> Exchange {
+        self.clients.exchange(session, received, withdrawn, Abandoned::GoesOn)
+    }
+
+    /// Drives one request to the frame that answers it.
+    async fn drive(
+        &self,
+        session: &Arc<Session>,
+        received: Result<Box<Call>, Unreceived>,
+        id: &str,
+        withdrawn: CancellationToken,
+    ) -> Option<Bytes> {
+        if session.revision().is_modern() {
+            return self.drive_sessionless(session, received, id, withdrawn).await;
+        }
+        let mut exchange = self.exchange(session, received, withdrawn);
+        loop {
+            match exchange.next().await {
+                Next::Tell(frame) => self.send(Some(Bytes::from(frame))).await,
+                Next::Ask(question) => {
+                    // Where too much is unanswered, whoever asks learns that by the dropped sender.
+                    let Some(id) = session.asks(question.answer) else { continue };
+                    let method = question.method.as_str();
+                    let asked = frame::request(&id.to_string(), method, &question.params);
+                    self.send(Some(Bytes::from(asked))).await;
+                }
+                Next::Done(recorded) => return recorded.into_frame(),
+            }
+        }
+    }
+
+    async fn drive_sessionless(
+        &self,
+        session: &Arc<Session>,
+        received: Result<Box<Call>, Unreceived>,
+        id: &str,
+        withdrawn: CancellationToken,
+    ) -> Option<Bytes> {
+        let mut call = match received {
+            Ok(call) => call,
+            Err(unreceived) => {
+                let mut exchange = self.exchange(session, Err(unreceived), withdrawn);
+                let Next::Done(recorded) = exchange.next().await else { return None };
+                return recorded.into_frame();
+            }
+        };
+        let bound = bound(session, &call);
+        let resumed = self.clients.resumed(session, &mut call, id);
+        let mut exchange = match resumed {
+            Ok(Some(Resumed::AskedAgain(frame))) => return Some(frame),
+            Ok(Some(Resumed::Running(exchange))) => Some(exchange),
+            Ok(None) => Some(self.exchange(session, Ok(call), withdrawn)),
+            Err(refusal) => {
+                let method = Some(call.method());
+                let refused = Unreceived { refusal, id: Some(id.into()), method };
+                Some(self.exchange(session, Err(refused), withdrawn))
+            }
+        };
+        loop {
+            match self.clients.step(&mut exchange, &bound, id).await {
+                Step::Tell(frame) => self.send(Some(Bytes::from(frame))).await,
+                Step::Later(frame) => return Some(frame),
+                Step::Done(recorded) => return recorded.into_frame(),
+            }
+        }
+    }
+
+    async fn answer(&self, frame: Option<Bytes>, answers: &Answers) {
+        match answers {
+            Answers::Single => self.send(frame).await,
+            Answers::Batch(batch) => {
+                if let Some(frame) = frame {
+                    // There is room for an answer to each message.
+                    drop(batch.send(frame).await);
+                }
+            }
+        }
+    }
+
+    async fn send(&self, frame: Option<Bytes>) {
+        if let Some(frame) = frame {
+            // The client is gone; its answer is on record.
+            drop(self.out.send(frame).await);
+        }
+    }
+
+    /// The client has gone: ends what is under way, and every server that was started for it.
+    async fn close(
+        self: Arc<Self>,
+        written: &mut tokio::task::JoinHandle<io::Result<()>>,
+    ) -> io::Result<()> {
+        let (session, clients) = (Arc::clone(&self.session), Arc::clone(&self.clients));
+        session.client_is_gone();
+        clients.end();
+        session.news.set_outlet(None);
+        clients.tasks.close();
+        if timeout(GRACE, clients.tasks.wait()).await.is_err() {
+            session.withdraw_all();
+            if timeout(GRACE, clients.tasks.wait()).await.is_err() {
+                // They wait for a client that does not read.
+                written.abort();
+                clients.over();
+                clients.tasks.wait().await;
+            }
+        }
+        session.end();
+        clients.over();
+        drop((self, session));
+        clients.tasks.wait().await;
+        match timeout(GRACE, &mut *written).await {
             Ok(Ok(written)) => written,
             Ok(Err(_)) | Err(_) => {
                 written.abort();
@@ -112,136 +351,17 @@ impl Gateway {
             }
         }
     }
-
-    /// Starts a request on its way, and takes notifications at once, so that they keep their order.
-    async fn dispatch(
-        self: &Arc<Self>,
-        session: &Arc<Session>,
-        received: Result<crate::stage::receive::Call, Unreceived>,
-        out: &Outgoing,
-        calls: &TaskTracker,
-    ) {
-        let (id, method) = match &received {
-            Ok(call) => (call.id().map(ToOwned::to_owned), Some(call.method())),
-            Err(_) => (None, None),
-        };
-        let Some(id) = id else {
-            let recorded = self.handle(session, received, &CancellationToken::new()).await;
-            send(out, recorded.into_frame()).await;
-            return;
-        };
-        let withdrawn = match session.admit(&id, self.config.limits.in_flight) {
-            Ok(withdrawn) => withdrawn,
-            Err(refusal) => {
-                let refused = Err(Unreceived { refusal, id: Some(id.into()), method });
-                let recorded = self.handle(session, refused, &CancellationToken::new()).await;
-                return send(out, recorded.into_frame()).await;
-            }
-        };
-        let (gateway, session, out) = (Arc::clone(self), Arc::clone(session), out.clone());
-        // What follows `initialize` may rely on it.
-        let opens = method == Some(Method::Initialize);
-        let handshake = if opens { session.begin_handshake() } else { None };
-        let call = async move {
-            if handshake.is_none() && method != Some(Method::Ping) {
-                // What is taken back meanwhile is refused as such by the pipeline.
-                let _done = withdrawn.run_until_cancelled(session.handshake_done()).await;
-            }
-            let _handshake = handshake;
-            let recorded = gateway.handle(&session, received, &withdrawn).await;
-            // Not before there is room for the answer: a client that does not read must not have
-            // ever more under way. But before the answer, which tells the client that it is over.
-            let room = out.room().await;
-            session.finished(&id);
-            if let (Ok(room), Some(frame)) = (room, recorded.into_frame()) {
-                room.take(frame);
-            }
-        };
-        calls.spawn(call);
-    }
 }
 
-async fn send(out: &Outgoing, frame: Option<Bytes>) {
-    if let Some(frame) = frame {
-        // The client is gone; its answer is on record.
-        drop(out.send(frame).await);
-    }
-}
-
-/// Passes on what servers tell of their own accord, and puts on record what they do wrong; once
-/// the session is `over`, only the latter, of what happened until then.
-async fn tell(
-    gateway: Arc<Gateway>,
-    session: Arc<Session>,
-    mut happened: mpsc::Receiver<(ServerName, Event)>,
-    (out, over): (Outgoing, CancellationToken),
-) {
-    loop {
-        let next = match over.run_until_cancelled(happened.recv()).await {
-            Some(next) => next,
-            None => {
-                happened.close();
-                happened.recv().await
-            }
-        };
-        let Some((server, event)) = next else { return };
-        let (method, params) = match event {
-            Event::Wrong { event, detail } => {
-                tracing::warn!(%server, event, "{detail}");
-                note(&gateway, &session, &server, (event, &detail));
-                continue;
-            }
-            Event::Started { pid } => {
-                let detail = format!("process {pid}");
-                note(&gateway, &session, &server, ("server-started", &detail));
-                continue;
-            }
-            Event::Quarantines(catalogue) => {
-                gateway.announce_changes(&catalogue);
-                continue;
-            }
-            // Before the handshake there is nobody to tell.
-            _ if session.opened().is_none() => continue,
-            Event::ListChanged(method) => (method, "{}".to_owned()),
-            Event::Progress { params } => (Method::Progress, params),
-            Event::Tells { method: Method::ResourceUpdated, params } => {
-                let uri = composed(&params)
-                    .ok()
-                    .and_then(|d| Some(d.root().get("uri")?.text()?.into_owned()));
-                if !uri.is_some_and(|uri| session.watches(&uri)) {
-                    continue;
-                }
-                (Method::ResourceUpdated, params)
-            }
-            Event::Tells { method, params } => (method, params),
-        };
-        if let Some(params) = fit_to_tell(&params) {
-            let frame = Bytes::from(frame::notification(method.as_str(), &params));
-            let telling = over.run_until_cancelled(send(&out, Some(frame)));
-            // A client that does not read must not keep things from the record.
-            if timeout(TOLD, telling).await.is_err() {
-                tracing::warn!(%server, %method, "the client does not read");
-            }
+/// Frames as one batch.
+pub(crate) fn array(frames: &[Bytes]) -> Vec<u8> {
+    let mut text = vec![b'['];
+    for (n, frame) in frames.iter().enumerate() {
+        if n > 0 {
+            text.push(b',');
         }
+        text.extend_from_slice(frame);
     }
-}
-
-/// A notification's parameters without what hides and without what is the gateway's to say.
-fn fit_to_tell(params: &str) -> Option<String> {
-    let document = composed(params).ok()?;
-    let meta = document.root().get("_meta").map(without_ours);
-    let params = meta.map(|meta| document.root().with(&[("_meta", Some(&meta))]));
-    let document = params.map_or(Some(document), |params| composed(&params).ok())?;
-    let text = || document.root().raw().to_owned();
-    Some(made_safe(document.root()).map_or_else(text, |(safe, _)| safe))
-}
-
-fn note(gateway: &Gateway, session: &Session, server: &ServerName, (event, detail): (&str, &str)) {
-    let mut note = Note::new(gateway.clock.now(), event);
-    note.principal = Some(session.principal());
-    note.server = Some(server);
-    note.detail = Some(detail);
-    if let Err(error) = gateway.audit.note(&note, Durability::System) {
-        tracing::error!(%error, event, "what a server did is not on record");
-    }
+    text.push(b']');
+    text
 }

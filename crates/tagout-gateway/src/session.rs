@@ -1,42 +1,68 @@
 //! One client and its session.
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
-use tagout_inspect::characters::one_line;
-use tagout_proto::{Conversation, Method, Origin, Principal, ServerName};
-use tokio::sync::{OnceCell, OwnedRwLockWriteGuard, RwLock, mpsc};
+use tagout_inspect::{characters::one_line, screen::made_safe};
+use tagout_proto::{Conversation, Method, Origin, Principal, Revision, ServerName, Value};
+use tokio::sync::{OnceCell, OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Gateway,
+    capabilities::Capabilities,
+    news::News,
     refusal::Refusal,
-    stage::receive::Call,
-    upstream::{Event, Fleet},
+    stage::forward::without_ours,
+    upstream::{Event, Fleet, composed},
 };
 
 /// One client: who it speaks for, its servers, and what is under way.
 pub struct Session {
+    gateway: Arc<Gateway>,
     principal: Principal,
     transport: &'static str,
-    fleet: Fleet,
+    events: mpsc::Sender<(ServerName, Event)>,
+    /// Made when it is known what the client can do for servers.
+    fleet: OnceLock<Fleet>,
+    capabilities: OnceLock<Capabilities>,
     started: OnceCell<()>,
     /// Written while `initialize` is under way; others wait for that.
     handshake: Arc<RwLock<()>>,
     opened: OnceLock<Opened>,
     under_way: Mutex<HashMap<String, CancellationToken>>,
+    /// What the client was asked and has not answered yet.
+    asked: Mutex<Asked>,
     watched: Mutex<BTreeSet<String>>,
+    /// The level of log messages that the client wants.
+    log_level: Mutex<Option<String>>,
+    pub(crate) news: News,
     gone: CancellationToken,
+    used: Mutex<Instant>,
+    serials: AtomicU64,
 }
 
-/// What the handshake settled.
+/// What the handshake settled; for a client without one, what its first request said.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) origin: Origin,
     pub(crate) conversation: Conversation,
+    pub(crate) revision: Revision,
 }
+
+#[derive(Default)]
+struct Asked {
+    last: u64,
+    waiting: HashMap<u64, oneshot::Sender<Result<String, String>>>,
+}
+
+/// Questions that a client may leave unanswered at once.
+const ASKED: usize = 64;
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -51,20 +77,29 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Session {
     pub(crate) fn new(
-        gateway: &Gateway,
+        gateway: &Arc<Gateway>,
+        principal: Principal,
         transport: &'static str,
-        events: &mpsc::Sender<(ServerName, Event)>,
+        events: mpsc::Sender<(ServerName, Event)>,
     ) -> Self {
         Self {
-            principal: gateway.principal.clone(),
+            gateway: Arc::clone(gateway),
+            principal,
             transport,
-            fleet: Fleet::new(gateway, events, "{}"),
+            events,
+            fleet: OnceLock::new(),
+            capabilities: OnceLock::new(),
             started: OnceCell::new(),
             handshake: Arc::default(),
             opened: OnceLock::new(),
             under_way: Mutex::default(),
+            asked: Mutex::default(),
             watched: Mutex::default(),
+            log_level: Mutex::default(),
+            news: News::default(),
             gone: CancellationToken::new(),
+            used: Mutex::new(Instant::now()),
+            serials: AtomicU64::new(0),
         }
     }
 
@@ -72,17 +107,39 @@ impl Session {
         &self.principal
     }
 
-    pub(crate) const fn fleet(&self) -> &Fleet {
-        &self.fleet
+    pub(crate) const fn transport(&self) -> &'static str {
+        self.transport
+    }
+
+    /// Its servers; what the client can do for them is settled by then.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        self.fleet
+            .get_or_init(|| Fleet::new(&self.gateway, &self.events, self.capabilities().text()))
+    }
+
+    /// What the client can do for servers; nothing before it was declared.
+    pub(crate) fn capabilities(&self) -> &Capabilities {
+        static NONE: OnceLock<Capabilities> = OnceLock::new();
+        self.capabilities.get().unwrap_or_else(|| NONE.get_or_init(Capabilities::default))
+    }
+
+    /// Notes what the client can do for servers, once.
+    pub(crate) fn declare(&self, capabilities: Capabilities) {
+        self.capabilities.get_or_init(|| capabilities);
     }
 
     pub(crate) fn opened(&self) -> Option<&Opened> {
         self.opened.get()
     }
 
+    /// The revision that the client speaks; before it said so, the newest with a handshake.
+    pub(crate) fn revision(&self) -> Revision {
+        self.opened.get().map_or(Revision::LATEST_LEGACY, |opened| opened.revision)
+    }
+
     /// Starts the servers, once, and waits until each is ready or has failed.
     pub(crate) async fn start(&self) {
-        self.started.get_or_init(|| self.fleet.start()).await;
+        self.started.get_or_init(|| self.fleet().start()).await;
     }
 
     /// Keeps others waiting until the guard is dropped; nothing if somebody holds it already.
@@ -99,20 +156,20 @@ impl Session {
     ///
     /// # Errors
     /// [`Refusal::Handshake`]: two `initialize` raced, or the store is away.
-    pub(crate) fn open(&self, origin: &Origin, gateway: &Gateway) -> Result<(), Refusal> {
-        let opened = gateway.store.open_conversation(&self.principal, origin, gateway.clock.now());
+    pub(crate) fn open(&self, origin: &Origin, revision: Revision) -> Result<(), Refusal> {
+        let (store, now) = (&self.gateway.store, self.gateway.clock.now());
+        let opened = store.open_conversation(&self.principal, origin, now);
         let conversation = opened.map_err(|error| {
             tracing::error!(%error, "no conversation can be opened");
             Refusal::Handshake("the state store is away")
         })?;
-        let opened = Opened { origin: origin.clone(), conversation };
+        let opened = Opened { origin: origin.clone(), conversation, revision };
         let again = Refusal::Handshake("this session is initialised already");
         self.opened.set(opened).map_err(|_| again)
     }
 
-    /// Where `initialize` says that it comes from.
-    pub(crate) fn origin_of(&self, call: &Call) -> Origin {
-        let info = call.params().and_then(|params| params.get("clientInfo"));
+    /// Where a client that says `info` of itself comes from.
+    pub(crate) fn origin_of(&self, info: Option<Value<'_>>) -> Origin {
         let text = |key| info.and_then(|info| info.get(key)?.text()).unwrap_or_default();
         let client = format!("{} {}", text("name"), text("version"));
         let client: String = one_line(client.trim()).chars().take(120).collect();
@@ -129,6 +186,11 @@ impl Session {
             client: client.into(),
             gateway_pid: std::process::id(),
         }
+    }
+
+    /// A name for a request that no client can choose as its id.
+    pub(crate) fn serial(&self) -> String {
+        format!("#{}", self.serials.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Notes that the request `id` is under way.
@@ -168,6 +230,11 @@ impl Session {
         self.gone.cancel();
     }
 
+    /// When the client is gone, or the gateway ends.
+    pub(crate) async fn ended(&self) {
+        self.gone.cancelled().await;
+    }
+
     /// What `future` gives; nothing if it has to wait and the client goes meanwhile, or is gone.
     pub(crate) async fn while_client_is_there<F: Future>(&self, future: F) -> Option<F::Output> {
         tokio::select! {
@@ -175,6 +242,65 @@ impl Session {
             output = future => Some(output),
             () = self.gone.cancelled() => None,
         }
+    }
+
+    /// Keeps `answer` until the client has answered the request whose id this gives; nothing where
+    /// it has too much to answer already.
+    pub(crate) fn asks(&self, answer: oneshot::Sender<Result<String, String>>) -> Option<u64> {
+        let mut asked = locked(&self.asked);
+        asked.waiting.retain(|_, answer| !answer.is_closed());
+        if asked.waiting.len() >= ASKED {
+            return None;
+        }
+        asked.last += 1;
+        let id = asked.last;
+        asked.waiting.insert(id, answer);
+        Some(id)
+    }
+
+    /// The client's answer to the request `id`; whether it was asked.
+    pub(crate) fn answered(&self, id: &str, outcome: Result<String, String>) -> bool {
+        let waiting = id.parse().ok().and_then(|id: u64| locked(&self.asked).waiting.remove(&id));
+        // Whoever asked may have given up.
+        waiting.is_some_and(|answer| answer.send(outcome).is_ok())
+    }
+
+    /// A notification's parameters as this client is to hear them; nothing if it is not to.
+    pub(crate) fn fit_to_hear(&self, method: Method, params: &str) -> Option<String> {
+        if !method.is_spoken(self.revision()) {
+            return None;
+        }
+        let document = composed(params).ok()?;
+        let meta = document.root().get("_meta").map(without_ours);
+        let params = meta.map(|meta| document.root().with(&[("_meta", Some(&meta))]));
+        let document = params.map_or(Some(document), |params| composed(&params).ok())?;
+        let text = || document.root().raw().to_owned();
+        Some(made_safe(document.root()).map_or_else(text, |(safe, _)| safe))
+    }
+
+    /// Notes that the client has been heard of.
+    pub(crate) fn touch(&self) {
+        *locked(&self.used) = Instant::now();
+    }
+
+    /// How long nothing has been heard of the client; no time while something is under way.
+    pub(crate) fn idle(&self) -> Duration {
+        let busy = !locked(&self.under_way).is_empty() || self.news.is_wanted();
+        if busy { Duration::ZERO } else { locked(&self.used).elapsed() }
+    }
+
+    /// Ends the session: what is under way, and its servers.
+    pub(crate) fn end(&self) {
+        self.client_is_gone();
+        self.withdraw_all();
+        if let Some(fleet) = self.fleet.get() {
+            fleet.stop();
+        }
+    }
+
+    /// The level of log messages that was asked for.
+    pub(crate) fn log_level(&self) -> Option<String> {
+        locked(&self.log_level).clone()
     }
 
     /// Whether the client wants to know about changes of `uri` from now on; gives whether that is
@@ -189,7 +315,7 @@ impl Session {
     }
 
     pub(crate) async fn any_server_can(&self, capability: &str) -> bool {
-        for upstream in self.fleet.all() {
+        for upstream in self.fleet().all() {
             if upstream.known().is_none() {
                 continue;
             }
@@ -202,14 +328,12 @@ impl Session {
 
     /// Hands the log level on to every server that logs, at once, and waits a little for them.
     pub(crate) async fn set_log_level(&self, level: &str) {
-        let setting = self.fleet.all().iter().map(|upstream| {
-            let (upstream, params) = (Arc::clone(upstream), format!(r#"{{"level":"{level}"}}"#));
+        *locked(&self.log_level) = Some(level.to_owned());
+        let setting = self.fleet().all().iter().map(|upstream| {
+            let (upstream, level) = (Arc::clone(upstream), level.to_owned());
             let set = async move {
                 let Ok((connection, _)) = upstream.ready().await else { return };
-                if !connection.can("logging") {
-                    return;
-                }
-                if let Err(error) = connection.ask(Method::SetLevel, &params, LEVEL).await {
+                if let Err(error) = connection.set_log_level(&level).await {
                     tracing::warn!(server = %upstream.name(), %error, "the log level is not set");
                 }
             };

@@ -2,6 +2,7 @@
 //! own file, so the only way to hold an [`approve::Authorised`] is to have gone through every stage
 //! before it.
 pub mod approve;
+pub(crate) mod ask;
 pub mod decide;
 pub mod forward;
 pub mod identify;

@@ -10,6 +10,8 @@ mod greet;
 mod hear;
 mod link;
 mod listening;
+mod maker;
+mod mirror;
 mod program;
 mod questions;
 mod remote;

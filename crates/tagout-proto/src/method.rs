@@ -1,6 +1,8 @@
 //! The protocol's methods. What is not here is refused.
 use std::fmt;
 
+use crate::Revision;
+
 macro_rules! methods {
     ($($(#[$doc:meta])* $variant:ident = $text:literal, $direction:ident, $action:ident;)*) => {
         /// A method that the gateway knows.
@@ -210,6 +212,57 @@ methods! {
     ToolsListChanged = "notifications/tools/list_changed", ServerTells, Tell;
     /// The list of prompts changed.
     PromptsListChanged = "notifications/prompts/list_changed", ServerTells, Tell;
+}
+
+impl Method {
+    /// Whether peers that speak `revision` send it.
+    #[must_use]
+    pub const fn is_spoken(self, revision: Revision) -> bool {
+        match self {
+            Self::Initialize
+            | Self::Initialized
+            | Self::Ping
+            | Self::SetLevel
+            | Self::ResourcesSubscribe
+            | Self::ResourcesUnsubscribe
+            | Self::RootsListChanged
+            | Self::ElicitationComplete => !revision.is_modern(),
+            Self::Discover
+            | Self::Listen
+            | Self::Acknowledged
+            | Self::DirectoryRead
+            | Self::SkillsList
+            | Self::SkillsGet
+            | Self::TasksGet
+            | Self::TasksUpdate
+            | Self::TasksCancel
+            | Self::TaskStatus => revision.is_modern(),
+            Self::Cancelled
+            | Self::Progress
+            | Self::ToolsList
+            | Self::ToolsCall
+            | Self::ResourcesList
+            | Self::ResourceTemplatesList
+            | Self::ResourcesRead
+            | Self::PromptsList
+            | Self::PromptsGet
+            | Self::Complete
+            | Self::RootsList
+            | Self::SamplingCreateMessage
+            | Self::ElicitationCreate
+            | Self::LogMessage
+            | Self::ResourceUpdated
+            | Self::ResourcesListChanged
+            | Self::ToolsListChanged
+            | Self::PromptsListChanged => true,
+        }
+    }
+
+    /// Whether its answer may be a question to the client, in revisions where servers ask so.
+    #[must_use]
+    pub const fn may_need_input(self) -> bool {
+        matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead)
+    }
 }
 
 impl fmt::Display for Method {

@@ -1,5 +1,5 @@
 //! The command line.
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -29,8 +29,9 @@ Without a configuration file the built-in Grid Operations Assistant is there.";
 pub(crate) enum Command {
     /// Ask the assistant a question; its tool calls go through the gateway.
     Ask(Ask),
-    /// Serve an MCP client on standard input and output, in front of the configured servers.
-    Run,
+    /// Serve MCP clients in front of the configured servers: one on standard input and output, or
+    /// any number over HTTP.
+    Run(Run),
     /// The Grid Operations Assistant, an MCP server on standard input and output.
     Grid,
     /// Check configuration, policies and lockfile, and say what holds.
@@ -44,6 +45,9 @@ pub(crate) enum Command {
     Tools(Tools),
     /// Write what servers are and offer into the lockfile, for review.
     Pin(Pin),
+    /// Make, list and revoke the keys of clients that call over HTTP.
+    #[command(subcommand)]
+    Key(Key),
     /// Read and verify the audit log.
     #[command(subcommand)]
     Audit(Audit),
@@ -59,6 +63,14 @@ pub(crate) struct Ask {
     /// Where pictures are put [default: `tagout/pictures` under `$XDG_STATE_HOME`].
     #[arg(long, value_name = "DIR")]
     pub(crate) pictures: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Serve over HTTP, at this address or at `http.listen` of the configuration; clients show a
+    /// key of `tagout key add`.
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1)]
+    pub(crate) http: Option<Option<SocketAddr>>,
 }
 
 #[derive(Debug, Args)]
@@ -106,6 +118,32 @@ pub(crate) struct Pin {
     /// Write nothing; fail if the lockfile is not what it would be.
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Make a key and print it, once.
+    Add(KeyAdd),
+    /// Every key: whose it is, until when, and when it was used last; never the key itself.
+    List,
+    /// Let a key in no more.
+    Revoke {
+        /// The key's name, or its identifier.
+        #[arg(value_name = "NAME|ID")]
+        which: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyAdd {
+    /// The key's name; policy knows whoever presents it as this user.
+    pub(crate) name: String,
+    /// A group of that user.
+    #[arg(short, long, value_name = "GROUP")]
+    pub(crate) group: Vec<String>,
+    /// How long it is good: `30d`, `12h`, `8w`, or a day, until its end in UTC.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

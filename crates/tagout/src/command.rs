@@ -3,9 +3,11 @@ mod add;
 mod ask;
 mod audit;
 mod check;
+mod key;
 mod list;
 mod pin;
 mod run;
+mod serve;
 mod tools;
 
 use std::{future::Future, path::Path, process::ExitCode, time::Duration};
@@ -28,23 +30,35 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let places = Places::find(cli.config.as_deref())?;
     match cli.command {
         Command::Ask(ask) => ask::ask(&places, ask, cli.json),
-        Command::Run => run::run(&places),
+        Command::Run(run) => match run.http {
+            None => run::run(&places),
+            Some(address) => serve::serve(&places, address, cli.json),
+        },
         Command::Grid => Ok(Ended::Done.into()),
         Command::Check => check::check(&places, cli.json),
         Command::Add(add) => add::add(&places, &add, cli.json),
         Command::List => list::list(&places, cli.json),
         Command::Tools(tools) => tools::tools(&places, tools, cli.json),
         Command::Pin(pin) => pin::pin(&places, &pin, cli.json),
+        Command::Key(key) => key::key(&places, &key, cli.json),
         Command::Audit(audit) => audit::audit(&places, &audit, cli.json),
     }
 }
 
 /// Runs a command that waits for others.
 fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    // One client at a time: handing its calls from thread to thread costs more than it brings.
+    // What may block has threads of its own.
+    on_threads(1, work)
+}
+
+/// As [`in_runtime`], for many clients at a time.
+fn on_threads<T>(
+    threads: usize,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        // One client at a time: handing its calls from thread to thread costs more than it
-        // brings. What may block has threads of its own.
-        .worker_threads(1)
+        .worker_threads(threads)
         .enable_all()
         .build()
         .map_err(|error| Failure::io(Path::new("runtime"), error))?;

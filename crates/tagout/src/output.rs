@@ -13,11 +13,40 @@ pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
     }
 }
 
+/// Says something aside, on standard error; whoever closed it does not want to know.
+pub(crate) fn aside(text: impl std::fmt::Display) {
+    drop(writeln!(io::stderr(), "{text}"));
+}
+
 /// Prints a value as one line of JSON.
 pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text =
         serde_json::to_string(value).map_err(|error| Failure::of(&error, "file-unusable", ""))?;
     line(text)
+}
+
+/// Says where clients are served, and what the first of them needs: on standard error, because
+/// whoever keeps the output of a service must not keep the key.
+pub(crate) fn listening(url: &str, key: Option<&str>, json: bool) -> Result<(), Failure> {
+    let mut text = String::new();
+    if json {
+        let value = serde_json::json!({ "url": url, "key": key });
+        text.push_str(&value.to_string());
+    } else {
+        text.push_str(&format!("serving MCP clients at {url}"));
+        if let Some(key) = key {
+            text.push_str(&format!(
+                "\nthere was no key yet; this is the first, shown once:\n  {key}\n\
+                 clients send it as `Authorization: Bearer KEY`; more with `tagout key add`"
+            ));
+        }
+    }
+    match writeln!(io::stderr(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Ended::Failed, "file-unusable", format!("standard error: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Rows as columns, each as wide as its widest cell; the last as it is.

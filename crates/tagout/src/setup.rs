@@ -101,6 +101,7 @@ impl Setup {
         Gateway::open(parts, &places.state, &places.head_key).map_err(|error| match &error {
             OpenError::Audit(inner) => Failure::of(&error, inner.code(), inner.help()),
             OpenError::Store(inner) => Failure::of(&error, inner.code(), inner.help()),
+            OpenError::Key(_) => Failure::of(&error, "state-invalid", ""),
         })
     }
 }

@@ -2,11 +2,13 @@
 use std::time::Duration;
 
 use tagout_policy::{Decision, Policy};
-use tagout_proto::{Digest, Value};
+use tagout_proto::{Digest, Method, Value, quoted};
 
 use super::decide::Decided;
 use crate::{
-    approval::{Answer, Approver, Card, readable},
+    Gateway,
+    approval::{Answer, Card, readable},
+    lane::Lane,
     refusal::Refusal,
     stage::{
         forward::outgoing_params,
@@ -26,7 +28,7 @@ pub struct Authorised {
 /// A person's yes, and what it binds to.
 #[derive(Clone, Debug)]
 pub struct Approval {
-    /// Where it was given: `terminal`.
+    /// Where it was given: `terminal`, `elicitation`; `earlier` in the same call.
     pub channel: &'static str,
     /// Who gave it.
     pub by: String,
@@ -38,16 +40,20 @@ pub struct Approval {
 ///
 /// # Errors
 /// [`Refusal::NotApproved`], [`Refusal::NobodyToAsk`], [`Refusal::Unapproved`].
-pub async fn approve(
+pub(crate) async fn approve(
     decided: Decided,
-    policy: &Policy,
-    approver: &dyn Approver,
+    gateway: &Gateway,
     limit: Duration,
 ) -> Result<Authorised, Refusal> {
     if decided.verdict().decision == Decision::Allow {
         return Ok(Authorised { decided, approval: None });
     }
-    let digest = binding_of(decided.inspected(), policy);
+    let digest = binding_of(decided.inspected(), &gateway.policy);
+    let by = decided.inspected().identified().principal().user.to_string();
+    if decided.inspected().was_approved() {
+        let approval = Approval { channel: "earlier", by, digest };
+        return Ok(Authorised { decided, approval: Some(approval) });
+    }
     let rule = decided.verdict().rule.clone();
     let mut code = [0; 2];
     if getrandom::fill(&mut code).is_err() {
@@ -55,16 +61,46 @@ pub async fn approve(
     }
     let [high, low] = code;
     let card = card(&decided, digest, format!("{high:02x}{low:02x}"));
-    match approver.ask(&card, limit).await {
+    let identified = decided.inspected().identified();
+    let session = identified.session();
+    let (how, answer) = if session.capabilities().elicits_in_forms {
+        ("elicitation", elicited(identified.lane(), &card, limit).await)
+    } else if session.transport() == "http" {
+        // The terminal, if there is one, belongs to whoever started the gateway.
+        ("none", Answer::Nobody)
+    } else {
+        let approver = &gateway.approver;
+        (approver.channel(), approver.ask(&card, limit).await)
+    };
+    match answer {
         Answer::Allow => {
-            let by = decided.inspected().identified().principal().user.to_string();
-            let approval = Approval { channel: approver.channel(), by, digest };
+            let approval = Approval { channel: how, by, digest };
             Ok(Authorised { decided, approval: Some(approval) })
         }
-        Answer::Deny => Err(Refusal::NotApproved { rule }),
+        Answer::Deny => Err(Refusal::NotApproved { rule, how }),
         Answer::Nobody => Err(Refusal::NobodyToAsk { rule }),
-        Answer::TimedOut => Err(Refusal::Unapproved { rule, waited: limit }),
+        Answer::TimedOut => Err(Refusal::Unapproved { rule, waited: limit, how }),
     }
+}
+
+/// Asks the client's user, by the client's own form. No answer is filled in beforehand: a client
+/// that accepts without asking approves nothing.
+async fn elicited(lane: &Lane, card: &Card, limit: Duration) -> Answer {
+    let message = quoted(&card.for_a_form());
+    let params = format!(
+        r#"{{"message":{message},"requestedSchema":{{"type":"object","properties":{{"decision":{{"type":"string","title":"Decision","description":"approve: this call is made once, exactly as shown","enum":["deny","approve"]}}}},"required":["decision"]}}}}"#
+    );
+    let asking = lane.put(Method::ElicitationCreate, params);
+    let Ok(answer) = tokio::time::timeout(limit, asking).await else { return Answer::TimedOut };
+    let Some(answer) = answer else { return Answer::Nobody };
+    let document = answer.ok().and_then(|text| composed(&text).ok());
+    let said = document.and_then(|document| {
+        let root = document.root();
+        let accepted = root.get("action")?.text()? == "accept";
+        let decision = root.get("content")?.get("decision")?.text()?;
+        (accepted && decision == "approve").then_some(Answer::Allow)
+    });
+    said.unwrap_or(Answer::Deny)
 }
 
 /// What an approval of this call binds to.
@@ -72,7 +108,7 @@ pub(crate) fn binding_of(inspected: &Inspected, policy: &Policy) -> Digest {
     let identified = inspected.identified();
     let call = identified.call();
     // All that is sent, not the arguments alone; the progress token is of each hop.
-    let params = outgoing_params(call.params(), inspected.target(), None);
+    let params = outgoing_params(call.params(), inspected.target(), None, None);
     let server = inspected.server().map_or("", |server| server.as_str());
     let subject = inspected.target().described();
     let definition = inspected.definition().map(|digest| *digest.as_bytes()).unwrap_or_default();
@@ -112,7 +148,7 @@ fn card(decided: &Decided, digest: Digest, code: String) -> Card {
 
 /// What the server gets beside name and arguments, for people.
 fn beside_arguments(params: Value<'_>, target: &Target) -> String {
-    let sent = outgoing_params(Some(params), target, None);
+    let sent = outgoing_params(Some(params), target, None, None);
     let Ok(document) = composed(&sent) else { return sent };
     let beside = document.root().with(&[("name", None), ("arguments", None)]);
     composed(&beside).map_or(beside, |document| readable(document.root()))

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use tagout_proto::{Conversation, Method, Origin, Principal};
 
 use super::receive::Call;
-use crate::{refusal::Refusal, session::Session};
+use crate::{lane::Lane, refusal::Refusal, session::Session};
 
 /// A call by someone we know, in a conversation of theirs.
 #[derive(Debug)]
 pub struct Identified {
     call: Call,
     session: Arc<Session>,
+    lane: Lane,
     origin: Origin,
     conversation: Option<Conversation>,
 }
@@ -18,20 +19,28 @@ pub struct Identified {
 /// Binds `call` to the principal whom the transport vouches for and to the session's conversation.
 ///
 /// # Errors
-/// [`Refusal::Handshake`]: there is no conversation yet, or there is one already.
-pub fn identify(call: Call, session: &Arc<Session>) -> Result<Identified, Refusal> {
+/// [`Refusal::Handshake`]: there is no conversation yet, or there is one already;
+/// [`Refusal::Method`]: the revision that the client speaks has no such method.
+pub(crate) fn identify(call: Call, lane: Lane) -> Result<Identified, Refusal> {
+    let session = Arc::clone(lane.session());
     let opened = session.opened();
     let (origin, conversation) = match (call.method(), opened) {
         (Method::Initialize, Some(_)) => {
             return Err(Refusal::Handshake("this session is initialised already"));
         }
-        (Method::Initialize, None) => (session.origin_of(&call), None),
+        (Method::Initialize, None) => {
+            let info = call.params().and_then(|params| params.get("clientInfo"));
+            (session.origin_of(info), None)
+        }
         // The one request that the standard allows before, and taking one back.
         (Method::Ping | Method::Cancelled, None) => (session.origin_unknown(), None),
         (_, None) => return Err(Refusal::Handshake("send `initialize` first")),
+        (method, Some(opened)) if !method.is_spoken(opened.revision) => {
+            return Err(Refusal::Method { method: method.to_string() });
+        }
         (_, Some(opened)) => (opened.origin.clone(), Some(opened.conversation.clone())),
     };
-    Ok(Identified { call, session: Arc::clone(session), origin, conversation })
+    Ok(Identified { call, session, lane, origin, conversation })
 }
 
 impl Identified {
@@ -57,6 +66,10 @@ impl Identified {
     #[must_use]
     pub const fn conversation(&self) -> Option<&Conversation> {
         self.conversation.as_ref()
+    }
+
+    pub(crate) const fn lane(&self) -> &Lane {
+        &self.lane
     }
 
     pub(crate) const fn session(&self) -> &Arc<Session> {

@@ -12,6 +12,7 @@ use tagout_proto::{Action, Digest, Method, ServerName, Value};
 use super::{identify::Identified, record::Known};
 use crate::{
     refusal::Refusal,
+    state::{Held, StateError},
     upstream::{Fleet, Standing, TEMPLATE_BYTES, Tool, Upstream, fits_template},
 };
 
@@ -22,6 +23,8 @@ pub struct Inspected {
     target: Target,
     /// The arguments as a tree, for rules.
     arguments: Tree,
+    /// Whether a person approved this very call in an earlier request of it.
+    was_approved: bool,
 }
 
 /// What a call is about.
@@ -75,14 +78,29 @@ pub async fn inspect(identified: Identified, known: &mut Known) -> Result<Inspec
     known.found(target.upstream().map(|upstream| upstream.name()), &target);
     let arguments = arguments(&identified)?;
     let Target::Tool { tool, .. } = &target else {
-        return Ok(Inspected { identified, target, arguments });
+        let was_approved = brought_back(&identified, &target)?;
+        return Ok(Inspected { identified, target, arguments, was_approved });
     };
     if let Standing::Changed { expected } = tool.standing {
         let (tool, got) = (tool.qualified.clone(), Some(tool.digest));
         return Err(Refusal::DefinitionChanged { tool, expected, got });
     }
+    let was_approved = brought_back(&identified, &target)?;
     let arguments = checked(tool, arguments, params_bytes(&identified)).await?;
-    Ok(Inspected { identified, target, arguments })
+    Ok(Inspected { identified, target, arguments, was_approved })
+}
+
+/// Holds what the client was given in an earlier request of this call against what the call is
+/// about now; whether a person approved it then.
+fn brought_back(identified: &Identified, target: &Target) -> Result<bool, Refusal> {
+    let Some(Held::Passed { server, definition, approved, .. }) = identified.call().held() else {
+        return Ok(false);
+    };
+    let same_server = target.upstream().is_some_and(|upstream| upstream.name().as_str() == server);
+    if same_server && *definition == target.definition_text() {
+        return Ok(*approved);
+    }
+    Err(StateError::Foreign.into())
 }
 
 /// The members of `params` that are passed on, by method. No schema covers others, so nobody would
@@ -98,12 +116,17 @@ const fn members(method: Method) -> Option<&'static [&'static str]> {
     }
 }
 
+/// What a later request of the same call brings.
+const BROUGHT: &[&str] = &["inputResponses", "requestState"];
+
 fn only_known_members(identified: &Identified) -> Result<(), Refusal> {
     let call = identified.call();
     let (Some(params), Some(members)) = (call.params(), members(call.method())) else {
         return Ok(());
     };
-    if params.members().all(|(key, _)| members.contains(&key.as_ref())) {
+    let modern = identified.session().revision().is_modern() && call.method().may_need_input();
+    let known = |key: &str| members.contains(&key) || (modern && BROUGHT.contains(&key));
+    if params.members().all(|(key, _)| known(&key)) {
         return Ok(());
     }
     let problem = "it has a member that is not passed on, because no schema covers it";
@@ -161,7 +184,7 @@ fn arguments(identified: &Identified) -> Result<Tree, Refusal> {
     if members(call.method()).is_some_and(|members| !members.contains(&"arguments")) {
         let mut tree = params.to_tree()?;
         if let Some(members) = tree.as_object_mut() {
-            members.remove("_meta");
+            members.retain(|key, _| key != "_meta" && !BROUGHT.contains(&key.as_str()));
         }
         return Ok(tree);
     }
@@ -212,7 +235,7 @@ async fn prompt(identified: &Identified, qualified: &str) -> Result<Target, Refu
 
 /// The server that offers `uri`: the one that lists it or has a template that it fits. Where more
 /// than one does, none is preferred, or a server could take another's reads.
-async fn resource(identified: &Identified, uri: &str) -> Result<Target, Refusal> {
+pub(crate) async fn resource(identified: &Identified, uri: &str) -> Result<Target, Refusal> {
     // Whoever reads a resource has listed it: a server that is slow to start is not waited for.
     identified.session().start().await;
     let short = uri.len() <= TEMPLATE_BYTES;
@@ -288,6 +311,12 @@ impl Inspected {
         }
     }
 
+    /// Whether a person approved this very call in an earlier request of it.
+    #[must_use]
+    pub const fn was_approved(&self) -> bool {
+        self.was_approved
+    }
+
     /// Hands the facts of the call to `judge`.
     pub(crate) fn facts<T>(&self, judge: impl FnOnce(&Facts<'_>) -> T) -> T {
         let effects = self.effects();
@@ -309,6 +338,24 @@ impl Inspected {
 }
 
 impl Target {
+    /// Its name or URI at the server, which HTTP headers repeat.
+    pub(crate) fn subject(&self) -> Option<String> {
+        match self {
+            Self::Session => None,
+            Self::Tool { tool, .. } => Some(tool.name.to_string()),
+            Self::Resource { uri, .. } => Some(uri.clone()),
+            Self::Prompt { name, .. } => Some(name.clone()),
+        }
+    }
+
+    /// The digest of the tool's definition as text; empty for what is no tool.
+    pub(crate) fn definition_text(&self) -> String {
+        match self {
+            Self::Tool { tool, .. } => tool.digest.to_string(),
+            Self::Session | Self::Resource { .. } | Self::Prompt { .. } => String::new(),
+        }
+    }
+
     pub(crate) const fn upstream(&self) -> Option<&Arc<Upstream>> {
         match self {
             Self::Session => None,

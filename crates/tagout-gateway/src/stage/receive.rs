@@ -1,9 +1,11 @@
 //! Bytes from the wire become one call by nobody in particular.
 use bytes::Bytes;
 use tagout_inspect::characters::made_visible;
-use tagout_proto::{Frame, FrameError, Limits, Message, Method, Value, frame::id_of_refused};
+use tagout_proto::{
+    Digest, Frame, FrameError, Limits, Message, Method, Value, frame::id_of_refused,
+};
 
-use crate::refusal::Refusal;
+use crate::{refusal::Refusal, state::Held, upstream::composed};
 
 /// A well-formed call of a known method.
 #[derive(Debug)]
@@ -12,7 +14,32 @@ pub struct Call {
     method: Method,
     id: Option<String>,
     params: Option<usize>,
+    /// Arguments that HTTP headers repeat: the ends of the headers' names, and the values.
+    mirrored: Vec<(String, String)>,
+    /// What the client was given in an earlier request of this call, and brought back.
+    held: Option<Held>,
 }
+
+/// What a client sends.
+#[derive(Debug)]
+pub enum Received {
+    /// A request or a notification.
+    Call(Box<Call>),
+    /// The answer to what it was asked.
+    Answer {
+        /// The id, a JSON text.
+        id: String,
+        /// The result or the error object, JSON texts.
+        outcome: Result<String, String>,
+    },
+}
+
+/// The keys of `_meta` by which each request of a revision without sessions says what a handshake
+/// would have said.
+pub(crate) const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+pub(crate) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(crate) const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
+pub(crate) const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
 /// Bytes that are no call, and the id to answer under where there is one.
 #[derive(Debug)]
@@ -25,22 +52,52 @@ pub struct Unreceived {
     pub method: Option<Method>,
 }
 
-/// Reads one frame of a client. Responses are none: the gateway asks nothing of clients.
+/// Reads one frame of a client.
 ///
 /// # Errors
 /// [`Refusal::Frame`], [`Refusal::Method`].
-pub fn receive(bytes: &Bytes, limits: Limits) -> Result<Call, Unreceived> {
-    let frame = Frame::read(bytes, limits).map_err(|error| {
-        // JSON-RPC answers what cannot be read under the id `null`.
-        let id = id_of_refused(bytes, limits).unwrap_or_else(|| "null".to_owned());
-        Unreceived { refusal: error.into(), id: Some(id.into()), method: None }
-    })?;
+pub fn receive(bytes: &Bytes, limits: Limits) -> Result<Received, Unreceived> {
+    let frame = Frame::read(bytes, limits).map_err(|error| unread(error, bytes, limits))?;
+    understand(frame)
+}
+
+/// Reads one frame of a client that may send several messages in one.
+///
+/// # Errors
+/// As [`receive`], for each message.
+pub fn receive_batch(
+    bytes: &Bytes,
+    limits: Limits,
+    most: usize,
+) -> Vec<Result<Received, Unreceived>> {
+    let frames = match Frame::read_batch(bytes, limits, most) {
+        Ok(frames) => frames,
+        Err(error) => return vec![Err(unread(error, bytes, limits))],
+    };
+    let understood = frames.into_iter().map(|frame| {
+        let unread = |error: FrameError| Unreceived {
+            refusal: error.into(),
+            id: Some("null".into()),
+            method: None,
+        };
+        understand(frame.map_err(unread)?)
+    });
+    understood.collect()
+}
+
+fn unread(error: FrameError, bytes: &Bytes, limits: Limits) -> Unreceived {
+    // JSON-RPC answers what cannot be read under the id `null`.
+    let id = id_of_refused(bytes, limits).unwrap_or_else(|| "null".to_owned());
+    Unreceived { refusal: error.into(), id: Some(id.into()), method: None }
+}
+
+fn understand(frame: Frame) -> Result<Received, Unreceived> {
     let (method, id, params) = match frame.message() {
         Message::Request { id, method, params } => (method, Some(id.raw().to_owned()), params),
         Message::Notification { method, params } => (method, None, params),
-        Message::Response { .. } => {
-            let refusal = Refusal::Frame(FrameError::Shape("nothing was asked of the client"));
-            return Err(Unreceived { refusal, id: None, method: None });
+        Message::Response { id, outcome } => {
+            let outcome = outcome.map(|v| v.raw().to_owned()).map_err(|v| v.raw().to_owned());
+            return Ok(Received::Answer { id: id.raw().to_owned(), outcome });
         }
     };
     let text = method.text().unwrap_or_default();
@@ -54,7 +111,8 @@ pub fn receive(bytes: &Bytes, limits: Limits) -> Result<Call, Unreceived> {
         return Err(Unreceived { refusal, id, method: None });
     };
     let params = params.map(|params| params.index());
-    Ok(Call { frame, method, id, params })
+    let (mirrored, held) = (Vec::new(), None);
+    Ok(Received::Call(Box::new(Call { frame, method, id, params, mirrored, held })))
 }
 
 impl Call {
@@ -80,5 +138,35 @@ impl Call {
     #[must_use]
     pub fn text_param(&self, key: &str) -> Option<String> {
         Some(self.params()?.get(key)?.text()?.into_owned())
+    }
+
+    /// A member of `_meta`.
+    pub(crate) fn meta(&self, key: &str) -> Option<Value<'_>> {
+        self.params()?.get("_meta")?.get(key)
+    }
+
+    /// A digest of what every request of one call has alike: its parameters without what is of each
+    /// request.
+    pub(crate) fn same_in_every_request(&self) -> [u8; 32] {
+        let of_each = [("_meta", None), ("inputResponses", None), ("requestState", None)];
+        let params = self.params().map_or_else(|| "{}".to_owned(), |params| params.with(&of_each));
+        let canonical = composed(&params).map(|document| document.root().canonical());
+        *Digest::of(canonical.unwrap_or(params).as_bytes()).as_bytes()
+    }
+
+    pub(crate) fn mirrored(&self) -> &[(String, String)] {
+        &self.mirrored
+    }
+
+    pub(crate) fn set_mirrored(&mut self, mirrored: Vec<(String, String)>) {
+        self.mirrored = mirrored;
+    }
+
+    pub(crate) const fn held(&self) -> Option<&Held> {
+        self.held.as_ref()
+    }
+
+    pub(crate) fn set_held(&mut self, held: Held) {
+        self.held = Some(held);
     }
 }

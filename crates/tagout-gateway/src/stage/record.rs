@@ -51,7 +51,12 @@ pub struct Cleared {
 /// A reply whose outcome is on record. Nothing else is sent to a client.
 #[derive(Debug)]
 #[must_use = "a recorded reply still has to be sent"]
-pub struct Recorded(Option<Bytes>);
+pub struct Recorded {
+    /// The id to answer under, and the result or the error object; nothing where no answer is due.
+    answer: Option<(String, Result<String, String>)>,
+    /// What stopped the call, if something did.
+    code: Option<&'static str>,
+}
 
 /// Redacted arguments larger than this are left out of the log; their digest stays.
 const PAYLOAD_BYTES: usize = 256 << 10;
@@ -247,14 +252,14 @@ impl Begun {
                 return withheld(known.id, &error.into());
             }
         }
-        let Some(id) = known.id else { return Recorded(None) };
-        let text = match outcome {
-            Ok(reply) => reply.into_frame(&id),
+        let code = outcome.as_ref().err().map(Refusal::code);
+        let answer = match outcome {
+            Ok(reply) => reply.into_outcome(),
             // The standard wants no answer to what was taken back.
-            Err(Refusal::Cancelled) => return Recorded(None),
-            Err(refusal) => frame::error(&id, &refusal.for_caller(number)),
+            Err(Refusal::Cancelled) => return Recorded { answer: None, code },
+            Err(refusal) => Err(refusal.for_caller(number)),
         };
-        Recorded(Some(Bytes::from(text)))
+        Recorded { answer: known.id.map(|id| (id, answer)), code }
     }
 }
 
@@ -293,7 +298,8 @@ pub fn unrecorded(refused: (Refusal, Known)) -> Recorded {
 
 fn withheld(id: Option<String>, refusal: &Refusal) -> Recorded {
     tracing::error!(error = %refusal, "a call is refused");
-    Recorded(id.map(|id| Bytes::from(frame::error(&id, &refusal.for_caller(None)))))
+    let code = Some(refusal.code());
+    Recorded { answer: id.map(|id| (id, Err(refusal.for_caller(None)))), code }
 }
 
 /// Waiting for the disk must not hold up the other calls of this thread. What does not wait for it
@@ -335,9 +341,37 @@ impl Cleared {
 }
 
 impl Recorded {
+    /// Nothing to say: the call was lost with its task.
+    pub(crate) const fn nothing() -> Self {
+        Self { answer: None, code: None }
+    }
+
+    /// The same answer to a later request of the same call.
+    pub(crate) fn under(mut self, id: &str) -> Self {
+        if let Some((old, _)) = &mut self.answer {
+            id.clone_into(old);
+        }
+        self
+    }
+
+    /// What stopped the call, if something did.
+    #[must_use]
+    pub const fn code(&self) -> Option<&'static str> {
+        self.code
+    }
+
+    /// The error object's number, if it is an error.
+    pub(crate) const fn failed(&self) -> bool {
+        matches!(self.answer, Some((_, Err(_))))
+    }
+
     /// The frame to send; nothing where none is due.
     #[must_use]
     pub fn into_frame(self) -> Option<Bytes> {
-        self.0
+        let (id, answer) = self.answer?;
+        Some(Bytes::from(match answer {
+            Ok(result) => frame::result(&id, &result),
+            Err(error) => frame::error(&id, &error),
+        }))
     }
 }

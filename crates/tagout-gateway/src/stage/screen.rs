@@ -1,6 +1,8 @@
 //! What came back is looked at before the client sees it.
+mod in_revision;
+
 use tagout_inspect::screen::made_safe;
-use tagout_proto::{Digest, Document, Kind, Value, frame, quoted};
+use tagout_proto::{Digest, Document, Kind, Value, quoted};
 
 use super::{
     forward::{Answer, same_definition, without_ours},
@@ -50,7 +52,13 @@ pub async fn screen(answer: Answer) -> Result<Reply, Refusal> {
         None => finished(value),
         Some((safe, _)) => finished(reread(&safe)?.root()),
     };
-    let outcome = if said.is_ok() { Ok(text) } else { Err(text) };
+    let identified = answer.cleared().authorised().decided().inspected().identified();
+    let (method, client) = (identified.call().method(), identified.session().revision());
+    let outcome = if said.is_ok() {
+        Ok(in_revision::result(text, (client, answer.revision()), method))
+    } else {
+        Err(in_revision::error(text, (client, answer.revision()), method))
+    };
     Ok(Reply { outcome, screened, failed })
 }
 
@@ -97,13 +105,9 @@ fn with_record(error: Value<'_>, answer: &Answer) -> String {
 }
 
 impl Reply {
-    /// The response frame to the request `id`.
-    #[must_use]
-    pub fn into_frame(self, id: &str) -> String {
-        match self.outcome {
-            Ok(result) => frame::result(id, &result),
-            Err(error) => frame::error(id, &error),
-        }
+    /// The result or the error object.
+    pub(crate) fn into_outcome(self) -> Result<String, String> {
+        self.outcome
     }
 
     /// Whether the server, or the tool, answered with an error.

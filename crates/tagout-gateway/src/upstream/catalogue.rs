@@ -1,15 +1,16 @@
 //! What a server offers, held against the lockfile.
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use tagout_inspect::{
-    definition,
-    schema::{ArgumentSchema, BadSchema, Undeclared},
+use tagout_inspect::schema::{ArgumentSchema, BadSchema};
+use tagout_policy::{Effects, Subject, SubjectKind};
+use tagout_proto::{Digest, Frame, Kind, Message, Method, ServerName, ToolName, Value};
+
+use super::{
+    Connection, Upstream, UpstreamError, composed,
+    fleet::TEMPLATE_BYTES,
+    maker::{Finding, Maker},
+    mirror::{self, Mirror},
 };
-use tagout_policy::{Effect, Effects, Subject, SubjectKind};
-use tagout_proto::{Digest, Frame, Kind, Message, Method, ServerName, ToolName, Value, qualified};
-
-use super::{Connection, Upstream, UpstreamError, composed, fleet::TEMPLATE_BYTES};
-use crate::lockfile::PinnedServer;
 
 /// What a server offers, as of one moment.
 #[derive(Debug)]
@@ -47,7 +48,8 @@ pub struct Tool {
     /// How it stands with the lockfile.
     pub standing: Standing,
     pub(crate) schema: Result<ArgumentSchema, BadSchema>,
-    effects: Effects,
+    pub(super) effects: Effects,
+    pub(super) mirrors: Vec<Mirror>,
 }
 
 /// How a tool stands with the lockfile.
@@ -86,6 +88,11 @@ impl Tool {
     #[must_use]
     pub fn reviewed(&self) -> bool {
         self.standing == Standing::Reviewed
+    }
+
+    /// The arguments that HTTP headers repeat: the ends of their names, and the values.
+    pub(crate) fn mirrored(&self, arguments: Value<'_>) -> Vec<(String, String)> {
+        mirror::mirrored(&self.mirrors, arguments)
     }
 
     /// The tool as rules see it.
@@ -156,14 +163,14 @@ pub(super) async fn ask(
         let offered = lists.offers(Method::PromptsList, ["prompts", "name"]).await?;
         prompts = offered.into_iter().map(named).collect();
     }
-    let maker = Maker {
-        server: upstream.name.clone(),
-        pinned: upstream.pinned.clone(),
-        undeclared: upstream.server.undeclared,
+    let maker = Maker::of(upstream, connection);
+    let (tools, mut findings) = if maker.knows(&texts) {
+        maker.tools(texts)
+    } else {
+        // Schemas take time to compile; the other calls of this thread must not wait for that.
+        let made = tokio::task::spawn_blocking(move || maker.tools(texts)).await;
+        made.map_err(|e| UpstreamError::Misbehaved(e.to_string()))?
     };
-    // Schemas take time to compile; the other calls of this thread must not wait for that.
-    let made = tokio::task::spawn_blocking(move || maker.tools(texts)).await;
-    let (tools, mut findings) = made.map_err(|e| UpstreamError::Misbehaved(e.to_string()))?;
     let mut taken = 0;
     templates.retain(|template| {
         taken += 1;
@@ -245,71 +252,5 @@ impl Lists<'_> {
         }
         let next = result.get("nextCursor").filter(|cursor| cursor.text().is_some());
         Ok(next.map(|cursor| cursor.raw().to_owned()))
-    }
-}
-
-/// What tools are made with.
-struct Maker {
-    server: ServerName,
-    pinned: Option<Arc<PinnedServer>>,
-    undeclared: Undeclared,
-}
-
-type Finding = (&'static str, String);
-
-impl Maker {
-    fn tools(&self, texts: Vec<String>) -> (Vec<Arc<Tool>>, Vec<Finding>) {
-        let (mut tools, mut findings) = (Vec::<Arc<Tool>>::new(), Vec::new());
-        let mut seen = BTreeSet::new();
-        for text in texts {
-            match self.tool(text) {
-                Ok(tool) if !seen.insert(tool.name.clone()) => {
-                    let detail = format!("`{}` is defined twice", tool.name);
-                    findings.push(("tool-defined-twice", detail));
-                    tools.retain(|other| other.name != tool.name);
-                }
-                Ok(tool) => tools.push(Arc::new(tool)),
-                Err(finding) => findings.push(finding),
-            }
-        }
-        (tools, findings)
-    }
-
-    fn tool(&self, text: String) -> Result<Tool, Finding> {
-        let malformed = |why: String| ("tool-definition-malformed", why);
-        let document = composed(&text).map_err(|e| malformed(e.to_string()))?;
-        let root = document.root();
-        let name = root.get("name").and_then(|name| name.text()).unwrap_or_default();
-        let name = ToolName::try_from(&*name).map_err(|e| malformed(e.to_string()))?;
-        let canonical = definition::canonical(root);
-        let digest = Digest::of(canonical.as_bytes());
-        let pinned = self.pinned.as_ref().and_then(|pinned| pinned.tools.get(&name));
-        let unknown = || Effects::from([Effect::Exec]);
-        let (standing, effects) = match pinned {
-            Some(pinned) if pinned.definition != digest => {
-                (Standing::Changed { expected: pinned.definition }, unknown())
-            }
-            Some(pinned) if pinned.reviewed => (Standing::Reviewed, pinned.effects.clone()),
-            Some(_) | None => (Standing::Unreviewed, unknown()),
-        };
-        Ok(Tool {
-            server: self.server.clone(),
-            qualified: qualified(&self.server, name.as_str()),
-            schema: self.schema(root),
-            name,
-            canonical,
-            digest,
-            standing,
-            effects,
-            text,
-        })
-    }
-
-    fn schema(&self, definition: Value<'_>) -> Result<ArgumentSchema, BadSchema> {
-        let schema = definition.get("inputSchema");
-        let tree = schema.map_or_else(|| Ok(serde_json::Value::Null), |schema| schema.to_tree());
-        // A bound that cannot be held exactly cannot be checked.
-        let tree = tree.map_err(|e| BadSchema::new(e.to_string()))?;
-        ArgumentSchema::compile(&tree, self.undeclared)
     }
 }

@@ -39,8 +39,15 @@ pub(super) async fn discover(
     connection: &Arc<Connection>,
     limit: Duration,
 ) -> Result<Probed, UpstreamError> {
-    let request = Request::own(connection.reserve(), Method::Discover, "{}".to_owned());
-    let answer = connection.request_in(Some(Revision::LATEST), request, limit).await;
+    let ask = || async {
+        let request = Request::own(connection.reserve(), Method::Discover, "{}".to_owned());
+        connection.request_in(Some(Revision::LATEST), request, limit).await
+    };
+    let mut answer = ask().await;
+    // It takes the revision after all: asked again, as the standard has it.
+    if answer.as_ref().is_ok_and(unsure) {
+        answer = ask().await;
+    }
     let frame = match answer {
         Ok(frame) => frame,
         Err(error) if error.may_be_of_era() && connection.lives() => return Ok(Probed::Other),
@@ -72,8 +79,22 @@ fn is_modern_only(error: Value<'_>) -> bool {
 
 /// Whether an error says that the server also speaks a revision with a handshake.
 fn supports_legacy(error: Value<'_>) -> bool {
+    supports(error, |version| Revision::parse_legacy(version).is_some())
+}
+
+/// Whether a server refuses our revision and names it among those that it takes.
+fn unsure(answer: &Frame) -> bool {
+    match answer.message() {
+        Message::Response { outcome: Err(error), .. } => {
+            is_modern_only(error) && supports(error, |version| version == Revision::LATEST.as_str())
+        }
+        Message::Response { .. } | Message::Request { .. } | Message::Notification { .. } => false,
+    }
+}
+
+fn supports(error: Value<'_>, wanted: impl Fn(&str) -> bool) -> bool {
     let supported = error.get("data").and_then(|data| data.get("supported"));
-    supported.is_some_and(|all| lists(all, |version| Revision::parse_legacy(version).is_some()))
+    supported.is_some_and(|all| lists(all, wanted))
 }
 
 fn lists(all: Value<'_>, wanted: impl Fn(&str) -> bool) -> bool {

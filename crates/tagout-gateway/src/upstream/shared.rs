@@ -10,6 +10,7 @@ use tagout_wire::http::Client;
 use super::{
     Upstream,
     events::{Events, Listener},
+    maker::Made,
 };
 
 /// What all sessions of one gateway share of their servers.
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
 pub(super) struct Known {
     speaks: Mutex<BTreeMap<ServerName, Speaks>>,
     clients: Mutex<BTreeMap<ServerName, Client>>,
+    pub(super) made: Made,
 }
 
 /// What a server turned out to speak.

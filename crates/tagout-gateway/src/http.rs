@@ -1,0 +1,283 @@
+//! Clients over HTTP: who they are, which transport they speak, and their sessions.
+//!
+//! Three things are served: Streamable HTTP at `/mcp`, for clients with a session and without, and
+//! HTTP+SSE at `/sse` and `/messages`. Nothing is answered without a credential.
+mod headers;
+mod legacy;
+mod modern;
+mod replay;
+mod sse;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tagout_audit::{Durability, Note};
+use tagout_proto::{Method, Principal, Revision, frame};
+use tagout_wire::http::{
+    self, Handler, HeaderMap, HeaderValue, Request, Response, StatusCode, header,
+};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use self::legacy::HttpSession;
+use crate::{
+    Gateway,
+    clients::Clients,
+    exchange::{Abandoned, Next},
+    keys::Keys,
+    refusal::Refusal,
+    serve::BATCH,
+    session::Session,
+    stage::{
+        receive::{Call, Received, Unreceived, VERSION, receive, receive_batch},
+        record::Recorded,
+    },
+};
+
+/// The sessions of one principal.
+const SESSIONS: usize = 4096;
+/// How often idle sessions are looked for.
+const SWEEP: Duration = Duration::from_secs(15);
+/// How long calls that are under way may take when the gateway is to end.
+const GRACE: Duration = Duration::from_secs(2);
+/// How often a quiet stream says that it is alive.
+const ALIVE: Duration = Duration::from_secs(15);
+/// Frames that wait for a client that reads slowly.
+const FRAMES: usize = 64;
+
+const EVENTS: &str = "text/event-stream";
+
+const fn json() -> HeaderValue {
+    HeaderValue::from_static("application/json")
+}
+
+const fn events_type() -> HeaderValue {
+    HeaderValue::from_static(EVENTS)
+}
+
+/// The HTTP side of a gateway.
+pub struct Front {
+    gateway: Arc<Gateway>,
+    keys: Arc<Keys>,
+    clients: Arc<Clients>,
+    sessions: Mutex<HashMap<String, Arc<HttpSession>>>,
+    idle: Duration,
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Front")
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The guarded sections do not panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Front {
+    /// The HTTP side of `gateway`, for whoever has a key. A session that is idle for `idle` ends.
+    #[must_use]
+    pub fn new(gateway: &Arc<Gateway>, keys: Arc<Keys>, idle: Duration) -> Arc<Self> {
+        let clients = Clients::new(gateway, "http");
+        let (gateway, sessions) = (Arc::clone(gateway), Mutex::default());
+        Arc::new(Self { gateway, keys, clients, sessions, idle })
+    }
+
+    /// Ends idle sessions until `stop` is cancelled; then ends all of them, and what is under way.
+    pub async fn keep(&self, stop: &CancellationToken) {
+        while timeout(SWEEP, stop.cancelled()).await.is_err() {
+            self.clients.forget_idle(self.idle);
+            let idle = |session: &HttpSession| session.session.idle() >= self.idle;
+            locked(&self.sessions).retain(|_, session| {
+                let ends = idle(session);
+                if ends {
+                    session.end();
+                }
+                !ends
+            });
+        }
+        let sessions = std::mem::take(&mut *locked(&self.sessions));
+        for session in sessions.values() {
+            session.session.client_is_gone();
+        }
+        self.clients.tasks.close();
+        drop(timeout(GRACE, self.clients.tasks.wait()).await);
+        sessions.values().for_each(|session| session.end());
+        self.clients.end();
+        self.clients.over();
+        drop(timeout(GRACE, self.clients.tasks.wait()).await);
+    }
+
+    /// Who calls, by the key that the request carries.
+    async fn caller(&self, headers: &HeaderMap) -> Option<Principal> {
+        let mut given = headers.get_all("authorization").iter();
+        let (Some(value), None) = (given.next(), given.next()) else { return None };
+        let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        self.keys.verify(key.trim()).await.ok()
+    }
+
+    async fn answer(self: &Arc<Self>, mut request: Request) -> Response {
+        let Some(principal) = self.caller(&request.headers).await else {
+            return unauthenticated();
+        };
+        let path = request.path.clone();
+        match (path.as_str(), request.method.as_str()) {
+            ("/mcp", "POST") => self.posted(&principal, &mut request).await,
+            ("/mcp", "GET") => self.news(&principal, &request.headers),
+            ("/mcp", "DELETE") => self.deleted(&principal, &request.headers),
+            ("/sse", "GET") => self.sse_opened(&principal, &request.headers),
+            ("/messages", "POST") => self.sse_posted(&principal, &mut request).await,
+            ("/mcp", _) => refused(StatusCode::METHOD_NOT_ALLOWED)
+                .header(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE")),
+            ("/sse", _) => refused(StatusCode::METHOD_NOT_ALLOWED)
+                .header(header::ALLOW, HeaderValue::from_static("GET")),
+            ("/messages", _) => refused(StatusCode::METHOD_NOT_ALLOWED)
+                .header(header::ALLOW, HeaderValue::from_static("POST")),
+            _ => refused(StatusCode::NOT_FOUND),
+        }
+    }
+
+    /// A frame, or several, of a client.
+    async fn posted(self: &Arc<Self>, principal: &Principal, request: &mut Request) -> Response {
+        if let Some(status) = headers::unfit(&request.headers) {
+            return refused(status);
+        }
+        let limits = self.gateway.config.limits.frame;
+        let bytes = match request.body(limits.frame_bytes).await {
+            Ok(bytes) => bytes,
+            Err(http::BodyError::TooLarge { .. }) => {
+                let refusal = Refusal::FrameTooLarge { limit: limits.frame_bytes };
+                let status = StatusCode::PAYLOAD_TOO_LARGE;
+                return self.unreceived(principal, refusal, status).await;
+            }
+            Err(_) => return refused(StatusCode::BAD_REQUEST),
+        };
+        let said = headers::revision(&request.headers);
+        let session = match headers::one(&request.headers, "mcp-session-id") {
+            Ok(session) => session.filter(|_| said != Some(Revision::LATEST.as_str())),
+            Err(refusal) => {
+                return self.unreceived(principal, refusal, StatusCode::BAD_REQUEST).await;
+            }
+        };
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return self.batch(principal, session, &bytes).await;
+        }
+        match receive(&bytes, limits) {
+            Err(unreceived) => {
+                // A method that is not known is one that is not there.
+                let unknown = matches!(unreceived.refusal, Refusal::Method { .. });
+                let modern = said == Some(Revision::LATEST.as_str());
+                let status = match (unknown, modern, unreceived.id.is_some()) {
+                    (true, true, _) => StatusCode::NOT_FOUND,
+                    (true, false, true) => StatusCode::OK,
+                    (true, false, false) => StatusCode::ACCEPTED,
+                    (false, _, _) => StatusCode::BAD_REQUEST,
+                };
+                let stranger = self.clients.session(principal);
+                self.one_refused(&stranger, unreceived, status).await
+            }
+            Ok(Received::Answer { id, outcome }) => self.answered(principal, session, &id, outcome),
+            Ok(Received::Call(call)) if is_modern(&call, said, session) => {
+                self.modern(principal, call, &request.headers).await
+            }
+            Ok(Received::Call(call)) => self.legacy(principal, call, (session, said)).await,
+        }
+    }
+
+    async fn batch(
+        self: &Arc<Self>,
+        principal: &Principal,
+        session: Option<&str>,
+        bytes: &Bytes,
+    ) -> Response {
+        let session = session.and_then(|id| self.session(principal, id));
+        let session =
+            session.filter(|s| s.session.opened().is_some_and(|o| o.revision.has_batches()));
+        let limits = self.gateway.config.limits.frame;
+        let Some(session) = session else {
+            let refusal = Refusal::Frame(tagout_proto::FrameError::Batch);
+            return self.unreceived(principal, refusal, StatusCode::BAD_REQUEST).await;
+        };
+        self.legacy_batch(&session, receive_batch(bytes, limits, BATCH)).await
+    }
+
+    /// Answers what could not be understood, once that is on record.
+    async fn unreceived(
+        self: &Arc<Self>,
+        principal: &Principal,
+        refusal: Refusal,
+        status: StatusCode,
+    ) -> Response {
+        let session = self.clients.session(principal);
+        let unreceived = Unreceived { refusal, id: Some("null".into()), method: None };
+        self.one_refused(&session, unreceived, status).await
+    }
+
+    async fn one_refused(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        unreceived: Unreceived,
+        status: StatusCode,
+    ) -> Response {
+        let token = CancellationToken::new();
+        let mut exchange =
+            self.clients.exchange(session, Err(unreceived), token, Abandoned::GoesOn);
+        let next = exchange.next().await;
+        if session.opened().is_none() {
+            session.end();
+        }
+        match next {
+            Next::Done(recorded) => finished(recorded, status),
+            Next::Tell(_) | Next::Ask(_) => refused(status),
+        }
+    }
+}
+
+/// Whether a call is of a client without a session.
+fn is_modern(call: &Call, said: Option<&str>, session: Option<&str>) -> bool {
+    if call.method() == Method::Initialize || session.is_some() {
+        return false;
+    }
+    let legacy = said.is_some_and(|said| Revision::parse_legacy(said).is_some());
+    call.meta(VERSION).is_some() || said.is_some_and(|_| !legacy)
+}
+
+/// The answer's frame with a status; only the status where there is none.
+fn finished(recorded: Recorded, status: StatusCode) -> Response {
+    match recorded.into_frame() {
+        Some(frame) => Response::full(status, json(), frame),
+        None => {
+            Response::empty(if status == StatusCode::OK { StatusCode::ACCEPTED } else { status })
+        }
+    }
+}
+
+fn unauthenticated() -> Response {
+    let text = r#"{"code":-32600,"message":"no key, or none that is known here; send `Authorization: Bearer KEY` with a key of `tagout key add`","data":{"by":"tagout","code":"credential-invalid"}}"#;
+    let frame = Bytes::from(frame::error("null", text));
+    Response::full(StatusCode::UNAUTHORIZED, json(), frame)
+        .header(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="tagout""#))
+}
+
+/// A refusal of the request itself, before there is a call.
+fn refused(status: StatusCode) -> Response {
+    let reason = status.canonical_reason().unwrap_or("refused");
+    let text = format!(
+        r#"{{"code":-32600,"message":"{reason}","data":{{"by":"tagout","code":"http-refused"}}}}"#
+    );
+    Response::full(status, json(), Bytes::from(frame::error("null", &text)))
+}
+
+impl Handler for Front {
+    async fn handle(self: &Arc<Self>, request: Request) -> Response {
+        self.answer(request).await
+    }
+}

@@ -1,0 +1,194 @@
+//! Clients whose requests each stand for themselves.
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tagout_proto::Principal;
+use tagout_wire::{
+    http::{HeaderMap, Response, StatusCode},
+    sse,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{ALIVE, FRAMES, Front, events_type, finished, headers, json, refused};
+use crate::{
+    exchange::{Abandoned, Exchange},
+    parked::{Resumed, Step, bound},
+    refusal::Refusal,
+    session::Session,
+    stage::{
+        receive::{Call, Unreceived},
+        record::Recorded,
+    },
+    state::Bound,
+};
+
+impl Front {
+    pub(super) async fn modern(
+        self: &Arc<Self>,
+        principal: &Principal,
+        mut call: Box<Call>,
+        headers: &HeaderMap,
+    ) -> Response {
+        let (id, method) = (call.id().map(ToOwned::to_owned), call.method());
+        // Headers against body before anything else.
+        let session = headers::mirrored(headers, &call).and_then(|mirrored| {
+            call.set_mirrored(mirrored);
+            self.clients.sessionless(principal, &call)
+        });
+        let Some(id) = id else { return Response::empty(StatusCode::ACCEPTED) };
+        let session = match session {
+            Ok(session) => session,
+            Err(refusal) => {
+                let stranger = self.clients.session(principal);
+                let unreceived = Unreceived { refusal, id: Some(id.into()), method: Some(method) };
+                return self.one_refused(&stranger, unreceived, StatusCode::BAD_REQUEST).await;
+            }
+        };
+        let own = SerialId::admit(&session, self.gateway.config.limits.in_flight);
+        let own = match own {
+            Ok(own) => own,
+            Err(refusal) => {
+                let unreceived = Unreceived { refusal, id: Some(id.into()), method: Some(method) };
+                return self.one_refused(&session, unreceived, StatusCode::OK).await;
+            }
+        };
+        let bound = bound(&session, &call);
+        let running = match self.clients.resumed(&session, &mut call, &id) {
+            Ok(Some(Resumed::AskedAgain(frame))) => {
+                return Response::full(StatusCode::OK, json(), frame);
+            }
+            Ok(Some(Resumed::Running(exchange))) => exchange,
+            Ok(None) => self.start(&session, Ok(call), &own),
+            Err(refusal) => {
+                let unreceived =
+                    Unreceived { refusal, id: Some(id.as_str().into()), method: Some(method) };
+                self.start(&session, Err(unreceived), &own)
+            }
+        };
+        let mut exchange = Some(running);
+        match self.clients.step(&mut exchange, &bound, &id).await {
+            Step::Done(recorded) => {
+                let status = status(&recorded);
+                finished(recorded, status)
+            }
+            Step::Later(frame) => Response::full(StatusCode::OK, json(), frame),
+            Step::Tell(first) => {
+                let Some(exchange) = exchange else { return refused(StatusCode::OK) };
+                self.streamed(exchange, (bound_of(&bound), id), first, own)
+            }
+        }
+    }
+
+    fn start(
+        &self,
+        session: &Arc<Session>,
+        received: Result<Box<Call>, Unreceived>,
+        own: &SerialId,
+    ) -> Exchange {
+        self.clients.exchange(session, received, own.withdrawn.clone(), Abandoned::IsWithdrawn)
+    }
+
+    /// An answer with something before it: a stream of events, whose end by the client takes the
+    /// request back.
+    fn streamed(
+        self: &Arc<Self>,
+        exchange: Exchange,
+        (bound, id): (OwnBound, String),
+        first: String,
+        own: SerialId,
+    ) -> Response {
+        let (events, stream) = mpsc::channel(FRAMES);
+        let clients = Arc::clone(&self.clients);
+        self.clients.tasks.spawn(async move {
+            // Dropping the exchange withdraws it.
+            let mut exchange = Some(exchange);
+            let telling = async {
+                events.send(sse::message(first.as_bytes())).await.ok()?;
+                loop {
+                    let bound = bound.borrowed();
+                    let step = clients.step(&mut exchange, &bound, &id);
+                    let step = tokio::time::timeout(ALIVE, step).await;
+                    let (frame, last) = match step {
+                        Err(_) => {
+                            events.send(sse::COMMENT).await.ok()?;
+                            continue;
+                        }
+                        Ok(Step::Tell(frame)) => (Some(Bytes::from(frame)), false),
+                        Ok(Step::Later(frame)) => (Some(frame), true),
+                        Ok(Step::Done(recorded)) => (recorded.into_frame(), true),
+                    };
+                    if let Some(frame) = frame {
+                        events.send(sse::message(&frame)).await.ok()?;
+                    }
+                    if last {
+                        return Some(());
+                    }
+                }
+            };
+            tokio::select! {
+                _ = telling => {}
+                () = events.closed() => {}
+            }
+            drop((exchange, own));
+        });
+        Response::stream(StatusCode::OK, events_type(), stream)
+    }
+}
+
+/// The HTTP status that this revision wants beside an error.
+fn status(recorded: &Recorded) -> StatusCode {
+    match recorded.code() {
+        Some("method-unknown") => StatusCode::NOT_FOUND,
+        Some(
+            "header-mismatch"
+            | "revision-unsupported"
+            | "meta-missing"
+            | "frame-malformed"
+            | "frame-ambiguous",
+        ) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    }
+}
+
+/// A request under a name of its own: clients of one kind share a session and may choose the same
+/// ids.
+struct SerialId {
+    session: Arc<Session>,
+    id: String,
+    withdrawn: CancellationToken,
+}
+
+impl SerialId {
+    fn admit(session: &Arc<Session>, limit: usize) -> Result<Self, Refusal> {
+        let id = session.serial();
+        let withdrawn = session.admit(&id, limit)?;
+        Ok(Self { session: Arc::clone(session), id, withdrawn })
+    }
+}
+
+impl Drop for SerialId {
+    fn drop(&mut self) {
+        self.session.finished(&self.id);
+        self.session.touch();
+    }
+}
+
+/// A [`Bound`] that borrows nothing.
+struct OwnBound {
+    principal: [String; 2],
+    method: String,
+    params: [u8; 32],
+}
+
+fn bound_of(bound: &Bound<'_>) -> OwnBound {
+    let principal = bound.principal.map(ToOwned::to_owned);
+    OwnBound { principal, method: bound.method.to_owned(), params: bound.params }
+}
+
+impl OwnBound {
+    fn borrowed(&self) -> Bound<'_> {
+        let [user, by] = &self.principal;
+        Bound { principal: [user, by], method: &self.method, params: self.params }
+    }
+}

@@ -1,0 +1,256 @@
+//! What a server asks of a client takes the same way as a call: looked at, decided, on record, and
+//! its answer too.
+use std::borrow::Cow;
+
+use tagout_audit::{Begin, Decision, Durability, End, Entry, Outcome, Verdict as OnRecord};
+use tagout_inspect::{characters::first_hidden, redact::redacted, screen::made_safe};
+use tagout_policy::{
+    Arguments, Decision as Policy, Effect, Effects, Facts, Subject, SubjectKind, Verdict,
+};
+use tagout_proto::{Digest, Method, Value};
+
+use crate::{
+    lane::{Lane, Speaker},
+    refusal::Refusal,
+    upstream::composed,
+};
+
+/// The largest question and the largest answer that are passed on, in bytes.
+const BYTES: usize = 256 << 10;
+
+/// Words for what nobody should type into a form that a server made.
+const SECRETS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "secret",
+    "apikey",
+    "accesstoken",
+    "authtoken",
+    "bearertoken",
+    "privatekey",
+    "credential",
+    "creditcard",
+    "cardnumber",
+    "cvv",
+    "seedphrase",
+    "onetimecode",
+    "ssn",
+];
+
+/// A question that may be put to the client, and is on record.
+pub(crate) struct Cleared {
+    /// Its parameters, with nothing hidden in them.
+    pub(crate) params: String,
+    entry: Entry,
+}
+
+/// Puts what a server asks to the client; gives what the server is to hear: a result or an error
+/// object.
+pub(crate) async fn ask(lane: &Lane, method: Method, params: String) -> Result<String, String> {
+    let cleared = clear(lane, method, &params)?;
+    let answer = lane.put(method, cleared.params.clone()).await;
+    settle(lane, method, cleared, answer)
+}
+
+/// Whether the client may be asked this; puts that on record.
+///
+/// # Errors
+/// What the server is to hear.
+pub(crate) fn clear(lane: &Lane, method: Method, params: &str) -> Result<Cleared, String> {
+    let refused = |refusal: &Refusal, record| Err(refusal.for_caller(record));
+    let Some(speaker) = lane.speaker() else {
+        return refused(&Refusal::Method { method: method.to_string() }, None);
+    };
+    let looked_at = look_at(lane, method, params);
+    let subject = looked_at.as_ref().map_or("{}", |(params, _)| params.as_str());
+    let verdict = decide(lane, speaker, method, subject);
+    let refusal = match (&looked_at, verdict.decision) {
+        (Err(refusal), _) => Some(refusal),
+        (Ok(_), Policy::Allow) => None,
+        // The client asks its own user; a rule that wants another's word has no way to get it.
+        (Ok(_), Policy::Ask | Policy::Deny) => Some(&Refusal::AskDenied),
+    };
+    let entry = match begin(lane, speaker, (method, params), &verdict) {
+        Ok(entry) => entry,
+        Err(refusal) => return refused(&refusal, None),
+    };
+    let number = entry.number();
+    if let Some(refusal) = refusal {
+        let mut end = End::new(lane.gateway().clock.now(), Outcome::Refused);
+        end.refusal = Some(refusal.code());
+        end.rule = matches!(refusal, Refusal::AskDenied).then_some(verdict.rule.as_str());
+        if let Err(error) = entry.end(&end, Durability::System) {
+            tracing::error!(%error, "what a server asked is not on record");
+        }
+        return refused(refusal, Some(number));
+    }
+    let params = looked_at.map_or_else(|_| params.to_owned(), |(params, _)| params);
+    Ok(Cleared { params, entry })
+}
+
+/// The client's answer as the server is to hear it, once it is on record.
+pub(crate) fn settle(
+    lane: &Lane,
+    method: Method,
+    cleared: Cleared,
+    answer: Option<Result<String, String>>,
+) -> Result<String, String> {
+    let number = cleared.entry.number();
+    let heard = match answer {
+        None => Err(Refusal::Unanswered),
+        Some(Ok(result)) => answer_is_sound(method, &result).map(|()| Ok(result)),
+        Some(Err(error)) => Ok(Err(error)),
+    };
+    let outcome = match &heard {
+        Ok(Ok(_)) => Outcome::Ok,
+        Ok(Err(_)) => Outcome::Error,
+        Err(_) => Outcome::Refused,
+    };
+    let mut end = End::new(lane.gateway().clock.now(), outcome);
+    if let Ok(Ok(text) | Err(text)) = &heard {
+        end.result = Some(Digest::of(text.as_bytes()));
+        end.result_bytes = u64::try_from(text.len()).ok();
+    }
+    if let Err(refusal) = &heard {
+        end.refusal = Some(refusal.code());
+    }
+    if let Err(error) = cleared.entry.end(&end, Durability::System) {
+        // What cannot be accounted for is not said.
+        return Err(Refusal::from(error).for_caller(Some(number)));
+    }
+    match heard {
+        Ok(heard) => heard,
+        Err(refusal) => Err(refusal.for_caller(Some(number))),
+    }
+}
+
+/// The question's parameters, for a client that answers in a later request.
+pub(crate) fn passed(lane: &Lane, cleared: Cleared) -> Result<String, Refusal> {
+    let end = End::new(lane.gateway().clock.now(), Outcome::Ok);
+    cleared.entry.end(&end, Durability::System)?;
+    Ok(cleared.params)
+}
+
+/// The question's parameters with nothing hidden, and how many characters were made visible.
+fn look_at(lane: &Lane, method: Method, params: &str) -> Result<(String, usize), Refusal> {
+    let sound = |problem| Refusal::Params { method, problem };
+    if params.len() > BYTES {
+        return Err(sound("it is larger than what is passed on"));
+    }
+    let document = composed(params).map_err(|_| sound("it cannot be read"))?;
+    let root = document.root();
+    let session = lane.session();
+    let can = session.capabilities();
+    let declared = if method == Method::ElicitationCreate {
+        if is_url(root) { can.elicits_at_urls } else { can.elicits_in_forms }
+    } else {
+        (method == Method::SamplingCreateMessage && can.samples)
+            || (method == Method::RootsList && can.has_roots)
+    };
+    if !declared {
+        return Err(Refusal::NotOffered { method });
+    }
+    if method == Method::ElicitationCreate {
+        if is_url(root) {
+            url_is_plain(root).map_err(sound)?;
+        } else if asks_for_secrets(root) {
+            return Err(Refusal::AskForSecret);
+        }
+    }
+    Ok(made_safe(root).unwrap_or_else(|| (root.raw().to_owned(), 0)))
+}
+
+fn is_url(params: Value<'_>) -> bool {
+    params.get("mode").and_then(|mode| mode.text()).as_deref() == Some("url")
+}
+
+/// A URL that a person could be sent to: nothing that runs, nothing that names somebody.
+fn url_is_plain(params: Value<'_>) -> Result<(), &'static str> {
+    let url = params.get("url").and_then(|url| url.text()).unwrap_or_default();
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    match host {
+        "" => Err("`url` is no http or https URL"),
+        host if host.contains('@') => Err("`url` names a user before its host"),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a form's fields, or what is said of them, are about what nobody should type there.
+fn asks_for_secrets(params: Value<'_>) -> bool {
+    let properties = params.get("requestedSchema").and_then(|schema| schema.get("properties"));
+    let secret = |text: &str| {
+        let plain: String =
+            text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        SECRETS.iter().any(|word| plain.contains(word))
+    };
+    properties.is_some_and(|properties| {
+        properties.members().any(|(name, field)| {
+            let of = |key: &str| field.get(key).and_then(|text| text.text());
+            secret(&name)
+                || of("title").is_some_and(|text| secret(&text))
+                || of("description").is_some_and(|text| secret(&text))
+                || of("format").as_deref() == Some("password")
+        })
+    })
+}
+
+fn answer_is_sound(method: Method, result: &str) -> Result<(), Refusal> {
+    let sound = |problem| Refusal::Params { method, problem };
+    if result.len() > BYTES {
+        return Err(sound("the answer is larger than what is passed on"));
+    }
+    let document = composed(result).map_err(|_| sound("the answer cannot be read"))?;
+    let hidden = document.root().strings().find_map(|text: Cow<'_, str>| first_hidden(&text));
+    hidden.map_or(Ok(()), |(character, kind)| Err(Refusal::HiddenCharacter { character, kind }))
+}
+
+fn decide(lane: &Lane, speaker: &Speaker, method: Method, params: &str) -> Verdict {
+    let session = lane.session();
+    let tree = composed(params).ok().and_then(|document| document.root().to_tree().ok());
+    let arguments = tree.unwrap_or(serde_json::Value::Null);
+    let effects = Effects::from([Effect::Read]);
+    let origin = session.opened().map(|opened| &opened.origin);
+    lane.gateway().policy.decide(&Facts {
+        principal: session.principal(),
+        client: origin.map_or("unnamed", |origin| &origin.client),
+        transport: origin.map_or("", |origin| &origin.transport),
+        action: method.classify(),
+        subject: Some(Subject {
+            kind: SubjectKind::Question,
+            server: &speaker.server,
+            name: method.as_str(),
+            qualified: method.as_str(),
+            effects: &effects,
+            reviewed: speaker.reviewed,
+        }),
+        arguments: Arguments::Known(&arguments),
+    })
+}
+
+fn begin(
+    lane: &Lane,
+    speaker: &Speaker,
+    (method, params): (Method, &str),
+    verdict: &Verdict,
+) -> Result<Entry, Refusal> {
+    let (gateway, session) = (lane.gateway(), lane.session());
+    let at = gateway.clock.now();
+    let payload = composed(params).ok().map(|document| redacted(document.root()));
+    let payload = payload.map(|shown| format!(r#"{{"arguments":{shown}}}"#));
+    let opened = session.opened();
+    let mut begin = Begin::new(at, method.as_str());
+    begin.principal = Some(session.principal());
+    begin.origin = opened.map(|opened| &opened.origin);
+    begin.conversation = opened.map(|opened| &opened.conversation);
+    begin.server = Some(&speaker.server);
+    begin.payload = payload.as_deref();
+    let said = match verdict.decision {
+        Policy::Allow => OnRecord::Allow,
+        Policy::Ask | Policy::Deny => OnRecord::Deny,
+    };
+    let decision = Decision { at, verdict: said, rule: Some(&verdict.rule), approval: None };
+    Ok(gateway.audit.begin_decided(&begin, &decision, Durability::System)?)
+}

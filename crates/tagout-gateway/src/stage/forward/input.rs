@@ -1,0 +1,167 @@
+//! What a server needs from the client before it answers.
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tagout_proto::{Frame, Kind, Message, Method, Revision, Value, quoted};
+
+use super::super::{ask, inspect::Inspected};
+use crate::{lane::Lane, parked::bound, refusal::Refusal, state::Held, upstream::composed};
+
+/// What a server asked for, on its way to the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Input {
+    /// The answers by key, a JSON object.
+    pub(crate) responses: Option<String>,
+    /// The server's own state, as it gave it.
+    pub(crate) state: Option<String>,
+}
+
+/// What a server needs.
+pub(super) enum Needs {
+    /// Answers, by the newest revision's way of asking.
+    Input(Asks),
+    /// That the user visits URLs, by the older way of an error.
+    Visits(Visits),
+}
+
+/// Questions by key, and the server's state.
+pub(super) struct Asks {
+    /// The whole result, a JSON object.
+    result: String,
+    questions: Vec<(String, Method, String)>,
+    state: Option<String>,
+}
+
+/// The error of revision 2025-11-25 that names URLs to visit first.
+const VISIT_FIRST: i64 = -32042;
+/// Questions that are taken from one result.
+const QUESTIONS: usize = 16;
+/// How long a client may take to come back with answers.
+const LASTS: SignedDuration = SignedDuration::from_hours(1);
+
+/// URLs that the user is to visit before the call can be made.
+pub(super) struct Visits(Vec<String>);
+
+/// What `answer`, in revision `server`, needs from a client that speaks `client` and cannot be
+/// left to see to it itself.
+pub(super) fn needed(answer: &Frame, server: Revision, client: Revision) -> Option<Needs> {
+    let Message::Response { outcome, .. } = answer.message() else { return None };
+    match outcome {
+        Ok(result) if server.is_modern() => Asks::of(result).map(Needs::Input),
+        Err(error) if client.is_modern() && !server.is_modern() => {
+            Visits::of(error).map(Needs::Visits)
+        }
+        Ok(_) | Err(_) => None,
+    }
+}
+
+impl Asks {
+    fn of(result: Value<'_>) -> Option<Self> {
+        (result.get("resultType")?.text()? == "input_required").then_some(())?;
+        let requests = result.get("inputRequests");
+        let questions = requests.into_iter().flat_map(|requests| requests.members());
+        let questions = questions.take(QUESTIONS).map(|(key, question)| {
+            let method = question.get("method").and_then(|method| method.text());
+            // What is no method of a server's is refused as one that is not offered.
+            let method = method.and_then(|method| Method::parse(&method));
+            let method = method.unwrap_or(Method::Ping);
+            let params = question.get("params").map_or("{}", |params| params.raw());
+            (key.into_owned(), method, params.to_owned())
+        });
+        Some(Self {
+            result: result.raw().to_owned(),
+            questions: questions.collect(),
+            state: result.get("requestState").and_then(|s| Some(s.text()?.into_owned())),
+        })
+    }
+
+    /// Puts them to a client that is asked by requests, one after the other.
+    pub(super) async fn answered(self, lane: &Lane) -> Result<Input, Refusal> {
+        let mut responses = Vec::new();
+        for (key, method, params) in self.questions {
+            let answer = lane.ask(method, with_elicitation_id(method, params)).await;
+            let answer = match (answer, method) {
+                (Ok(answer), _) => answer,
+                // There is no way to tell the server but this one.
+                (Err(_), Method::ElicitationCreate) => r#"{"action":"cancel"}"#.to_owned(),
+                (Err(_), _) => return Err(Refusal::Unanswered),
+            };
+            responses.push(format!("{}:{answer}", quoted(&key)));
+        }
+        if responses.is_empty() {
+            // It only wants to be asked again; not at once.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            return Ok(Input { responses: None, state: self.state });
+        }
+        Ok(Input { responses: Some(format!("{{{}}}", responses.join(","))), state: self.state })
+    }
+
+    /// The result for a client that comes back by itself: each question looked at, decided and on
+    /// record, the server's state sealed for this client and this call.
+    pub(super) fn passed_on(
+        self,
+        lane: &Lane,
+        inspected: &Inspected,
+        approved: bool,
+    ) -> Result<String, Refusal> {
+        let mut requests = Vec::new();
+        for (key, method, params) in &self.questions {
+            let cleared = ask::clear(lane, *method, params).map_err(|_| Refusal::AskDenied)?;
+            let (key, params) = (quoted(key), ask::passed(lane, cleared)?);
+            requests.push(format!(r#"{key}:{{"method":"{method}","params":{params}}}"#));
+        }
+        let call = inspected.identified().call();
+        let bound = bound(inspected.identified().session(), call);
+        let server = inspected.server().map(ToString::to_string).unwrap_or_default();
+        let definition = inspected.target().definition_text();
+        let held = Held::Passed { server, state: self.state, definition, approved };
+        let gateway = lane.gateway();
+        let state = gateway.sealer.seal(&bound, held, gateway.clock.now(), LASTS)?;
+        let (requests, state) = (format!("{{{}}}", requests.join(",")), quoted(&state));
+        let result = composed(&self.result).map_err(tagout_proto::FrameError::from)?;
+        let requests = (requests != "{}").then_some(requests.as_str());
+        Ok(result.root().with(&[("inputRequests", requests), ("requestState", Some(&state))]))
+    }
+}
+
+impl Visits {
+    fn of(error: Value<'_>) -> Option<Self> {
+        (error.get("code")?.integer()? == VISIT_FIRST).then_some(())?;
+        let urls = error.get("data")?.get("elicitations")?;
+        let urls = urls.elements().filter(|url| url.kind() == Kind::Object);
+        // The newest revision has no id for them.
+        let urls = urls.map(|url| url.with(&[("mode", Some(r#""url""#)), ("elicitationId", None)]));
+        let urls: Vec<_> = urls.take(QUESTIONS).collect();
+        (!urls.is_empty()).then_some(Self(urls))
+    }
+
+    /// Sends the user to each of them.
+    pub(super) async fn visited(self, lane: &Lane) -> Result<(), Refusal> {
+        for url in self.0 {
+            let answer = lane.ask(Method::ElicitationCreate, url).await;
+            let accepted = answer.ok().and_then(|text| composed(&text).ok());
+            let accepted = accepted.and_then(|d| Some(d.root().get("action")?.text()? == "accept"));
+            if accepted != Some(true) {
+                return Err(Refusal::Unanswered);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Revision 2025-11-25 wants an id for each URL that a user is sent to.
+fn with_elicitation_id(method: Method, params: String) -> String {
+    let Ok(document) = composed(&params) else { return params };
+    let root = document.root();
+    let url = root.get("mode").and_then(|mode| mode.text()).as_deref() == Some("url");
+    let mut id = [0; 16];
+    if method != Method::ElicitationCreate
+        || !url
+        || root.get("elicitationId").is_some()
+        || getrandom::fill(&mut id).is_err()
+    {
+        return params;
+    }
+    let id = quoted(&hex::encode(id));
+    root.with(&[("elicitationId", Some(&id))])
+}

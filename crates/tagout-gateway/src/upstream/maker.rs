@@ -1,0 +1,189 @@
+//! Tools made of their definitions: read, held against the lockfile, compiled; once for all
+//! sessions.
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tagout_inspect::{
+    definition,
+    schema::{ArgumentSchema, BadSchema, Undeclared},
+};
+use tagout_policy::{Effect, Effects};
+use tagout_proto::{Digest, ServerName, ToolName, Value, qualified};
+
+use super::{
+    Connection, Standing, Tool, Upstream, composed,
+    mirror::{self, Mirror},
+    shared::Known,
+};
+use crate::lockfile::PinnedServer;
+
+/// What tools are made with.
+pub(super) struct Maker {
+    server: ServerName,
+    pinned: Option<Arc<PinnedServer>>,
+    undeclared: Undeclared,
+    bare: bool,
+    /// Whether annotations for headers mean something.
+    mirrors: bool,
+    known: Arc<Known>,
+}
+
+/// What was wrong: an event and its detail.
+pub(super) type Finding = (&'static str, String);
+
+/// Tools that were made, by all that they were made of. The lockfile and the configuration are the
+/// same for as long as the gateway runs.
+#[derive(Default)]
+pub(super) struct Made(Mutex<Shelf>);
+
+#[derive(Default)]
+struct Shelf {
+    tools: HashMap<Key, Result<Arc<Tool>, Finding>>,
+    /// Bytes of the definitions.
+    bytes: usize,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    server: ServerName,
+    /// Of the definition, byte for byte.
+    text: Digest,
+    pinned: bool,
+    mirrors: bool,
+}
+
+/// How many bytes of definitions are kept; then the shelf is cleared, and filled again by use.
+const SHELF_BYTES: usize = 64 << 20;
+/// What an entry counts beside its definition, in bytes.
+const ENTRY_BYTES: usize = 1 << 10;
+
+impl Made {
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        // The guarded sections do not panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, key: &Key) -> Option<Result<Arc<Tool>, Finding>> {
+        self.shelf().tools.get(key).cloned()
+    }
+
+    fn keep(&self, key: Key, tool: &Result<Arc<Tool>, Finding>, bytes: usize) {
+        let mut shelf = self.shelf();
+        if shelf.bytes > SHELF_BYTES {
+            *shelf = Shelf::default();
+        }
+        shelf.bytes += bytes + ENTRY_BYTES;
+        shelf.tools.insert(key, tool.clone());
+    }
+}
+
+impl Maker {
+    pub(super) fn of(upstream: &Upstream, connection: &Connection) -> Self {
+        Self {
+            server: upstream.name.clone(),
+            pinned: upstream.pinned.clone(),
+            undeclared: upstream.server.undeclared,
+            bare: upstream.server.bare,
+            mirrors: connection.revision().is_modern(),
+            known: Arc::clone(&upstream.known),
+        }
+    }
+
+    fn key(&self, text: &str) -> Key {
+        Key {
+            server: self.server.clone(),
+            text: Digest::of(text.as_bytes()),
+            pinned: self.pinned.is_some(),
+            mirrors: self.mirrors,
+        }
+    }
+
+    /// Whether all of them were made before.
+    pub(super) fn knows(&self, texts: &[String]) -> bool {
+        texts.iter().all(|text| self.known.made.get(&self.key(text)).is_some())
+    }
+
+    /// Tools of their definitions, without those that nobody could call for certain.
+    pub(super) fn tools(&self, texts: Vec<String>) -> (Vec<Arc<Tool>>, Vec<Finding>) {
+        let (mut tools, mut findings) = (Vec::<Arc<Tool>>::new(), Vec::new());
+        let mut seen = BTreeSet::new();
+        for text in texts {
+            match self.tool(text) {
+                Ok(tool) if !seen.insert(tool.name.clone()) => {
+                    let detail = format!("`{}` is defined twice", tool.name);
+                    findings.push(("tool-defined-twice", detail));
+                    tools.retain(|other| other.name != tool.name);
+                }
+                Ok(tool) => tools.push(tool),
+                Err(finding) => findings.push(finding),
+            }
+        }
+        (tools, findings)
+    }
+
+    fn tool(&self, text: String) -> Result<Arc<Tool>, Finding> {
+        let key = self.key(&text);
+        if let Some(made) = self.known.made.get(&key) {
+            return made;
+        }
+        let bytes = text.len();
+        let made = self.made(text).map(Arc::new);
+        self.known.made.keep(key, &made, bytes);
+        made
+    }
+
+    fn made(&self, text: String) -> Result<Tool, Finding> {
+        let malformed = |why: String| ("tool-definition-malformed", why);
+        let document = composed(&text).map_err(|e| malformed(e.to_string()))?;
+        let root = document.root();
+        let name = root.get("name").and_then(|name| name.text()).unwrap_or_default();
+        let name = ToolName::try_from(&*name).map_err(|e| malformed(e.to_string()))?;
+        let mirrors = self.mirrors(root);
+        let mirrors = mirrors.map_err(|why| ("tool-header-invalid", format!("`{name}`: {why}")))?;
+        let canonical = definition::canonical(root);
+        let digest = Digest::of(canonical.as_bytes());
+        let (standing, effects) = self.standing(&name, digest);
+        let bare = name.as_str().to_owned();
+        Ok(Tool {
+            server: self.server.clone(),
+            qualified: if self.bare { bare } else { qualified(&self.server, name.as_str()) },
+            schema: self.schema(root),
+            name,
+            canonical,
+            digest,
+            standing,
+            effects,
+            mirrors,
+            text,
+        })
+    }
+
+    fn standing(&self, name: &ToolName, digest: Digest) -> (Standing, Effects) {
+        let pinned = self.pinned.as_ref().and_then(|pinned| pinned.tools.get(name));
+        let unknown = || Effects::from([Effect::Exec]);
+        match pinned {
+            Some(pinned) if pinned.definition != digest => {
+                (Standing::Changed { expected: pinned.definition }, unknown())
+            }
+            Some(pinned) if pinned.reviewed => (Standing::Reviewed, pinned.effects.clone()),
+            Some(_) | None => (Standing::Unreviewed, unknown()),
+        }
+    }
+
+    fn mirrors(&self, definition: Value<'_>) -> Result<Vec<Mirror>, String> {
+        match definition.get("inputSchema").filter(|_| self.mirrors) {
+            Some(schema) => mirror::mirrors(schema),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn schema(&self, definition: Value<'_>) -> Result<ArgumentSchema, BadSchema> {
+        let schema = definition.get("inputSchema");
+        let tree = schema.map_or_else(|| Ok(serde_json::Value::Null), |schema| schema.to_tree());
+        // A bound that cannot be held exactly cannot be checked.
+        let tree = tree.map_err(|e| BadSchema::new(e.to_string()))?;
+        ArgumentSchema::compile(&tree, self.undeclared)
+    }
+}
