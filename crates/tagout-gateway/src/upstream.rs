@@ -167,7 +167,7 @@ impl Upstream {
             if let (false, Some(ready)) = (anew, self.up_to_date()) {
                 return Ok(ready);
             }
-            let got = self.got_ready(&mut starts).await;
+            let got = Box::pin(self.got_ready(&mut starts)).await;
             got.inspect_err(|error| starts.last = error.to_string())
         };
         // The wait for somebody else's start counts too.

@@ -222,7 +222,9 @@ impl Connection {
         }
         let call = UnderWay::new(request.id, request.progress.take(), request.lane.take());
         let mut withdraw = Withdraw { connection: self, id: request.id, method: request.method };
-        let outcome = call.within(limit, self.exchange(revision, &request, &call)).await;
+        // Boxed, so that the futures of those who wait for it stay small.
+        let exchange = Box::pin(self.exchange(revision, &request, &call));
+        let outcome = call.within(limit, exchange).await;
         // Nobody waits any more only where it was answered, or the server is gone.
         if !matches!(outcome, Err(UpstreamError::Timeout(_))) {
             self.calls.finished(withdraw.id);
