@@ -177,8 +177,22 @@ fn request(
         progress,
         lane: Some(lane_of(inspected, upstream)),
         subject: target.subject(),
-        mirrored: call.mirrored().to_vec(),
+        mirrored: mirrored(call, target),
     }
+}
+
+/// What headers repeat: the arguments that the tool's schema says, as they are sent, and what the
+/// client's headers held beside them.
+fn mirrored(call: &Call, target: &Target) -> Vec<(String, String)> {
+    let arguments = call.params().and_then(|params| params.get("arguments"));
+    let mut mirrored = match (target, arguments) {
+        (Target::Tool { tool, .. }, Some(arguments)) => tool.mirrored(arguments),
+        _ => Vec::new(),
+    };
+    let known = |end: &str| mirrored.iter().any(|(one, _)| one.eq_ignore_ascii_case(end));
+    let more: Vec<_> = call.mirrored().iter().filter(|(end, _)| !known(end)).cloned().collect();
+    mirrored.extend(more);
+    mirrored
 }
 
 /// The answer to what begins or ends the watch of a resource; nothing for anything else.
