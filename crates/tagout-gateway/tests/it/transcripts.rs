@@ -241,7 +241,8 @@ fn check_saw(transcript: &Transcript, bench: &Bench) -> Result<(), String> {
 
 /// A frame that is neither part of the handshake nor about lists.
 fn of_interest(line: &str) -> Option<Value> {
-    const OTHER: [&str; 6] = [
+    const OTHER: [&str; 7] = [
+        "server/discover",
         "initialize",
         "notifications/initialized",
         "tools/list",
