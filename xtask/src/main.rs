@@ -1,4 +1,5 @@
-//! Chores of the repository: `cargo xtask tidy`, `ship` and `examples`.
+//! Chores of the repository: `cargo xtask tidy`, `ship`, `examples` and `conformance`.
+mod conformance;
 mod examples;
 mod ship;
 mod tidy;
@@ -16,7 +17,9 @@ use tree::Tree;
 const USAGE: &str = "\
 cargo xtask tidy                            what the compiler does not check: layers, sizes, docs, words
 cargo xtask ship [--check] [--binary FILE]  write, or only compare, the built-in servers' lockfile
-cargo xtask examples BINARY                 put the documentation's examples to `tagout check`";
+cargo xtask examples BINARY                 put the documentation's examples to `tagout check`
+cargo xtask conformance [--check] [--binary FILE] [--only direct|same-era|across|client] [--scenario NAME]
+                                            run the public conformance suite, and write its table";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -25,6 +28,9 @@ fn main() -> ExitCode {
         ["tidy"] => tidy(),
         ["ship", options @ ..] => ship::Options::parse(options).and_then(|o| ship::ship(&o)),
         ["examples", binary] => examples::examples(binary),
+        ["conformance", options @ ..] => {
+            conformance::Options::parse(options).and_then(|o| conformance::conformance(&o))
+        }
         _ => Err(USAGE.to_owned()),
     };
     match done {
