@@ -1,5 +1,4 @@
 //! Frames over byte streams.
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 use bytes::Bytes;
 use proptest::prelude::*;
 use tagout_wire::{Incoming, WireError, outgoing};
