@@ -48,6 +48,9 @@ pub(crate) enum Command {
     /// Make, list and revoke the keys of clients that call over HTTP.
     #[command(subcommand)]
     Key(Key),
+    /// Write Tagout into the files of MCP clients on this machine, and take it out again.
+    #[command(subcommand)]
+    Client(Client),
     /// Read and verify the audit log.
     #[command(subcommand)]
     Audit(Audit),
@@ -144,6 +147,46 @@ pub(crate) struct KeyAdd {
     /// How long it is good: `30d`, `12h`, `8w`, or a day, until its end in UTC.
     #[arg(long, value_name = "TIME")]
     pub(crate) expires: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Client {
+    /// Show the change, ask, and write Tagout into a client's file.
+    Connect(ClientConnect),
+    /// Give the file back as it was; if it was changed since, take out only Tagout.
+    Disconnect(ClientDisconnect),
+    /// Every client that Tagout knows, and whether it is connected.
+    List,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClientConnect {
+    /// The client.
+    pub(crate) name: crate::clients::Client,
+    /// Its file, where that is not the usual one.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+    /// Let it call this URL of `tagout run --http`, in place of starting Tagout itself.
+    #[arg(long, value_name = "URL")]
+    pub(crate) http: Option<String>,
+    /// Where the client finds its key: `env:NAME`. A key itself is not written into files.
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) key: Option<String>,
+    /// Go ahead without asking.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClientDisconnect {
+    /// The client.
+    pub(crate) name: crate::clients::Client,
+    /// Its file, where that is not the usual one.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+    /// Go ahead without asking.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

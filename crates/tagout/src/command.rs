@@ -1,8 +1,9 @@
 //! What each command does.
-mod add;
+pub(crate) mod add;
 mod ask;
 mod audit;
 mod check;
+mod client;
 mod key;
 mod list;
 mod pin;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::List => list::list(&places, cli.json),
         Command::Tools(tools) => tools::tools(&places, tools, cli.json),
         Command::Pin(pin) => pin::pin(&places, &pin, cli.json),
+        Command::Client(client) => client::client(&places, &client, cli.json),
         Command::Key(key) => key::key(&places, &key, cli.json),
         Command::Audit(audit) => audit::audit(&places, &audit, cli.json),
     }

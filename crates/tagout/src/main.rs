@@ -1,5 +1,6 @@
 //! Lockout/tagout for AI agents: the one binary.
 mod cli;
+mod clients;
 mod command;
 mod failure;
 mod output;

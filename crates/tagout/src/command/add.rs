@@ -99,7 +99,7 @@ fn toml_string(text: &str) -> String {
 
 /// Keeps other commands from changing the files in `folder`, until it is dropped. Makes the folder
 /// if there is none.
-pub(super) fn hold(folder: &Path) -> Result<File, Failure> {
+pub(crate) fn hold(folder: &Path) -> Result<File, Failure> {
     let failed = |error| Failure::io(folder, error);
     // Who can write to the folder can replace what is in it, whatever the umask is.
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
@@ -109,7 +109,7 @@ pub(super) fn hold(folder: &Path) -> Result<File, Failure> {
 }
 
 /// Replaces a file at once: a reader sees the old one or the new one. The caller holds its folder.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error| Failure::io(path, error);
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
