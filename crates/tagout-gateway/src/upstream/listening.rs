@@ -225,7 +225,7 @@ impl Connection {
             }
             Ok(_) => {
                 let error =
-                    r#"{"code":-32602,"message":"the server does not tell about this resource"}"#;
+                    r#"{"code":-32603,"message":"the server does not tell about this resource"}"#;
                 Ok(Err(error.to_owned()))
             }
             Err(Refused::Error(error)) => Ok(Err(error)),

@@ -16,3 +16,6 @@ mod decisions;
 mod keys;
 mod leftovers;
 mod transcripts;
+mod upstream_eras;
+mod upstream_http;
+mod upstream_peer;
