@@ -217,3 +217,46 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ::http::HeaderValue;
+
+    use super::*;
+
+    fn checked(access: &Access, host: &str, origin: Option<&str>) -> Result<(), Refusal> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_str(host).unwrap());
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
+        }
+        access.check(Version::HTTP_11, &Uri::from_static("/mcp"), &headers)
+    }
+
+    /// Addresses of other machines cannot be listened on in a test.
+    #[test]
+    fn a_listener_for_other_machines_has_no_name_but_its_address() {
+        let access = Access::new().with_host("tools.example").unwrap();
+        let one = access.clone().at("192.0.2.1:443".parse().unwrap());
+        let all = access.clone().at("0.0.0.0:443".parse().unwrap());
+        let six = access.at("[2001:db8::1]:443".parse().unwrap());
+        for (access, host, expected) in [
+            (&one, "192.0.2.1", Ok(())),
+            (&one, "192.0.2.1:443", Ok(())),
+            (&one, "tools.example", Ok(())),
+            (&one, "localhost", Err(Refusal::Host)),
+            (&one, "127.0.0.1", Err(Refusal::Host)),
+            (&all, "tools.example", Ok(())),
+            (&all, "0.0.0.0", Err(Refusal::Host)),
+            (&all, "localhost", Err(Refusal::Host)),
+            (&six, "[2001:db8::1]:443", Ok(())),
+            (&six, "[::1]", Err(Refusal::Host)),
+        ] {
+            assert_eq!(checked(access, host, None), expected, "{host}");
+        }
+        let local = Some("https://localhost");
+        assert_eq!(checked(&one, "192.0.2.1", local), Err(Refusal::Origin));
+        let own = Some("https://192.0.2.1");
+        assert_eq!(checked(&one, "192.0.2.1", own), Err(Refusal::Origin));
+    }
+}

@@ -119,8 +119,10 @@ impl Default for ServerLimits {
 pub trait Handler: Send + Sync + 'static {
     /// The answer to a request.
     ///
-    /// The future is dropped when the client goes before it is ready, if the request's body was
-    /// read by then. A panic ends the one connection.
+    /// The future is dropped when the client goes before it is ready; so is the receiver of a
+    /// stream. Both need the request's body to be read by then, and are late for a client that
+    /// has sent more on the same connection: it is missed only when something is written to it.
+    /// A panic ends the one connection.
     fn handle(self: &Arc<Self>, request: Request) -> impl Future<Output = Response> + Send;
 }
 
