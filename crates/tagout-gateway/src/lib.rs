@@ -1,6 +1,8 @@
 //! The gateway: the pipeline that every call travels, and what it needs on its way.
 //!
 //! Read `pipeline.rs` first: it is one file and reads as prose.
+#![recursion_limit = "256"]
+
 pub mod approval;
 mod capabilities;
 mod clients;

@@ -1,9 +1,8 @@
 //! A reply whose outcome is not on record cannot be passed off as one whose outcome is.
-use bytes::Bytes;
 use tagout_gateway::stage::record::Recorded;
 
-fn forge(frame: Bytes) -> Recorded {
-    Recorded(Some(frame))
+fn forge(result: String) -> Recorded {
+    Recorded { answer: Some(("1".to_owned(), Ok(result))), code: None }
 }
 
 fn main() {}
