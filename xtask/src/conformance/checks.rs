@@ -13,20 +13,29 @@ pub(super) type Outcomes = BTreeMap<String, Outcome>;
 pub(super) enum Status {
     Success,
     Skipped,
+    /// Says something, for instance that the server need not have what the check is about.
+    Info,
     Warning,
     Failure,
 }
 
 impl Status {
-    /// Nothing for what only informs.
-    fn parse(word: &str) -> Result<Option<Self>, String> {
+    fn parse(word: &str) -> Result<Self, String> {
         match word {
-            "SUCCESS" => Ok(Some(Self::Success)),
-            "SKIPPED" => Ok(Some(Self::Skipped)),
-            "WARNING" => Ok(Some(Self::Warning)),
-            "FAILURE" => Ok(Some(Self::Failure)),
-            "INFO" => Ok(None),
+            "SUCCESS" => Ok(Self::Success),
+            "SKIPPED" => Ok(Self::Skipped),
+            "WARNING" => Ok(Self::Warning),
+            "FAILURE" => Ok(Self::Failure),
+            "INFO" => Ok(Self::Info),
             word => Err(format!("`{word}` is no status of a check")),
+        }
+    }
+
+    /// Whether it says how well something is done.
+    fn counts(self) -> bool {
+        match self {
+            Self::Success | Self::Warning | Self::Failure => true,
+            Self::Skipped | Self::Info => false,
         }
     }
 
@@ -73,10 +82,7 @@ impl Outcome {
         for check in &checks {
             let word = |key| check.get(key).and_then(Value::as_str);
             let id = word("id").ok_or("a check without `id`")?;
-            let Some(status) = Status::parse(word("status").ok_or("a check without `status`")?)?
-            else {
-                continue;
-            };
+            let status = Status::parse(word("status").ok_or("a check without `status`")?)?;
             if status.is_bad() {
                 let said = word("errorMessage").or(word("description")).unwrap_or_default();
                 outcome.said.insert(id.to_owned(), said.to_owned());
@@ -108,17 +114,21 @@ impl Outcome {
         bad.join("; ")
     }
 
-    /// How it differs from another run of the same scenario.
+    /// How it differs from another run of the same scenario, apart from what only informs.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
         let ids = self.checks.keys().chain(other.checks.keys());
-        let differs = |id: &&String| self.checks.get(*id) != other.checks.get(*id);
-        ids.into_iter().find(differs).map(|id| {
-            let seen = |it: &Self| format!("{:?}", it.checks.get(id).map_or(&[][..], |it| it));
-            format!("{id} is {} and {}", seen(self), seen(other))
-        })
+        let of = |it: &Self, id: &str| it.checks.get(id).cloned().unwrap_or_default();
+        let informs = |it: &Vec<Status>| it.iter().all(|status| *status == Status::Info);
+        let differs = |id: &&String| {
+            let (own, others) = (of(self, id), of(other, id));
+            own != others && !(informs(&own) && informs(&others))
+        };
+        ids.into_iter()
+            .find(differs)
+            .map(|id| format!("{id} is {:?} and {:?}", of(self, id), of(other, id)))
     }
 
-    /// `passed/all`, without what was skipped.
+    /// `passed/all`, without what was skipped or only informs.
     pub(super) fn cell(&self) -> String {
         let (passed, all) = self.counts();
         match (passed, all) {
@@ -130,7 +140,7 @@ impl Outcome {
 
     /// How many passed, of how many.
     pub(super) fn counts(&self) -> (usize, usize) {
-        let all = || self.checks.values().flatten().filter(|status| **status != Status::Skipped);
+        let all = || self.checks.values().flatten().filter(|status| status.counts());
         (all().filter(|status| **status == Status::Success).count(), all().count())
     }
 }
