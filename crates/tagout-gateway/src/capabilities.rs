@@ -1,5 +1,5 @@
 //! What a client declares that it can do for servers.
-use tagout_proto::Value;
+use tagout_proto::{Revision, Value};
 
 /// What servers may be told that their client can do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,21 +18,23 @@ pub(crate) struct Capabilities {
 
 /// What the gateway can carry between a client and a server.
 const CARRIED: &[&str] = &["elicitation", "sampling", "roots", "extensions"];
-/// Extensions that it can carry.
-pub(crate) const EXTENSIONS: &[&str] = &[
-    "io.modelcontextprotocol/tasks",
-    "io.modelcontextprotocol/ui",
-    "io.modelcontextprotocol/skills",
+/// Extensions that it can carry, and whether they need the newest revision.
+const EXTENSIONS: &[(&str, bool)] = &[
+    ("io.modelcontextprotocol/tasks", true),
+    ("io.modelcontextprotocol/ui", false),
+    (EXTENSION_SKILLS, true),
 ];
+pub(crate) const EXTENSION_SKILLS: &str = "io.modelcontextprotocol/skills";
 
 impl Capabilities {
     /// What is carried of what a client declares.
-    pub(crate) fn of(declared: Option<Value<'_>>) -> Self {
+    pub(crate) fn of(declared: Option<Value<'_>>, revision: Revision) -> Self {
         let Some(declared) = declared else { return Self::default() };
         let has = |key: &str| declared.get(key).is_some_and(|v| v.members().count() < 100);
         let elicitation = declared.get("elicitation");
         let mode = |key: &str| elicitation.is_some_and(|modes| modes.get(key).is_some());
-        let extensions = declared.get("extensions").map(only_known);
+        let extensions = declared.get("extensions");
+        let extensions = extensions.map(|extensions| only_known(extensions, revision));
         let others: Vec<_> = declared
             .members()
             .map(|(key, _)| key)
@@ -59,13 +61,13 @@ impl Capabilities {
     }
 }
 
-/// The extensions that are carried, out of those that are declared.
-pub(crate) fn only_known(extensions: Value<'_>) -> String {
-    let unknown: Vec<_> = extensions
-        .members()
-        .map(|(key, _)| key)
-        .filter(|key| !EXTENSIONS.contains(&key.as_ref()))
-        .collect();
+/// The extensions that are carried for a client of `revision`, out of those that are declared.
+pub(crate) fn only_known(extensions: Value<'_>, revision: Revision) -> String {
+    let carried = |key: &str| {
+        EXTENSIONS.iter().any(|(one, modern)| *one == key && (!modern || revision.is_modern()))
+    };
+    let unknown: Vec<_> =
+        extensions.members().map(|(key, _)| key).filter(|key| !carried(key)).collect();
     let changes: Vec<_> = unknown.iter().map(|key| (key.as_ref(), None)).collect();
     extensions.with(&changes)
 }

@@ -85,7 +85,8 @@ impl Clients {
         };
         let revision = revision.ok_or_else(unknown)?;
         let declared = call.meta(CAPABILITIES).filter(|v| v.kind() == Kind::Object);
-        let declared = Capabilities::of(Some(declared.ok_or(Refusal::Meta { key: CAPABILITIES })?));
+        let declared = declared.ok_or(Refusal::Meta { key: CAPABILITIES })?;
+        let declared = Capabilities::of(Some(declared), revision);
         let info = call.meta(CLIENT);
         if info.is_some_and(|info| info.kind() != Kind::Object) {
             return Err(Refusal::Meta { key: CLIENT });

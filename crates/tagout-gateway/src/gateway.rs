@@ -16,6 +16,7 @@ use crate::{
     config::Config,
     lockfile::Lockfile,
     state::{Sealer, StateError},
+    task::TaskNames,
     upstream::{Catalogue, Shared, Standing},
 };
 
@@ -57,6 +58,7 @@ pub struct Gateway {
     pub(crate) clock: Clock,
     /// Seals what clients carry between two requests of one call.
     pub(crate) sealer: Sealer,
+    pub(crate) tasks: TaskNames,
     /// What all clients share of the servers.
     pub(crate) shared: Shared,
 }
@@ -123,6 +125,7 @@ impl Gateway {
             store,
             clock: parts.clock,
             sealer: Sealer::new()?,
+            tasks: TaskNames::new().map_err(|_| StateError::Unmade)?,
             shared: Shared::default(),
         }))
     }

@@ -15,7 +15,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use tagout_audit::{Durability, Note};
 use tagout_proto::{Method, Principal, Revision, frame};
 use tagout_wire::http::{
     self, Handler, HeaderMap, HeaderValue, Request, Response, StatusCode, header,
@@ -243,7 +242,13 @@ impl Front {
 
 /// Whether a call is of a client without a session.
 fn is_modern(call: &Call, said: Option<&str>, session: Option<&str>) -> bool {
-    if call.method() == Method::Initialize || session.is_some() {
+    let version = call.meta(VERSION).and_then(|version| version.text());
+    let newest = Some(Revision::LATEST.as_str());
+    if call.method() == Method::Initialize {
+        // Only a client that never shakes hands says such a thing; it is told so.
+        return said == newest || version.as_deref() == newest;
+    }
+    if session.is_some() {
         return false;
     }
     let legacy = said.is_some_and(|said| Revision::parse_legacy(said).is_some());

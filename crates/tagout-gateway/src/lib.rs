@@ -24,6 +24,7 @@ mod serve;
 mod session;
 pub mod stage;
 pub mod state;
+mod task;
 mod upstream;
 
 pub use gateway::{Clock, Gateway, OpenError, Parts};

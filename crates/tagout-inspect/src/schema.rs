@@ -179,7 +179,7 @@ impl<'a> Scale<'a> {
                             self.reference(reference, level + 1)?
                         }
                         (
-                            "$dynamicRef" | "$recursiveRef" | "$anchor" | "$dynamicAnchor" | "$id",
+                            "$dynamicRef" | "$recursiveRef" | "$dynamicAnchor" | "$id",
                             Value::String(_),
                         ) => return Err(BadSchema(format!("`{key}` is not taken here"))),
                         // Definitions are no part of the schema but where they are referred to.

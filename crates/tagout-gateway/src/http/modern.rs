@@ -136,17 +136,14 @@ impl Front {
     }
 }
 
-/// The HTTP status that this revision wants beside an error.
+/// The HTTP status that this revision wants beside an error, whoever made it.
 fn status(recorded: &Recorded) -> StatusCode {
-    match recorded.code() {
-        Some("method-unknown") => StatusCode::NOT_FOUND,
-        Some(
-            "header-mismatch"
-            | "revision-unsupported"
-            | "meta-missing"
-            | "frame-malformed"
-            | "frame-ambiguous",
-        ) => StatusCode::BAD_REQUEST,
+    match (recorded.rpc_code(), recorded.code()) {
+        (Some(-32601), _) => StatusCode::NOT_FOUND,
+        (Some(-32020 | -32021 | -32022 | -32700), _)
+        | (_, Some("meta-missing" | "frame-malformed" | "frame-ambiguous")) => {
+            StatusCode::BAD_REQUEST
+        }
         _ => StatusCode::OK,
     }
 }

@@ -1,4 +1,5 @@
 //! The call is made.
+mod follow;
 mod input;
 mod session;
 
@@ -113,7 +114,9 @@ async fn upstream_call(
     }
     let client = inspected.identified().session().revision();
     let mut input = brought(call, &connection)?;
-    if let Some(level) = call.meta(LOG_LEVEL).and_then(|level| level.text()) {
+    let session = inspected.identified().session();
+    let level = call.meta(LOG_LEVEL).and_then(|level| Some(level.text()?.into_owned()));
+    if let Some(level) = level.or_else(|| session.log_level()) {
         connection.set_log_level(&level).await.map_err(down)?;
     }
     for _ in 0..ROUNDS {
@@ -122,6 +125,12 @@ async fn upstream_call(
         let lane = lane_of(inspected, upstream);
         let needs = input::needed(&answer, connection.revision(), client);
         match needs {
+            None if client.is_modern() && connection.revision().is_modern() => {
+                return Ok(match follow::named(&answer, inspected, &lane)? {
+                    Some(result) => Body::Ours(composed(&result).map_err(FrameError::from)?),
+                    None => Body::Theirs(answer, connection.revision()),
+                });
+            }
             None => return Ok(Body::Theirs(answer, connection.revision())),
             Some(Needs::Input(asks)) if client.is_modern() => {
                 let result = asks.passed_on(&lane, inspected, approved)?;
@@ -264,6 +273,7 @@ pub(crate) fn outgoing_params(
             }
             None => changes.push(("name", Some(quoted(name)))),
         },
+        Target::Task { id, .. } => changes.push(("taskId", Some(quoted(id)))),
         Target::Session | Target::Resource { .. } => {}
     }
     let changes: Vec<_> = changes.iter().map(|(key, text)| (*key, text.as_deref())).collect();

@@ -43,6 +43,8 @@ pub(crate) enum Target {
     Resource { upstream: Arc<Upstream>, uri: String },
     /// A prompt, by the name that clients see and its own.
     Prompt { upstream: Arc<Upstream>, qualified: String, name: String },
+    /// A task, by its server's id.
+    Task { upstream: Arc<Upstream>, id: String },
 }
 
 /// Finds the call's target and checks its arguments: against the tool's schema, for characters
@@ -69,10 +71,7 @@ pub async fn inspect(identified: Identified, known: &mut Known) -> Result<Inspec
             resource(&identified, &uri).await?
         }
         Action::Complete => reference(&identified).await?,
-        // No server's tasks are known yet.
-        Action::FollowTask => {
-            return Err(Refusal::Method { method: identified.call().method().to_string() });
-        }
+        Action::FollowTask => task(&identified)?,
         Action::Session | Action::List | Action::AskClient | Action::Tell => Target::Session,
     };
     known.found(target.upstream().map(|upstream| upstream.name()), &target);
@@ -85,9 +84,45 @@ pub async fn inspect(identified: Identified, known: &mut Known) -> Result<Inspec
         let (tool, got) = (tool.qualified.clone(), Some(tool.digest));
         return Err(Refusal::DefinitionChanged { tool, expected, got });
     }
+    headers_say_the_same(&identified, tool)?;
     let was_approved = brought_back(&identified, &target)?;
     let arguments = checked(tool, arguments, params_bytes(&identified)).await?;
     Ok(Inspected { identified, target, arguments, was_approved })
+}
+
+/// Over HTTP, a client without a session repeats in headers the arguments that the tool's schema
+/// marks; both must say the same.
+fn headers_say_the_same(identified: &Identified, tool: &Tool) -> Result<(), Refusal> {
+    let session = identified.session();
+    if session.transport() != "http" || !session.revision().is_modern() {
+        return Ok(());
+    }
+    let call = identified.call();
+    let arguments = call.params().and_then(|params| params.get("arguments"));
+    let said = arguments.map(|arguments| tool.mirrored(arguments)).unwrap_or_default();
+    let differs = |end: &str, problem| {
+        let header = format!("mcp-param-{}", end.to_lowercase()).into();
+        Err(Refusal::Header { header, problem })
+    };
+    let of = |end: &str, all: &[(String, String)]| {
+        let mut all = all.iter().filter(|(other, _)| other.eq_ignore_ascii_case(end));
+        all.next().map(|(_, value)| value.clone())
+    };
+    for (end, value) in &said {
+        match of(end, call.mirrored()) {
+            None => return differs(end, "is missing"),
+            Some(header) if header != *value => {
+                return differs(end, "does not say what the body says");
+            }
+            Some(_) => {}
+        }
+    }
+    for (end, _) in call.mirrored() {
+        if tool.mirrors(end) && of(end, &said).is_none() {
+            return differs(end, "stands for an argument that is not there");
+        }
+    }
+    Ok(())
 }
 
 /// Holds what the client was given in an earlier request of this call against what the call is
@@ -108,6 +143,9 @@ fn brought_back(identified: &Identified, target: &Target) -> Result<bool, Refusa
 const fn members(method: Method) -> Option<&'static [&'static str]> {
     match method.classify() {
         Action::CallTool | Action::FetchPrompt => Some(&["name", "arguments", "_meta"]),
+        Action::ReadResource if matches!(method, Method::DirectoryRead) => {
+            Some(&["uri", "cursor", "_meta"])
+        }
         Action::ReadResource => Some(&["uri", "_meta"]),
         Action::Complete => Some(&["ref", "argument", "context", "_meta"]),
         Action::FollowTask => Some(&["taskId", "inputResponses", "_meta"]),
@@ -252,11 +290,62 @@ pub(crate) async fn resource(identified: &Identified, uri: &str) -> Result<Targe
         (Some(upstream), None) => {
             Ok(Target::Resource { upstream: Arc::clone(upstream), uri: uri.to_owned() })
         }
-        (None, _) => Err(unknown("resource", uri)),
+        (None, _) => unlisted(identified, uri).await,
         (Some(_), Some(_)) => {
             Err(Refusal::Ambiguous { uri: made_visible(uri).0.chars().take(200).collect() })
         }
     }
+}
+
+/// The server of a resource that none lists: tools link to such, and skills consist of them. It is
+/// the only server with resources, or the only one that lists others of the same scheme and
+/// authority.
+async fn unlisted(identified: &Identified, uri: &str) -> Result<Target, Refusal> {
+    let mut with_resources = Vec::new();
+    for upstream in identified.session().fleet().all() {
+        if upstream.known().is_none() {
+            continue;
+        }
+        if upstream.ready().await.is_ok_and(|(connection, _)| connection.can("resources")) {
+            with_resources.push(upstream);
+        }
+    }
+    if with_resources.len() > 1 {
+        let place = place_of(uri);
+        with_resources.retain(|upstream| {
+            upstream.known().is_some_and(|catalogue| {
+                let listed = catalogue.resources.iter().chain(&catalogue.templates);
+                let mut places = listed.map(|offer| place_of(&offer.key));
+                places.any(|other| other == place)
+            })
+        });
+    }
+    match with_resources.as_slice() {
+        [upstream] => Ok(Target::Resource { upstream: Arc::clone(upstream), uri: uri.to_owned() }),
+        _ => Err(unknown("resource", uri)),
+    }
+}
+
+/// Scheme and authority of a URI.
+fn place_of(uri: &str) -> (&str, &str) {
+    let (scheme, rest) =
+        uri.split_once("://").unwrap_or((uri.split(':').next().unwrap_or(uri), ""));
+    (scheme, rest.split('/').next().unwrap_or_default())
+}
+
+/// A task of this principal's; another's is as if it did not exist.
+fn task(identified: &Identified) -> Result<Target, Refusal> {
+    let call = identified.call();
+    let problem = "`taskId` is missing or no string";
+    let name =
+        call.text_param("taskId").ok_or(Refusal::Params { method: call.method(), problem })?;
+    let names = &identified.lane().gateway().tasks;
+    let known = names.known(identified.principal(), &name);
+    let (server, id) = known.ok_or_else(|| unknown("task", &name))?;
+    let mut servers = identified.session().fleet().all().iter();
+    let upstream = servers.find(|upstream| upstream.name().as_str() == server);
+    let upstream = upstream.ok_or_else(|| unknown("task", &name))?;
+    Ok(Target::Task { upstream: Arc::clone(upstream), id })
 }
 
 /// What a completion refers to.
@@ -296,7 +385,10 @@ impl Inspected {
     pub fn definition(&self) -> Option<Digest> {
         match &self.target {
             Target::Tool { tool, .. } => Some(tool.digest),
-            Target::Session | Target::Resource { .. } | Target::Prompt { .. } => None,
+            Target::Session
+            | Target::Resource { .. }
+            | Target::Prompt { .. }
+            | Target::Task { .. } => None,
         }
     }
 
@@ -305,9 +397,10 @@ impl Inspected {
     pub fn effects(&self) -> Effects {
         match &self.target {
             Target::Tool { tool, .. } => tool.effects().clone(),
-            Target::Session | Target::Resource { .. } | Target::Prompt { .. } => {
-                Effects::from([Effect::Read])
-            }
+            Target::Session
+            | Target::Resource { .. }
+            | Target::Prompt { .. }
+            | Target::Task { .. } => Effects::from([Effect::Read]),
         }
     }
 
@@ -345,6 +438,7 @@ impl Target {
             Self::Tool { tool, .. } => Some(tool.name.to_string()),
             Self::Resource { uri, .. } => Some(uri.clone()),
             Self::Prompt { name, .. } => Some(name.clone()),
+            Self::Task { id, .. } => Some(id.clone()),
         }
     }
 
@@ -352,7 +446,9 @@ impl Target {
     pub(crate) fn definition_text(&self) -> String {
         match self {
             Self::Tool { tool, .. } => tool.digest.to_string(),
-            Self::Session | Self::Resource { .. } | Self::Prompt { .. } => String::new(),
+            Self::Session | Self::Resource { .. } | Self::Prompt { .. } | Self::Task { .. } => {
+                String::new()
+            }
         }
     }
 
@@ -361,7 +457,8 @@ impl Target {
             Self::Session => None,
             Self::Tool { upstream, .. }
             | Self::Resource { upstream, .. }
-            | Self::Prompt { upstream, .. } => Some(upstream),
+            | Self::Prompt { upstream, .. }
+            | Self::Task { upstream, .. } => Some(upstream),
         }
     }
 
@@ -378,6 +475,8 @@ impl Target {
             Self::Prompt { upstream, qualified, name } => {
                 (SubjectKind::Prompt, name, qualified, upstream.offers_are_reviewed())
             }
+            // The call that set it going was decided when it was made.
+            Self::Task { upstream, id } => (SubjectKind::Task, id, upstream.name().as_str(), true),
         }
     }
 }

@@ -360,9 +360,10 @@ impl Recorded {
         self.code
     }
 
-    /// The error object's number, if it is an error.
-    pub(crate) const fn failed(&self) -> bool {
-        matches!(self.answer, Some((_, Err(_))))
+    /// The error's JSON-RPC code, if it is an error.
+    pub(crate) fn rpc_code(&self) -> Option<i64> {
+        let Some((_, Err(error))) = &self.answer else { return None };
+        composed(error).ok()?.root().get("code")?.integer()
     }
 
     /// The frame to send; nothing where none is due.

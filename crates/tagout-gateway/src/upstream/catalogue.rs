@@ -90,6 +90,11 @@ impl Tool {
         self.standing == Standing::Reviewed
     }
 
+    /// Whether the header whose name ends so repeats an argument.
+    pub(crate) fn mirrors(&self, end: &str) -> bool {
+        mirror::names(&self.mirrors).any(|name| name.eq_ignore_ascii_case(end))
+    }
+
     /// The arguments that HTTP headers repeat: the ends of their names, and the values.
     pub(crate) fn mirrored(&self, arguments: Value<'_>) -> Vec<(String, String)> {
         mirror::mirrored(&self.mirrors, arguments)

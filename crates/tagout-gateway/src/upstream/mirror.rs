@@ -47,6 +47,11 @@ pub(super) fn mirrors(schema: Value<'_>) -> Result<Vec<Mirror>, String> {
     }
 }
 
+/// The ends of the names of headers that repeat arguments.
+pub(super) fn names(mirrors: &[Mirror]) -> impl Iterator<Item = &str> {
+    mirrors.iter().map(|mirror| mirror.end.as_str())
+}
+
 /// What of `arguments` headers repeat: the ends of their names, and the values.
 pub(super) fn mirrored(mirrors: &[Mirror], arguments: Value<'_>) -> Vec<(String, String)> {
     let values = mirrors.iter().filter_map(|mirror| {

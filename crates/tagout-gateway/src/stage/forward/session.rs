@@ -2,15 +2,15 @@
 use std::sync::Arc;
 
 use tagout_policy::{Arguments, Decision, Effect, Effects, Facts, Subject, SubjectKind};
-use tagout_proto::{Action, Kind, Method, Revision, quoted};
+use tagout_proto::{Action, Kind, Message, Method, Revision, quoted};
 
 use super::super::{identify::Identified, inspect::resource};
 use crate::{
     Gateway, Session,
-    capabilities::Capabilities,
+    capabilities::{Capabilities, EXTENSION_SKILLS, only_known},
     news::{SUBSCRIPTION, Wants, tagged},
     refusal::Refusal,
-    upstream::{Catalogue, Fleet, Offer, Standing, Upstream, composed},
+    upstream::{Catalogue, Connection, Fleet, Offer, Standing, Upstream, composed},
 };
 
 /// What concerns the session, or what all servers offer.
@@ -25,6 +25,7 @@ pub(super) async fn call(identified: &Identified, gateway: &Gateway) -> Result<S
         Method::PromptsList => list(identified, gateway, Listing::Prompts).await,
         Method::ResourcesList => list(identified, gateway, Listing::Resources).await,
         Method::ResourceTemplatesList => list(identified, gateway, Listing::Templates).await,
+        Method::SkillsList => skills(identified, gateway).await,
         Method::Cancelled => {
             if let Some(id) = call.params().and_then(|params| params.get("requestId")) {
                 session.withdraw(id.raw());
@@ -57,7 +58,6 @@ pub(super) async fn call(identified: &Identified, gateway: &Gateway) -> Result<S
         | Method::ToolsListChanged
         | Method::PromptsListChanged
         | Method::DirectoryRead
-        | Method::SkillsList
         | Method::SkillsGet
         | Method::TasksGet
         | Method::TasksUpdate
@@ -80,10 +80,10 @@ async fn initialize(identified: &Identified) -> Result<String, Refusal> {
     })?;
     let revision = Revision::parse_legacy(&asked).unwrap_or(Revision::LATEST_LEGACY);
     let declared = identified.call().params().and_then(|params| params.get("capabilities"));
-    session.declare(Capabilities::of(declared));
+    session.declare(Capabilities::of(declared, revision));
     session.start().await;
-    let offers = offers(session).await;
     session.open(identified.origin(), revision)?;
+    let offers = offers(session).await;
     Ok(format!(
         r#"{{"protocolVersion":"{revision}","capabilities":{offers},"serverInfo":{}}}"#,
         own_info()
@@ -126,7 +126,82 @@ async fn offers(session: &Session) -> String {
     if session.any_server_can("logging").await {
         offers.push(r#""logging":{}"#.to_owned());
     }
+    let extensions = extensions(session).await;
+    if extensions != "{}" {
+        offers.push(format!(r#""extensions":{extensions}"#));
+    }
     format!("{{{}}}", offers.join(","))
+}
+
+/// The extensions that any server offers and the gateway carries, as the first of them says. Some
+/// are for clients without a session alone.
+async fn extensions(session: &Session) -> String {
+    let mut found = "{}".to_owned();
+    for upstream in session.fleet().all() {
+        if upstream.known().is_none() {
+            continue;
+        }
+        let Ok((connection, _)) = upstream.ready().await else { continue };
+        let Ok(offered) = composed(connection.offers()) else { continue };
+        let Some(offered) = offered.root().get("extensions") else { continue };
+        let carried = only_known(offered, session.revision());
+        let (Ok(carried), Ok(so_far)) = (composed(&carried), composed(&found)) else { continue };
+        let new: Vec<_> = carried.root().members().collect();
+        let new: Vec<_> = new.iter().map(|(key, v)| (key.as_ref(), Some(v.raw()))).collect();
+        let new: Vec<_> =
+            new.into_iter().filter(|(key, _)| so_far.root().get(key).is_none()).collect();
+        found = so_far.root().with(&new);
+    }
+    found
+}
+
+/// The skills of all servers that have some and whose resources may be read.
+async fn skills(identified: &Identified, gateway: &Gateway) -> Result<String, Refusal> {
+    let method = Method::SkillsList;
+    if identified.call().params().is_some_and(|params| params.get("cursor").is_some()) {
+        let problem = "there is one page only, so no cursor is known";
+        return Err(Refusal::Params { method, problem });
+    }
+    let mut items = Vec::new();
+    for upstream in identified.session().fleet().all() {
+        let Ok((connection, _)) = upstream.ready().await else { continue };
+        if !has_skills(&connection) {
+            continue;
+        }
+        let listed = connection.ask(method, "{}", upstream.timeout()).await;
+        let Ok(listed) = listed.inspect_err(|error| {
+            tracing::warn!(server = %upstream.name(), %error, "is left out of a list");
+        }) else {
+            continue;
+        };
+        let Message::Response { outcome: Ok(result), .. } = listed.message() else { continue };
+        let listed = result.get("skills");
+        for skill in listed.into_iter().flat_map(|listed| listed.elements()).take(SKILLS) {
+            let uri = skill.get("uri").and_then(|uri| uri.text()).unwrap_or_default();
+            let effects = Effects::from([Effect::Read]);
+            let subject = Subject {
+                kind: SubjectKind::Resource,
+                server: upstream.name(),
+                name: &uri,
+                qualified: &uri,
+                effects: &effects,
+                reviewed: upstream.offers_are_reviewed(),
+            };
+            if shows(identified, gateway, Listing::Resources, subject) {
+                items.push(skill.raw().to_owned());
+            }
+        }
+    }
+    Ok(format!(r#"{{"skills":[{}]}}"#, items.join(",")))
+}
+
+/// Skills that are taken of one server.
+const SKILLS: usize = 1000;
+
+fn has_skills(connection: &Connection) -> bool {
+    let offers = composed(connection.offers()).ok();
+    let skills = offers.as_ref().and_then(|o| o.root().get("extensions")?.get(EXTENSION_SKILLS));
+    skills.is_some()
 }
 
 /// Tells the client of changes until it goes, or the gateway does.
