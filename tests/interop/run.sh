@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts servers that nobody here wrote behind the real binary: the reference file server (npm) and the
-# reference git server (PyPI). What only reads is let through, what writes waits for a person.
+# reference git server (PyPI) in depth, others for a list and a call each (servers.sh). What only reads
+# is let through, what writes waits for a person.
 #
 # usage: tests/interop/run.sh PATH_TO_TAGOUT
 #
@@ -15,52 +16,22 @@ here="$(cd "$(dirname "$0")" && pwd)"
 tagout="$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"
 
 scratch="$(mktemp -d)"
-if [[ -n "${INTEROP_KEEP:-}" ]]; then
-  echo "everything is in $scratch"
-else
-  trap 'rm -rf "$scratch"' EXIT
-fi
+leave() {
+  end_background
+  if [[ -n "${INTEROP_KEEP:-}" ]]; then
+    echo "everything is in $scratch"
+  else
+    rm -rf "$scratch"
+  fi
+}
 
 export HOME="$scratch/home" XDG_STATE_HOME="$scratch/state" XDG_CONFIG_HOME="$scratch/config"
 export XDG_DATA_HOME="$scratch/data"
 readonly files="$scratch/files" repo="$scratch/repo" lockfile="$XDG_CONFIG_HOME/tagout/tagout.lock"
 readonly out="$scratch/out" err="$scratch/err"
-passed=0 failed=0
-
-pass() { passed=$((passed + 1)); printf 'PASS  %s\n' "$1"; }
-
-fail() {
-  failed=$((failed + 1))
-  printf 'FAIL  %s\n' "$1"
-  printf '      exit %s, wanted %s\n' "$2" "$3"
-  sed 's/^/      out: /' "$out" | head -n 20
-  sed 's/^/      err: /' "$err" | head -n 20
-}
-
-# Runs a command, bounded, without a terminal; its exit code is in `code`.
-run() {
-  code=0
-  timeout --kill-after=10 120 setsid --wait "$@" </dev/null >"$out" 2>"$err" || code=$?
-}
-
-# check NAME EXIT_CODE PATTERN COMMAND…: it ends so, and says so.
-check() {
-  local name="$1" wanted="$2" pattern="$3"
-  shift 3
-  run "$@"
-  if [[ "$code" == "$wanted" ]] && grep -Eq -- "$pattern" "$out" "$err"; then
-    pass "$name"
-  else
-    fail "$name" "$code" "$wanted and /$pattern/"
-  fi
-}
-
-# holds NAME COMMAND…: a condition.
-holds() {
-  local name="$1"
-  shift
-  if "$@" >"$out" 2>"$err"; then pass "$name"; else fail "$name" "$?" 0; fi
-}
+. "$here/checks.sh"
+. "$here/servers.sh"
+trap leave EXIT
 
 # Answers the question on a pseudo-terminal: typed NAME EXIT_CODE PATTERN ANSWER TOOL ARGUMENT…
 typed() {
@@ -70,14 +41,16 @@ typed() {
     python3 "$here/at_terminal.py" "$answer" "$tagout" --json tools call "$@"
 }
 
-not() { ! "$@"; }
-
 install() {
   local log="$scratch/install.log"
   if ! {
-    timeout 600 npm install --prefix "$scratch/npm" --no-fund --no-audit --no-save "$FILES_SERVER" &&
+    timeout 600 npm install --prefix "$scratch/npm" --no-fund --no-audit --no-save \
+      "$FILES_SERVER" "${MORE_NPM[@]}" &&
       python3 -m venv "$scratch/venv" &&
-      timeout 600 "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check "$GIT_SERVER"
+      timeout 600 "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check \
+        "$GIT_SERVER" "${MORE_PYPI[@]}" &&
+      python3 -m venv "$scratch/fast" &&
+      timeout 600 "$scratch/fast/bin/pip" install --quiet --disable-pip-version-check "$FASTMCP"
   } >"$log" 2>&1; then
     echo "the servers cannot be installed:" >&2
     tail -n 30 "$log" >&2
@@ -217,6 +190,7 @@ use_files
 use_git
 use_both
 account
+more_servers
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))
