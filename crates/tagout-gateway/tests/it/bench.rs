@@ -26,8 +26,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Plan {
     /// Scripted servers by name.
     pub(crate) servers: BTreeMap<String, Script>,
-    /// Lines for a server's table in the configuration; a `command` among them takes the place of
-    /// the scripted server.
+    /// Lines for a server's table in the configuration; a `command` or `url` among them takes the
+    /// place of the scripted server.
     pub(crate) entries: Vec<(String, String)>,
     /// Lines for the table `limits`.
     pub(crate) limits: Vec<String>,
@@ -74,7 +74,8 @@ impl Bench {
             let lines: Vec<_> =
                 plan.entries.iter().filter(|(server, _)| server == name).map(|(_, l)| l).collect();
             writeln!(text, "[server.{name}]").unwrap();
-            if !lines.iter().any(|line| line.starts_with("command")) {
+            let names_one = |line: &&String| line.starts_with("command") || line.starts_with("url");
+            if !lines.iter().any(|line| names_one(line)) {
                 let server = program("tagout-testkit", "scripted-server");
                 writeln!(text, "command = [{server:?}, {:?}]", self.script(name)).unwrap();
             }

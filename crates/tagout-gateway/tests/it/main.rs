@@ -9,13 +9,17 @@
 )]
 mod approval;
 mod bench;
+mod bridges_transcripts;
 mod client;
 mod clients;
 mod compile_fail;
 mod decisions;
+mod http_bench;
+mod http_transcripts;
 mod keys;
 mod leftovers;
 mod transcripts;
+mod upstream_asks;
 mod upstream_eras;
 mod upstream_http;
 mod upstream_peer;
