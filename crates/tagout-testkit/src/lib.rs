@@ -3,16 +3,19 @@
 //!
 //! - [`Script`] says how the `scripted-server` program behaves; [`program`] finds that program.
 //! - [`Pty`] drives a command on a pseudo-terminal of its own.
-//! - [`Transcript`] plays what a client sends and compares what comes back.
+//! - [`Transcript`] plays what a client sends and compares what comes back; [`HttpTranscript`] does
+//!   so over HTTP, for any number of clients.
 //!
 //! Nothing here knows the gateway.
 
+pub mod http_transcript;
 mod programs;
 pub mod pty;
 pub mod script;
 pub mod server;
 pub mod transcript;
 
+pub use http_transcript::HttpTranscript;
 pub use programs::program;
 pub use pty::Pty;
 pub use script::{Script, Step};

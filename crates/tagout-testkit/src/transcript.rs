@@ -36,7 +36,7 @@
 //! end
 //! audit {"event":"end","outcome":"unknown"}
 //! ```
-mod matching;
+pub(crate) mod matching;
 mod play;
 
 use serde_json::Value;
@@ -165,7 +165,7 @@ impl Transcript {
     }
 }
 
-fn json(line: usize, text: &str) -> Result<Value, BadLine> {
+pub(crate) fn json(line: usize, text: &str) -> Result<Value, BadLine> {
     serde_json::from_str(text).map_err(|e| BadLine { line, problem: e.to_string() })
 }
 
@@ -183,7 +183,7 @@ fn act(word: &str, rest: &str) -> Result<Act, &'static str> {
     }
 }
 
-fn unescape(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unescape(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut bytes = text.as_bytes();
     while let [first, rest @ ..] = bytes {

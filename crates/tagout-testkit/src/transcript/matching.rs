@@ -7,7 +7,7 @@ const ANY: &str = "<any>";
 const OTHERS: &str = "...";
 
 /// Values that were given a name with `"<as NAME>"`.
-pub(super) type Names = BTreeMap<String, Value>;
+pub(crate) type Names = BTreeMap<String, Value>;
 
 /// How `actual` differs from `expected`, each with the place; empty when it matches. Knows the
 /// stand-ins of [transcripts](crate::transcript), but not those with a name.
@@ -17,14 +17,14 @@ pub fn differences(expected: &Value, actual: &Value) -> Vec<String> {
 }
 
 /// As [`differences`], and gives names to values.
-pub(super) fn compare(expected: &Value, actual: &Value, names: &mut Names) -> Vec<String> {
+pub(crate) fn compare(expected: &Value, actual: &Value, names: &mut Names) -> Vec<String> {
     let mut comparison = Comparison { names, found: Vec::new(), members: Members::Exact };
     comparison.value("", expected, actual);
     comparison.found
 }
 
 /// As [`differences`], where every object may have more members than expected.
-pub(super) fn lacking(expected: &Value, actual: &Value) -> Vec<String> {
+pub(crate) fn lacking(expected: &Value, actual: &Value) -> Vec<String> {
     let names = &mut Names::new();
     let mut comparison = Comparison { names, found: Vec::new(), members: Members::AtLeast };
     comparison.value("", expected, actual);
@@ -32,7 +32,7 @@ pub(super) fn lacking(expected: &Value, actual: &Value) -> Vec<String> {
 }
 
 /// Replaces every `"<as NAME>"` in a line that is to be sent.
-pub(super) fn fill(line: &[u8], names: &Names) -> Vec<u8> {
+pub(crate) fn fill(line: &[u8], names: &Names) -> Vec<u8> {
     // A line that is no text has no place for names.
     let Ok(text) = std::str::from_utf8(line) else { return line.to_owned() };
     let filled = names.iter().fold(text.to_owned(), |text, (name, value)| {

@@ -33,7 +33,7 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
-    pub(super) fn new(
+    pub(crate) fn new(
         line: usize,
         expected: String,
         got: String,

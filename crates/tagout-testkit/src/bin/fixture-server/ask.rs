@@ -8,7 +8,7 @@ use rmcp::{
         ClientCapabilities, InputRequests, InputRequiredResult, InputResponses, SealOptions,
         ServerRequest,
     },
-    service::{PeerRequestOptions, RequestContext},
+    service::{PeerRequestOptions, RequestContext, ServiceError},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -104,23 +104,24 @@ impl Questions<'_> {
         Ok(Asked::Open(Box::new(InputRequiredResult::new(Some(requests), sealed))))
     }
 
+    /// One round after the other, and in a round all at once.
     async fn ask_by_requests(
         &self,
         context: &RequestContext<RoleServer>,
     ) -> Result<Inputs, ErrorData> {
         let mut answers = Inputs::new();
         for round in self.rounds {
+            let mut waiting = Vec::new();
             for (key, request) in self.possible(round, context)? {
                 let request: ServerRequest = typed(fill_all(&request, self.data))?;
                 let options = PeerRequestOptions::with_timeout(PATIENCE);
                 let sent = context.peer.send_request_with_option(request, options).await;
-                let answer = match sent {
-                    Ok(handle) => handle.await_response().await,
-                    Err(error) => Err(error),
-                };
-                let failed = |error| ErrorData::internal_error(format!("`{key}`: {error}"), None);
-                let answer = serde_json::to_value(answer.map_err(failed)?);
-                answers.insert(key.clone(), answer.map_err(internal)?);
+                waiting.push((key.clone(), sent.map_err(|error| unanswered(&key, &error))?));
+            }
+            for (key, handle) in waiting {
+                let answer = handle.await_response().await;
+                let answer = answer.map_err(|error| unanswered(&key, &error))?;
+                answers.insert(key, serde_json::to_value(answer).map_err(internal)?);
             }
         }
         Ok(answers)
@@ -187,6 +188,10 @@ fn fits(request: &Value, answer: &Value) -> bool {
         Some("roots") => answer.get("roots").is_some_and(Value::is_array),
         Some(_) | None => false,
     }
+}
+
+fn unanswered(key: &str, error: &ServiceError) -> ErrorData {
+    ErrorData::internal_error(format!("`{key}`: {error}"), None)
 }
 
 pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
