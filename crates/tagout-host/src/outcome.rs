@@ -106,11 +106,17 @@ pub enum Verdict {
 
 /// The gateway's codes for a call that it let through and that has no answer all the same, and
 /// whether the tool may have run.
-const LOST: [(&str, Failure, bool); 6] = [
+const LOST: [(&str, Failure, bool); 12] = [
     ("server-timeout", Failure::Timeout, true),
     ("server-died", Failure::ServerError, true),
     ("server-misbehaved", Failure::ServerError, true),
+    ("server-http-status", Failure::ServerError, true),
     ("server-unavailable", Failure::ServerError, false),
+    ("server-unreachable", Failure::ServerError, false),
+    ("server-untrusted", Failure::ServerError, false),
+    ("server-unauthorised", Failure::ServerError, false),
+    ("server-session-lost", Failure::ServerError, false),
+    ("secret-missing", Failure::ServerError, false),
     ("result-too-large", Failure::ServerError, true),
     ("cancelled", Failure::Cancelled, true),
 ];
