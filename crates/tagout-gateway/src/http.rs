@@ -79,6 +79,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Front {
+    /// The codes of what is refused before there is a call, for the manual's index of errors.
+    pub const CODES: &[&str] = &["credential-invalid", "http-refused"];
+
     /// The HTTP side of `gateway`, for whoever has a key. A session that is idle for `idle` ends.
     #[must_use]
     pub fn new(gateway: &Arc<Gateway>, keys: Arc<Keys>, idle: Duration) -> Arc<Self> {
@@ -160,8 +163,11 @@ impl Front {
             Err(_) => return refused(StatusCode::BAD_REQUEST),
         };
         let said = headers::revision(&request.headers);
-        let session = match headers::one(&request.headers, "mcp-session-id") {
-            Ok(session) => session.filter(|_| said != Some(Revision::LATEST.as_str())),
+        // Clients without sessions may say there what they like.
+        let sessions = said != Some(Revision::LATEST.as_str());
+        let session = sessions.then(|| headers::one(&request.headers, "mcp-session-id"));
+        let session = match session.unwrap_or(Ok(None)) {
+            Ok(session) => session,
             Err(refusal) => {
                 return self.unreceived(principal, refusal, StatusCode::BAD_REQUEST).await;
             }

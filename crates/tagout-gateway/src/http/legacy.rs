@@ -1,5 +1,5 @@
 //! Clients with a session, over Streamable HTTP.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tagout_proto::{Method, Principal, Revision, frame};
@@ -20,6 +20,9 @@ use crate::{
 };
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// How long a request may take to be answered by itself.
+const AT_ONCE: Duration = Duration::from_millis(80);
 
 /// A session and what its streams said.
 pub(super) struct HttpSession {
@@ -162,16 +165,19 @@ impl Front {
             Err(exchange) => return self.told(*exchange).await,
         };
         let finishing = Finishing { session: Arc::clone(session), id: id.to_owned() };
-        let first = match exchange.next().await {
-            Next::Done(recorded) => return finished(recorded, StatusCode::OK),
-            first @ (Next::Tell(_) | Next::Ask(_)) => first,
+        // What takes longer is answered by a stream, which shows that it is alive and can be taken
+        // up again when the connection breaks.
+        let first = match timeout(AT_ONCE, exchange.next()).await {
+            Ok(Next::Done(recorded)) => return finished(recorded, StatusCode::OK),
+            Ok(first @ (Next::Tell(_) | Next::Ask(_))) => Some(first),
+            Err(_) => None,
         };
         let (stream, listens) = session.streams.open();
         self.clients.tasks.spawn(async move {
             if finishing.session.session.revision() >= Revision::V2025_11_25 {
                 stream.prime().await;
             }
-            drive(&finishing.session.session, exchange, Some(first), &Way::Stream(&stream)).await;
+            drive(&finishing.session.session, exchange, first, &Way::Stream(&stream)).await;
             stream.end();
         });
         Response::stream(StatusCode::OK, events_type(), listens)

@@ -67,7 +67,17 @@ impl Front {
             }
         };
         let mut exchange = Some(running);
-        match self.clients.step(&mut exchange, &bound, &id).await {
+        let first =
+            tokio::time::timeout(ALIVE, self.clients.step(&mut exchange, &bound, &id)).await;
+        let first = match first {
+            Ok(first) => first,
+            // A status has to wait for the answer, but not for ever.
+            Err(_) => {
+                let Some(exchange) = exchange else { return refused(StatusCode::OK) };
+                return self.streamed(exchange, (bound_of(&bound), id), None, own);
+            }
+        };
+        match first {
             Step::Done(recorded) => {
                 let status = status(&recorded);
                 finished(recorded, status)
@@ -75,7 +85,7 @@ impl Front {
             Step::Later(frame) => Response::full(StatusCode::OK, json(), frame),
             Step::Tell(first) => {
                 let Some(exchange) = exchange else { return refused(StatusCode::OK) };
-                self.streamed(exchange, (bound_of(&bound), id), first, own)
+                self.streamed(exchange, (bound_of(&bound), id), Some(first), own)
             }
         }
     }
@@ -95,7 +105,7 @@ impl Front {
         self: &Arc<Self>,
         exchange: Exchange,
         (bound, id): (OwnBound, String),
-        first: String,
+        first: Option<String>,
         own: SerialId,
     ) -> Response {
         let (events, stream) = mpsc::channel(FRAMES);
@@ -104,7 +114,8 @@ impl Front {
             // Dropping the exchange withdraws it.
             let mut exchange = Some(exchange);
             let telling = async {
-                events.send(sse::message(first.as_bytes())).await.ok()?;
+                let first = first.map_or(sse::COMMENT, |first| sse::message(first.as_bytes()));
+                events.send(first).await.ok()?;
                 loop {
                     let bound = bound.borrowed();
                     let step = clients.step(&mut exchange, &bound, &id);

@@ -17,6 +17,8 @@ const EVENTS: usize = 256;
 const BYTES: usize = 4 << 20;
 /// Streams that are kept of one session.
 const STREAMS: usize = 32;
+/// How long a client is to wait before it takes up a stream again.
+const RETRY: Duration = Duration::from_secs(1);
 /// How long an event waits for a client that does not read.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -88,7 +90,8 @@ impl Stream {
     /// Says that the stream can be taken up again, before anything else.
     pub(super) async fn prime(&self) {
         self.push(|id| {
-            let event = Event { id: Some(id), event: None, data: String::new(), retry: None };
+            let data = String::new();
+            let event = Event { id: Some(id), event: None, data, retry: Some(RETRY) };
             sse::encode(&event)
         })
         .await;
