@@ -51,6 +51,8 @@ pub(crate) enum Command {
     /// Write Tagout into the files of MCP clients on this machine, and take it out again.
     #[command(subcommand)]
     Client(Client),
+    /// Add the servers of another program's configuration file to this one; start none.
+    Import(Import),
     /// Read and verify the audit log.
     #[command(subcommand)]
     Audit(Audit),
@@ -184,6 +186,19 @@ pub(crate) struct ClientDisconnect {
     /// Its file, where that is not the usual one.
     #[arg(long, value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
+    /// Go ahead without asking.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The file: of Claude, VS Code, Cursor, Windsurf, Cline, Gemini, Codex, goose, Zed, opencode,
+    /// LibreChat, Docker or ToolHive.
+    pub(crate) file: PathBuf,
+    /// Only this server, as the file calls it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Vec<String>,
     /// Go ahead without asking.
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -4,6 +4,7 @@ mod ask;
 mod audit;
 mod check;
 mod client;
+mod import;
 mod key;
 mod list;
 mod pin;
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Tools(tools) => tools::tools(&places, tools, cli.json),
         Command::Pin(pin) => pin::pin(&places, &pin, cli.json),
         Command::Client(client) => client::client(&places, &client, cli.json),
+        Command::Import(import) => import::import(&places, &import, cli.json),
         Command::Key(key) => key::key(&places, &key, cli.json),
         Command::Audit(audit) => audit::audit(&places, &audit, cli.json),
     }

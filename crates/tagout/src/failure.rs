@@ -60,6 +60,11 @@ impl Failure {
         self
     }
 
+    /// What happened.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// A file that cannot be read or written.
     pub(crate) fn io(path: &Path, error: io::Error) -> Self {
         let message = format!("`{}`: {error}", path.display());

@@ -3,6 +3,7 @@ mod cli;
 mod clients;
 mod command;
 mod failure;
+mod import;
 mod output;
 mod places;
 mod setup;

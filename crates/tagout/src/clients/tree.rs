@@ -66,7 +66,7 @@ impl PartialEq for Tree {
 
 fn sorted(members: &[(String, Tree)]) -> Vec<(&str, &Tree)> {
     let mut members: Vec<_> = members.iter().map(|(key, value)| (key.as_str(), value)).collect();
-    members.sort_by(|(a, _), (b, _)| a.cmp(b));
+    members.sort_by_key(|(key, _)| *key);
     members
 }
 

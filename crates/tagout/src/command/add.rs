@@ -32,12 +32,9 @@ builtin = \"grid\"
 pub(crate) fn add(places: &Places, add: &Add, json: bool) -> Result<ExitCode, Failure> {
     let name = ServerName::try_from(add.name.as_str())
         .map_err(|error| Failure::usage("server-unknown", error, "choose another name"))?;
-    let _held = hold(places.folder())?;
-    let before = read(&places.config)?;
-    let shown = places.config.display().to_string();
-    let mut text = before.unwrap_or_else(|| NEW.to_owned());
-    let config = Config::parse(&shown, &text, places.folder()).map_err(Failure::at_place)?;
-    if config.servers.contains_key(&name) {
+    let mut draft = Draft::open(places)?;
+    let shown = draft.shown();
+    if draft.config.servers.contains_key(&name) {
         let message = format!("there is a server `{name}` in `{shown}` already");
         return Err(Failure::usage(
             "server-exists",
@@ -45,12 +42,8 @@ pub(crate) fn add(places: &Places, add: &Add, json: bool) -> Result<ExitCode, Fa
             "choose another name, or edit the file",
         ));
     }
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text.push_str(&entry(&name, add)?);
-    Config::parse(&shown, &text, places.folder()).map_err(Failure::at_place)?;
-    write(&places.config, &text)?;
+    draft.push(&entry(&name, add)?)?;
+    draft.write()?;
     if json {
         output::json(&serde_json::json!({"added": name, "file": shown}))?;
     } else {
@@ -63,7 +56,47 @@ pub(crate) fn add(places: &Places, add: &Add, json: bool) -> Result<ExitCode, Fa
     Ok(Ended::Done.into())
 }
 
-fn entry(name: &ServerName, add: &Add) -> Result<String, Failure> {
+/// The configuration file while servers are added at its end; nobody else changes it meanwhile.
+pub(crate) struct Draft<'a> {
+    places: &'a Places,
+    text: String,
+    /// What it says with what was added.
+    pub(crate) config: Config,
+    _held: File,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn open(places: &'a Places) -> Result<Self, Failure> {
+        let held = hold(places.folder())?;
+        let mut text = read(&places.config)?.unwrap_or_else(|| NEW.to_owned());
+        let shown = places.config.display().to_string();
+        let config = Config::parse(&shown, &text, places.folder()).map_err(Failure::at_place)?;
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        Ok(Self { places, text, config, _held: held })
+    }
+
+    pub(crate) fn shown(&self) -> String {
+        self.places.config.display().to_string()
+    }
+
+    /// Adds an entry, if the whole still makes sense with it.
+    pub(crate) fn push(&mut self, entry: &str) -> Result<(), Failure> {
+        let text = format!("{}{entry}", self.text);
+        self.config =
+            Config::parse(&self.shown(), &text, self.places.folder()).map_err(Failure::at_place)?;
+        self.text = text;
+        Ok(())
+    }
+
+    pub(crate) fn write(self) -> Result<(), Failure> {
+        write(&self.places.config, &self.text)
+    }
+}
+
+/// The entry of a program, as text.
+pub(crate) fn entry(name: &ServerName, add: &Add) -> Result<String, Failure> {
     let quoted = |text: &str| toml_string(text);
     let list = |texts: &[String]| texts.iter().map(|t| quoted(t)).collect::<Vec<_>>().join(", ");
     let mut out = format!("\n[server.{name}]\ncommand = [{}]\n", list(&add.command));
@@ -93,7 +126,7 @@ fn entry(name: &ServerName, add: &Add) -> Result<String, Failure> {
 }
 
 /// A TOML basic string: JSON's escapes are a subset of its, but for the solidus.
-fn toml_string(text: &str) -> String {
+pub(crate) fn toml_string(text: &str) -> String {
     tagout_proto::quoted(text).replace('\u{7f}', "\\u007f")
 }
 

@@ -14,6 +14,7 @@ mod configuration;
 mod crash;
 mod exit_codes;
 mod fresh;
+mod import;
 mod keys;
 mod lock;
 mod mcp_client;
