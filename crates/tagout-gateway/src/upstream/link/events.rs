@@ -88,10 +88,12 @@ pub(super) async fn read(
         let event = match events.next().await {
             None => return Ok(None),
             Some(Ok(event)) => event,
-            Some(Err(error)) => match problem(error) {
-                UpstreamError::Died { .. } | UpstreamError::Unreachable(_) => return Ok(None),
-                other => return Err(other),
-            },
+            Some(Err(error)) => {
+                let why = problem(error);
+                let broke =
+                    matches!(why, UpstreamError::Died { .. } | UpstreamError::Unreachable(_));
+                return if broke { Ok(None) } else { Err(why) };
+            }
         };
         cursor.note(&event);
         if cursor.seen() > cursor.most {
