@@ -40,6 +40,10 @@ impl Directory {
         self.0.join("head")
     }
 
+    pub(crate) fn mark(&self) -> PathBuf {
+        self.0.join("mark")
+    }
+
     pub(crate) fn lock(&self) -> PathBuf {
         self.0.join("lock")
     }

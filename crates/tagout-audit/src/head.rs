@@ -1,4 +1,6 @@
-//! The signed head: what the last line is, said by somebody who holds the key.
+//! The signed head: what the last line is, said by somebody who holds the key. A signature takes
+//! longer than all else about a line, so lines that nobody waits for are signed in groups; until
+//! then a [`crate::mark`] stands for them.
 //!
 //! 512 bytes, overwritten in place by one write. A process that is killed leaves the old or the
 //! new state, since the write lies within one page, and so does a power failure, since it lies
@@ -12,7 +14,7 @@ use tagout_proto::Digest;
 
 use crate::{AuditError, PublicKey, files, key::SecretKey, line::write_ascii};
 
-const HEAD_BYTES: usize = 512;
+pub(crate) const HEAD_BYTES: usize = 512;
 const BEFORE_SIGNATURE: &[u8] = b",\"sig\":\"";
 const AFTER_SIGNATURE: &[u8] = b"\"}";
 const SIGNATURE_BYTES: usize = 128;
@@ -35,6 +37,9 @@ pub(crate) struct Head {
     pub(crate) offset: u64,
     /// The last line known to be on disk. Lines after it may be lost in a power failure.
     pub(crate) durable: u64,
+    /// Whether a mark stands beside it, so that a missing one shows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) marked: bool,
 }
 
 /// A head as it was found.
@@ -64,6 +69,11 @@ pub(crate) fn write(
     bytes.extend_from_slice(BEFORE_SIGNATURE);
     bytes.extend_from_slice(signature.as_bytes());
     bytes.extend_from_slice(AFTER_SIGNATURE);
+    put(file, path, bytes)
+}
+
+/// Fills `bytes` up to one sector and puts them into `file`.
+pub(crate) fn put(file: &File, path: &Path, mut bytes: Vec<u8>) -> Result<(), AuditError> {
     if bytes.len() >= HEAD_BYTES {
         return Err(AuditError::TooLarge { got: bytes.len(), limit: HEAD_BYTES });
     }
@@ -99,18 +109,26 @@ pub(crate) fn check(bytes: &[u8], key: &PublicKey) -> Found {
     if bytes.len() != HEAD_BYTES {
         return Found::Bad("it does not have 512 bytes");
     }
-    let parts = || {
-        let text = bytes.strip_suffix(b"\n")?.trim_ascii_end();
-        let rest = text.strip_suffix(AFTER_SIGNATURE)?;
-        let (rest, signature) = rest.split_at_checked(rest.len().checked_sub(SIGNATURE_BYTES)?)?;
-        let body = rest.strip_suffix(BEFORE_SIGNATURE)?;
-        let head = serde_json::from_slice(text).ok()?;
-        Some((body, std::str::from_utf8(signature).ok()?, head))
+    let Some((body, signature, head)) = split(bytes, BEFORE_SIGNATURE, SIGNATURE_BYTES) else {
+        return Found::Bad("it cannot be read");
     };
-    let Some((body, signature, head)) = parts() else { return Found::Bad("it cannot be read") };
     if key.verifies(&[DOMAIN, body].concat(), signature) {
         Found::Signed(head)
     } else {
         Found::Bad("its signature is not that of the log's key over this content")
     }
+}
+
+/// What comes before the seal, the seal's hexadecimal digits, and what is said.
+pub(crate) fn split<'a>(
+    bytes: &'a [u8],
+    before: &[u8],
+    digits: usize,
+) -> Option<(&'a [u8], &'a str, Head)> {
+    let text = bytes.strip_suffix(b"\n")?.trim_ascii_end();
+    let rest = text.strip_suffix(AFTER_SIGNATURE)?;
+    let (rest, seal) = rest.split_at_checked(rest.len().checked_sub(digits)?)?;
+    let body = rest.strip_suffix(before)?;
+    let head = serde_json::from_slice(text).ok()?;
+    Some((body, std::str::from_utf8(seal).ok()?, head))
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use tagout_proto::Digest;
 
 use crate::{AuditError, files};
 
@@ -22,6 +23,9 @@ pub struct BadPublicKey;
 
 /// The key that signs heads.
 pub(crate) struct SecretKey(SigningKey);
+
+/// The key that makes and checks marks; it follows from the one that signs heads.
+pub(crate) struct MarkKey(Digest);
 
 impl PublicKey {
     /// The key that verifies what the signing key in `key_file` signs.
@@ -72,9 +76,29 @@ impl SecretKey {
         PublicKey(self.0.verifying_key().to_bytes())
     }
 
+    pub(crate) fn marks(&self) -> MarkKey {
+        MarkKey(Digest::of_parts([b"tagout-audit-mark-key-1".as_slice(), self.0.as_bytes()]))
+    }
+
     /// The signature over `message`, 128 hexadecimal digits.
     pub(crate) fn sign(&self, message: &[u8]) -> String {
         hex::encode(self.0.sign(message).to_bytes())
+    }
+}
+
+impl MarkKey {
+    /// The code of `message`: twice through the hash, as in HMAC, so that no code says anything
+    /// about that of a longer message.
+    pub(crate) fn code(&self, message: &[u8]) -> Digest {
+        let inner =
+            Digest::of_parts([b"tagout-audit-mark-1".as_slice(), self.0.as_bytes(), message]);
+        Digest::of_parts([self.0.as_bytes().as_slice(), inner.as_bytes()])
+    }
+}
+
+impl fmt::Debug for MarkKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
     }
 }
 

@@ -14,7 +14,8 @@
 //! |---|---|
 //! | `log-000001.jsonl` … | the chain: one JSON object a line, plain ASCII, fixed key order |
 //! | `payloads-000001.jsonl` … | redacted arguments, beside the chain so that they can be erased |
-//! | `head` | number and hash of the last line, signed |
+//! | `head` | number and hash of the last line, signed, at the latest 50 ms after it was written |
+//! | `mark` | the same, written with every line, under a code of the key's holder |
 //! | `lock` | held while a line is written |
 //!
 //! Every line ends with `"hash"`, computed over the hash of the line before and over the exact
@@ -29,7 +30,9 @@
 //! - `payload` of a begin line: H(the text of `salt`, the text of `payload`), both in the payload
 //!   file's line with the same `n`;
 //! - `sig` of the head: Ed25519 over `tagout-audit-head-1`, a line feed, and the head up to and
-//!   without `,"sig":`.
+//!   without `,"sig":`;
+//! - `mac` of the mark: H(K, H(`tagout-audit-mark-1`, K, the mark up to and without `,"mac":`)), K
+//!   being H(`tagout-audit-mark-key-1`, the signing key's 32 bytes).
 
 mod backward;
 mod chain;
@@ -41,10 +44,12 @@ mod key;
 mod ledger;
 mod line;
 mod log;
+mod mark;
 mod payload;
 mod read;
 pub mod record;
 mod report;
+mod signer;
 mod start;
 mod tail;
 mod verify;
@@ -57,4 +62,4 @@ pub use log::{Entry, Log, Settings};
 pub use read::Reader;
 pub use record::{Line, Record};
 pub use report::{Covered, Notice, Open, Payloads, Problem, ProblemKind, Report, limits};
-pub use verify::verify;
+pub use verify::{verify, verify_as_owner};

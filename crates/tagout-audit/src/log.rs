@@ -2,7 +2,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -14,6 +14,7 @@ use crate::{
     files::Directory,
     line::{Kind, Nothing, Own},
     payload::{self, Sealed},
+    signer::Signer,
     start,
     writer::{Batch, Unforced, Writer},
 };
@@ -35,7 +36,7 @@ impl Default for Settings {
 
 /// An append-only, hash-chained log in a directory that several processes may share.
 ///
-/// Cheap to clone; all clones are one writer. Calls block: a few tens of microseconds with
+/// Cheap to clone; all clones are one writer. Calls block: some ten microseconds with
 /// [`Durability::System`], as long as the disk takes with [`Durability::Disk`].
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -50,6 +51,29 @@ struct Inner {
     /// Whether a write to disk failed: the operating system may then have dropped what it held,
     /// and a later success would say nothing about it.
     broken: AtomicBool,
+    /// Sees to it that what nobody waits for is signed soon.
+    signer: OnceLock<Arc<Signer>>,
+}
+
+impl Inner {
+    fn sign_pending(&self) {
+        // What fails is done by the next line itself, which fails if that does.
+        if let Ok(mut writer) = self.writer.lock()
+            && writer.sign_pending().is_err()
+        {
+            writer.deferred = false;
+        }
+    }
+}
+
+/// A log that is closed ends with a signed head.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.sign_pending();
+        if let Some(signer) = self.signer.get() {
+            signer.close();
+        }
+    }
 }
 
 /// A call that is on record as begun. Dropping it leaves the record open, which verification
@@ -87,7 +111,20 @@ impl Log {
         let writer = start::open(directory, key_file, settings, now)?;
         let (directory, key) = (writer.directory.clone(), writer.public);
         let broken = AtomicBool::new(false);
-        Ok(Self { inner: Arc::new(Inner { writer: Mutex::new(writer), directory, key, broken }) })
+        let (writer, signer) = (Mutex::new(writer), OnceLock::new());
+        let log = Self { inner: Arc::new(Inner { writer, directory, key, broken, signer }) };
+        let inner = Arc::downgrade(&log.inner);
+        let sign = move || {
+            inner.upgrade().is_some_and(|inner| {
+                inner.sign_pending();
+                true
+            })
+        };
+        if let Some(signer) = Signer::start(sign) {
+            log.inner.signer.get_or_init(|| signer);
+            log.writer()?.deferred = true;
+        }
+        Ok(log)
     }
 
     /// Writes down that a call is about to be tried.
@@ -147,12 +184,15 @@ impl Log {
         payload::erase(&path, n)
     }
 
-    /// Forces everything written so far to disk.
+    /// Signs everything written so far and forces it to disk.
     ///
     /// # Errors
-    /// [`AuditError::Unwritable`].
+    /// [`AuditError::Unwritable`], and what signing finds wrong with the log.
     pub fn force(&self) -> Result<(), AuditError> {
-        let unforced = self.writer()?.unforced();
+        let mut writer = self.writer()?;
+        writer.sign_pending()?;
+        let unforced = writer.unforced();
+        drop(writer);
         self.force_to_disk(&unforced)
     }
 
@@ -175,7 +215,14 @@ impl Log {
         wait: Durability,
         compose: impl FnOnce(&mut Batch<'a>) -> Result<R, AuditError>,
     ) -> Result<R, AuditError> {
-        let (made, unforced) = self.writer()?.append(at, compose)?;
+        let mut writer = self.writer()?;
+        let signed = writer.unsigned.is_none();
+        let (made, unforced) = writer.append((at, wait), compose)?;
+        let due = signed && writer.unsigned.is_some();
+        drop(writer);
+        if let (true, Some(signer)) = (due, self.inner.signer.get()) {
+            signer.wake();
+        }
         if wait == Durability::Disk || unforced.due {
             self.force_to_disk(&unforced)?;
         }

@@ -48,7 +48,10 @@ pub struct Covered {
     pub n: u64,
     /// When it was signed.
     pub at: Timestamp,
-    /// How many lines came after it: a writer died before it could sign them.
+    /// How many lines after it the mark stands for: they are signed within moments, or their
+    /// writer died before it could.
+    pub marked: u64,
+    /// How many lines came after those: a writer died before it could mark them.
     pub uncovered: u64,
 }
 
@@ -165,7 +168,8 @@ pub const fn limits() -> &'static [&'static str] {
     &[
         "a rewrite of the whole log by someone who holds the signing key",
         "the log, the head and the payloads rolled back together to an older state, or replaced together with the key that the log names; keep the key, or a head that you saw, elsewhere",
-        "a line added at the end by someone who can write to the directory: the next writer marks such lines `adopted`, as it does those of a writer that died before it could sign",
+        "a line added at the end by someone who can write to the directory: the next writer notes such lines as `adopted`, as it does those of a writer that died before it could mark them",
+        "without the signing key, a cut or change of the last lines of a gateway that was killed, before their head was signed",
         "calls that were never recorded, because they did not pass through this gateway",
         "false facts in a record: times, client names and identities are as the gateway knew them",
         "which of the lines was changed, when somebody changed one and computed all hashes after it anew: the head shows only that it happened",
@@ -276,8 +280,11 @@ impl fmt::Display for Report {
 
 impl Report {
     fn fmt_head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Covered { n, at, uncovered }) = &self.head {
+        if let Some(Covered { n, at, marked, uncovered }) = &self.head {
             write!(f, "signed head: up to line {n}, at {at}")?;
+            if *marked > 0 {
+                write!(f, "; {marked} lines after it are marked and not signed yet")?;
+            }
             match uncovered {
                 0 => writeln!(f)?,
                 count => writeln!(f, "; {count} lines after it are not covered")?,

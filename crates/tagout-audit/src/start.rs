@@ -7,13 +7,13 @@ use tagout_proto::Digest;
 use crate::{
     AuditError, Line, Settings,
     files::{self, Directory, LINE_BYTES, Lines, Piece},
-    head::{self, Found, Head},
+    head::Head,
     key::SecretKey,
     line::{self, Kind, Own, Written},
     payload::PayloadFile,
     record::{Event, Genesis},
     tail::Tail,
-    writer::{Writer, bad_head},
+    writer::{Writer, last_said},
 };
 
 /// The version of the format.
@@ -37,50 +37,66 @@ pub(crate) fn open(
     let segments = directory.segments()?;
     let first = if segments.is_empty() { None } else { first_line(&directory)? };
     let head = files::open_private(&directory.head())?;
+    let mark = files::open_private(&directory.mark())?;
+    let handles = Handles { directory: directory.clone(), lock, head, mark };
     let Some(first) = first else {
-        check_nothing(&directory, &head, &segments)?;
+        check_nothing(&handles, &segments)?;
         let key = SecretKey::load_or_make(key_file)?;
-        return begin(directory, lock, head, key, (settings, now));
+        return begin(handles, key, (settings, now));
     };
     let key = SecretKey::load(key_file)?;
     let genesis = genesis_of(&directory, &first, key_file, &key)?;
-    let signed = match head::read(&head, &directory.head(), &key.public())? {
-        Found::Signed(signed) if signed.log == genesis.log => signed,
-        Found::Signed(_) => return Err(bad_head(&directory, "it is that of another log")),
-        Found::Bad(problem) => return Err(bad_head(&directory, problem)),
+    let length = handles.head.metadata().map_err(files::unreadable(&directory.head()))?.len();
+    let last = if first.is_alone && length == 0 {
         // A writer died after it had begun the log and before it could sign.
-        Found::Nothing if first.is_alone => at_genesis(&genesis, &first, now),
-        Found::Nothing => return Err(bad_head(&directory, "it is missing")),
+        at_genesis(&genesis, &first, now)
+    } else {
+        last_said(&directory, (&handles.head, &handles.mark), &key, &genesis.log)?
     };
-    let mut tail = at_head(&directory, &signed)?;
-    let repairs = tail.follow(&directory, &signed)?;
-    let mut writer = writer((directory, lock, head), key, genesis.log, tail, settings)?;
-    writer.durable = signed.durable;
-    if !repairs.is_empty() {
+    let mut tail = at_head(&directory, &last)?;
+    let repairs = tail.follow(&directory, &last)?;
+    let mut writer = writer(handles, key, genesis.log, tail, settings)?;
+    writer.durable = last.durable;
+    let repaired = !repairs.is_empty();
+    if repaired {
         let ((), unforced) = writer.append_locked(now, repairs, |_| Ok(()))?;
         unforced.force(&writer.directory)?;
         writer.durable = unforced.n;
     }
+    if !last.marked {
+        writer.begin_marks(now)?;
+    }
+    if repaired || !last.marked {
+        writer.sign(now)?;
+    }
     Ok(writer)
 }
 
-type Handles = (Directory, Arc<std::fs::File>, std::fs::File);
+/// What is open in a log's directory.
+struct Handles {
+    directory: Directory,
+    lock: Arc<std::fs::File>,
+    head: std::fs::File,
+    mark: std::fs::File,
+}
 
 fn writer(
-    (directory, lock, head): Handles,
+    Handles { directory, lock, head, mark }: Handles,
     key: SecretKey,
     log: String,
     tail: Tail,
     settings: Settings,
 ) -> Result<Writer, AuditError> {
     let payloads = PayloadFile::open(directory.payloads(tail.segment))?;
-    let (payloads_of, public) = (tail.segment, key.public());
+    let (payloads_of, public, marks) = (tail.segment, key.public(), key.marks());
     let durable = 0;
     Ok(Writer {
         directory,
         lock,
         head,
+        mark,
         key,
+        marks,
         public,
         log,
         tail,
@@ -88,6 +104,8 @@ fn writer(
         payloads_of,
         settings,
         durable,
+        unsigned: None,
+        deferred: false,
     })
 }
 
@@ -120,11 +138,8 @@ fn first_line(directory: &Directory) -> Result<Option<First>, AuditError> {
 }
 
 /// A log is begun only where nothing shows that there was one.
-fn check_nothing(
-    directory: &Directory,
-    head: &std::fs::File,
-    segments: &[u32],
-) -> Result<(), AuditError> {
+fn check_nothing(handles: &Handles, segments: &[u32]) -> Result<(), AuditError> {
+    let Handles { directory, head, .. } = handles;
     let length = head.metadata().map_err(files::unreadable(&directory.head()))?.len();
     if length == 0 && segments.iter().all(|&segment| segment == FIRST) {
         return Ok(());
@@ -163,13 +178,12 @@ pub(crate) fn read_genesis(line: &Line) -> Option<Genesis> {
 }
 
 fn begin(
-    directory: Directory,
-    lock: Arc<std::fs::File>,
-    head: std::fs::File,
+    handles: Handles,
     key: SecretKey,
     (settings, now): (Settings, Timestamp),
 ) -> Result<Writer, AuditError> {
     let mut id = [0; 16];
+    let directory = handles.directory.clone();
     getrandom::fill(&mut id)
         .map_err(|e| files::unwritable(directory.path())(std::io::Error::other(e)))?;
     let log = hex::encode(id);
@@ -183,7 +197,7 @@ fn begin(
     // Half a first line of a writer that died holds nothing that anybody relied on.
     let path = directory.log(FIRST);
     tail.file.set_len(0).map_err(files::unwritable(&path))?;
-    let mut writer = writer((directory, lock, head), key, log, tail.clone(), settings)?;
+    let mut writer = writer(handles, key, log, tail.clone(), settings)?;
     tail.hash = hash;
     writer.tail = tail;
     writer.put_first(&bytes, now)?;
@@ -200,6 +214,7 @@ fn at_genesis(genesis: &Genesis, first: &First, now: Timestamp) -> Head {
         segment: FIRST,
         offset: first.end,
         durable: 0,
+        marked: false,
     }
 }
 

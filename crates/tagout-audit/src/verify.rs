@@ -8,8 +8,9 @@ use crate::{
     chain::{Chain, Followed, Place},
     files::{self, Directory, LINE_BYTES, Lines, Piece},
     head::{self, Found, Head},
+    key::{MarkKey, SecretKey},
     ledger::Ledger,
-    limits, line,
+    limits, line, mark,
     payload::PayloadReader,
     record::Genesis,
     start::read_genesis,
@@ -22,6 +23,24 @@ use crate::{
 /// # Errors
 /// [`AuditError::Unreadable`]. What is wrong with the log is in the report.
 pub fn verify(directory: &Path, key: Option<&PublicKey>) -> Result<Report, AuditError> {
+    verify_with(directory, key, None)
+}
+
+/// Like [`verify`], with the signing key in `key_file`: it also tells who made the mark, which
+/// stands for the lines that are not signed yet.
+///
+/// # Errors
+/// As [`verify`]; [`AuditError::Key`] if there is no such key.
+pub fn verify_as_owner(directory: &Path, key_file: &Path) -> Result<Report, AuditError> {
+    let key = SecretKey::load(key_file)?;
+    verify_with(directory, Some(&key.public()), Some(&key.marks()))
+}
+
+fn verify_with(
+    directory: &Path,
+    key: Option<&PublicKey>,
+    marks: Option<&MarkKey>,
+) -> Result<Report, AuditError> {
     let directory = Directory::new(directory);
     let snapshot = Snapshot::take(&directory)?;
     let genesis = first_genesis(&directory)?;
@@ -30,7 +49,8 @@ pub fn verify(directory: &Path, key: Option<&PublicKey>) -> Result<Report, Audit
         Some(key) => head::check(&snapshot.head, &key),
         None => Found::Bad("nothing says which key it should be signed with"),
     };
-    let mut verifier = Verifier::new(&found);
+    let mark = mark::check(&snapshot.mark, marks);
+    let mut verifier = Verifier::new(&found, &mark);
     verifier.genesis(genesis.as_ref(), key);
     verifier.head(genesis.as_ref());
     for (index, &(segment, length)) in snapshot.segments.iter().enumerate() {
@@ -49,6 +69,7 @@ pub fn verify(directory: &Path, key: Option<&PublicKey>) -> Result<Report, Audit
 /// One moment of a log that may be in use.
 struct Snapshot {
     head: Vec<u8>,
+    mark: Vec<u8>,
     /// The log's files and how long each was.
     segments: Vec<(u32, u64)>,
 }
@@ -67,11 +88,12 @@ impl Snapshot {
             let length = path.metadata().map_err(files::unreadable(&path))?.len();
             segments.push((segment, length));
         }
-        let head = match files::open_existing(&directory.head())? {
-            Some(file) => head::load(&file, &directory.head())?,
-            None => Vec::new(),
+        let load = |path: &Path| match files::open_existing(path)? {
+            Some(file) => head::load(&file, path),
+            None => Ok(Vec::new()),
         };
-        Ok(Self { head, segments })
+        let (head, mark) = (load(&directory.head())?, load(&directory.mark())?);
+        Ok(Self { head, mark, segments })
     }
 }
 
@@ -89,27 +111,40 @@ fn first_genesis(directory: &Directory) -> Result<Option<Genesis>, AuditError> {
 
 struct Verifier<'a> {
     found: &'a Found,
+    mark: &'a Found,
     chain: Chain,
     ledger: Ledger,
     lines: u64,
     problems: Vec<Problem>,
     /// The hash of the line whose number the head has.
     at_head: Option<(Digest, Place)>,
+    /// The hash of the line whose number the mark has.
+    at_mark: Option<(Digest, Place)>,
     /// The last place that was read.
     end: Place,
 }
 
 impl<'a> Verifier<'a> {
-    fn new(found: &'a Found) -> Self {
+    fn new(found: &'a Found, mark: &'a Found) -> Self {
         let end = Place { file: files::log_name(1), line: 0 };
         let (chain, ledger) = (Chain::default(), Ledger::default());
-        Self { found, chain, ledger, lines: 0, problems: Vec::new(), at_head: None, end }
+        let problems = Vec::new();
+        Self { found, mark, chain, ledger, lines: 0, problems, at_head: None, at_mark: None, end }
     }
 
     const fn signed(&self) -> Option<&'a Head> {
         match self.found {
             Found::Signed(head) => Some(head),
             Found::Nothing | Found::Bad(_) => None,
+        }
+    }
+
+    /// What the mark says, where it says more than the head.
+    fn marked(&self) -> Option<&'a Head> {
+        let signed = self.signed().filter(|signed| signed.marked)?;
+        match self.mark {
+            Found::Signed(mark) if mark.n > signed.n => Some(mark),
+            Found::Signed(_) | Found::Nothing | Found::Bad(_) => None,
         }
     }
 
@@ -130,7 +165,15 @@ impl<'a> Verifier<'a> {
 
     fn head(&mut self, genesis: Option<&Genesis>) {
         let detail = match self.found {
-            Found::Signed(head) if genesis.is_none_or(|genesis| genesis.log == head.log) => return,
+            Found::Signed(head) if genesis.is_none_or(|genesis| genesis.log == head.log) => {
+                match self.mark {
+                    _ if !head.marked => return,
+                    Found::Signed(mark) if mark.log == head.log => return,
+                    Found::Signed(_) => "the mark beside it is that of another log",
+                    Found::Nothing => "the mark beside it is missing",
+                    Found::Bad(problem) => problem,
+                }
+            }
             Found::Signed(_) => "it is that of another log",
             Found::Nothing => "it is missing: nothing shows whether the log was cut",
             Found::Bad(problem) => problem,
@@ -201,6 +244,9 @@ impl<'a> Verifier<'a> {
         if self.signed().is_some_and(|head| head.n == line.n) {
             self.at_head = Some((line.hash, place.clone()));
         }
+        if self.marked().is_some_and(|mark| mark.n == line.n) {
+            self.at_mark = Some((line.hash, place.clone()));
+        }
         self.ledger.line(line, &place, payloads)
     }
 
@@ -211,30 +257,40 @@ impl<'a> Verifier<'a> {
 
     /// Compares the end of the log with what was signed.
     fn compare_head(&mut self) -> Option<Covered> {
-        let head = self.signed()?;
+        let (head, mark) = (self.signed()?, self.marked());
+        let (at_head, at_mark) = (self.at_head.take(), self.at_mark.take());
+        self.compare(head, "the head signs", at_head);
+        let last = self.chain.last();
+        // What the head covers and is gone is said already.
+        if let Some(mark) = mark.filter(|_| last.is_some_and(|last| last >= head.n)) {
+            self.compare(mark, "the mark names", at_mark);
+        }
+        let marked = mark.map_or(0, |mark| mark.n - head.n);
+        let uncovered = last.map_or(0, |last| last.saturating_sub(head.n + marked));
+        Some(Covered { n: head.n, at: head.at, marked, uncovered })
+    }
+
+    /// Holds what stands there against what `head` says.
+    fn compare(&mut self, head: &Head, says: &str, at: Option<(Digest, Place)>) {
         let last = self.chain.last();
         if last.is_none_or(|last| last < head.n) {
             let from = last.map_or(0, |last| last + 1);
-            let detail = format!(
-                "lines {} are signed by the head and not there",
-                crate::record::Span { from, to: head.n }
-            );
+            let span = crate::record::Span { from, to: head.n };
+            let detail = format!("{says} line {}, and lines {span} are not there", head.n);
             let file = self.end.file.clone();
             let (kind, n) = (ProblemKind::Cut, Some(from));
             self.problems.push(Problem { kind, n, file, line: None, detail });
         }
-        if let Some((hash, place)) = self.at_head.take()
+        if let Some((hash, place)) = at
             && hash != head.hash
         {
             let detail = format!(
-                "the head signs another line {}: it or a line before it was changed, and all hashes after that computed anew",
+                "{says} another line {}: it or a line before it was changed, and all hashes after that computed anew",
                 head.n
             );
             let (kind, n, line) = (ProblemKind::Head, Some(head.n), Some(place.line));
             self.problems.push(Problem { kind, n, file: place.file, line, detail });
         }
-        let uncovered = last.map_or(0, |last| last.saturating_sub(head.n));
-        Some(Covered { n: head.n, at: head.at, uncovered })
     }
 
     fn finish(mut self) -> Report {

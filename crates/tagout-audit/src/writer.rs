@@ -6,11 +6,12 @@ use serde::Serialize;
 use tagout_proto::Digest;
 
 use crate::{
-    AuditError, PublicKey, Settings,
+    AuditError, Durability, PublicKey, Settings,
     files::{self, Directory},
     head::{self, Found, Head},
-    key::SecretKey,
+    key::{MarkKey, SecretKey},
     line::{self, Kind, Nothing, Own, Written},
+    mark,
     payload::{PayloadFile, Sealed},
     tail::{Repair, Tail},
 };
@@ -21,7 +22,10 @@ pub(crate) struct Writer {
     pub(crate) directory: Directory,
     pub(crate) lock: Arc<File>,
     pub(crate) head: File,
+    pub(crate) mark: File,
     pub(crate) key: SecretKey,
+    /// The key of marks, which follows from `key`.
+    pub(crate) marks: MarkKey,
     /// The verifying half of `key`.
     pub(crate) public: PublicKey,
     /// The log's identity.
@@ -33,7 +37,21 @@ pub(crate) struct Writer {
     pub(crate) settings: Settings,
     /// The last line known to be on disk.
     pub(crate) durable: u64,
+    /// What the last mark of this writer said that it has not signed yet.
+    pub(crate) unsigned: Option<Unsigned>,
+    /// Whether somebody else sees to it that lines are signed soon.
+    pub(crate) deferred: bool,
 }
+
+/// What was written and is not signed yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsigned {
+    at: Timestamp,
+    writes: u32,
+}
+
+/// After so many writes the head is signed at once, however little time has passed.
+const MOST_UNSIGNED: u32 = 1000;
 
 /// Lines that are written together.
 #[derive(Debug)]
@@ -121,13 +139,30 @@ impl Writer {
     /// Adds the lines that `compose` makes, all of them in one write.
     pub(crate) fn append<'a, R>(
         &mut self,
-        at: Timestamp,
+        (at, wait): (Timestamp, Durability),
         compose: impl FnOnce(&mut Batch<'a>) -> Result<R, AuditError>,
     ) -> Result<(R, Unforced), AuditError> {
         let lock = Arc::clone(&self.lock);
         let _locked = files::lock(&lock, &self.directory.lock(), false)?;
         let repairs = self.catch_up()?;
-        self.append_locked(at, repairs, compose)
+        let appended = self.append_locked(at, repairs, compose)?;
+        let full = self.unsigned.is_some_and(|unsigned| unsigned.writes >= MOST_UNSIGNED);
+        if wait == Durability::Disk || full || !self.deferred {
+            self.sign(at)?;
+        }
+        Ok(appended)
+    }
+
+    /// Signs what is not signed yet.
+    pub(crate) fn sign_pending(&mut self) -> Result<(), AuditError> {
+        let Some(Unsigned { at, .. }) = self.unsigned else { return Ok(()) };
+        let lock = Arc::clone(&self.lock);
+        let _locked = files::lock(&lock, &self.directory.lock(), false)?;
+        let repairs = self.catch_up()?;
+        if !repairs.is_empty() {
+            self.repair(at, repairs)?;
+        }
+        self.sign(at)
     }
 
     /// [`Writer::append`] for who holds the lock and has read the log to its end.
@@ -187,13 +222,8 @@ impl Writer {
         if self.tail.length(&self.directory)? == self.tail.offset {
             return Ok(Vec::new());
         }
-        let path = self.directory.head();
-        let head = match head::read(&self.head, &path, &self.public)? {
-            Found::Signed(head) if head.log == self.log => head,
-            Found::Signed(_) => return Err(bad_head(&self.directory, "it is that of another log")),
-            Found::Nothing => return Err(bad_head(&self.directory, "it is empty")),
-            Found::Bad(problem) => return Err(bad_head(&self.directory, problem)),
-        };
+        let files = (&self.head, &self.mark);
+        let head = last_said(&self.directory, files, &self.key, &self.log)?;
         let mut tail = self.tail.clone();
         let repairs = tail.follow(&self.directory, &head)?;
         self.durable = self.durable.max(head.durable);
@@ -201,8 +231,8 @@ impl Writer {
         Ok(repairs)
     }
 
-    /// Writes a batch: its payload, its lines, the head, in this order. After a death between two
-    /// of them the payload belongs to no record, or the head is behind; never the other way round.
+    /// Writes a batch: its payload, its lines, the mark, in this order. After a death between two
+    /// of them the payload belongs to no record, or the mark is behind; never the other way round.
     fn put(&mut self, batch: Batch<'_>) -> Result<(), AuditError> {
         if batch.bytes.is_empty() {
             return Ok(());
@@ -219,7 +249,15 @@ impl Writer {
         self.tail.offset += length;
         self.tail.n = batch.n;
         self.tail.hash = batch.hash;
-        self.sign(batch.at)
+        self.write_mark(batch.at)?;
+        let writes = self.unsigned.map_or(0, |unsigned| unsigned.writes);
+        self.unsigned = Some(Unsigned { at: batch.at, writes: writes.saturating_add(1) });
+        Ok(())
+    }
+
+    /// Marks the last line.
+    pub(crate) fn write_mark(&self, at: Timestamp) -> Result<(), AuditError> {
+        mark::write(&self.mark, &self.directory.mark(), &self.marks, &self.end(at))
     }
 
     /// Writes the first line of a log, which `tail` already stands for, and makes sure of it.
@@ -227,9 +265,17 @@ impl Writer {
         let path = self.directory.log(self.tail.segment);
         self.tail.file.write_all_at(bytes, 0).map_err(files::unwritable(&path))?;
         self.tail.offset = bytes.len() as u64;
+        self.begin_marks(at)?;
         self.sign(at)?;
         self.head.sync_data().map_err(files::unwritable(&self.directory.head()))?;
         self.unforced().force(&self.directory)?;
+        self.directory.force()
+    }
+
+    /// Makes sure that there is a mark before any head says so.
+    pub(crate) fn begin_marks(&self, at: Timestamp) -> Result<(), AuditError> {
+        self.write_mark(at)?;
+        self.mark.sync_data().map_err(files::unwritable(&self.directory.mark()))?;
         self.directory.force()
     }
 
@@ -241,8 +287,15 @@ impl Writer {
         Ok(&mut self.payloads)
     }
 
-    fn sign(&self, at: Timestamp) -> Result<(), AuditError> {
-        let head = Head {
+    /// Signs the head. What fails is tried again with the next line, which then fails too.
+    pub(crate) fn sign(&mut self, at: Timestamp) -> Result<(), AuditError> {
+        head::write(&self.head, &self.directory.head(), &self.key, &self.end(at))?;
+        self.unsigned = None;
+        Ok(())
+    }
+
+    fn end(&self, at: Timestamp) -> Head {
+        Head {
             log: self.log.clone(),
             n: self.tail.n,
             hash: self.tail.hash,
@@ -250,8 +303,8 @@ impl Writer {
             segment: self.tail.segment,
             offset: self.tail.offset,
             durable: self.durable,
-        };
-        head::write(&self.head, &self.directory.head(), &self.key, &head)
+            marked: true,
+        }
     }
 
     /// Goes on in the next file, after the line that says so.
@@ -264,6 +317,30 @@ impl Writer {
     }
 }
 
-pub(crate) fn bad_head(directory: &Directory, problem: &str) -> AuditError {
+/// What the head and the mark say, whichever says more: what did not reach the disk before a power
+/// failure may be either's last word.
+pub(crate) fn last_said(
+    directory: &Directory,
+    (head, mark): (&File, &File),
+    key: &SecretKey,
+    log: &str,
+) -> Result<Head, AuditError> {
+    let ours = |found, nothing| match found {
+        Found::Signed(head) if head.log == log => Ok(head),
+        Found::Signed(_) => Err(bad_head(directory, "it is that of another log")),
+        Found::Nothing => Err(bad_head(directory, nothing)),
+        Found::Bad(problem) => Err(bad_head(directory, problem)),
+    };
+    let signed = head::read(head, &directory.head(), &key.public())?;
+    let signed = ours(signed, "it is missing")?;
+    if !signed.marked {
+        return Ok(signed);
+    }
+    let bytes = head::load(mark, &directory.mark())?;
+    let marked = ours(mark::check(&bytes, Some(&key.marks())), "the mark beside it is missing")?;
+    Ok(if marked.n > signed.n { marked } else { signed })
+}
+
+fn bad_head(directory: &Directory, problem: &str) -> AuditError {
     AuditError::Corrupt { path: directory.head(), problem: problem.to_owned() }
 }

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use tagout_audit::{
     Approval, Begin, Decision, Durability, End, Log, Note, Outcome, PublicKey, Report, Settings,
-    Verdict, verify,
+    Verdict, verify_as_owner,
 };
 use tagout_proto::{Conversation, Digest, Origin, Principal, ServerName};
 
@@ -75,7 +75,7 @@ impl Sample {
     }
 
     pub(crate) fn verify(&self) -> Report {
-        verify(&self.dir(), Some(&self.key())).unwrap()
+        verify_as_owner(&self.dir(), &key_file(self.root.path())).unwrap()
     }
 
     pub(crate) fn begin<'a>(&'a self, second: i64, payload: Option<&'a str>) -> Begin<'a> {

@@ -188,11 +188,14 @@ fn lines_that_nobody_signed_are_adopted_and_named() {
     let sample = Sample::new();
     let log = sample.open();
     log.note(&Note::new(at(1), "a"), Durability::System).unwrap();
-    let head = fs::read(sample.dir().join("head")).unwrap();
+    log.force().unwrap();
+    let before = ["head", "mark"].map(|file| (file, fs::read(sample.dir().join(file)).unwrap()));
     log.note(&Note::new(at(2), "b"), Durability::System).unwrap();
     log.note(&Note::new(at(2), "c"), Durability::System).unwrap();
     drop(log);
-    fs::write(sample.dir().join("head"), head).unwrap();
+    for (file, bytes) in before {
+        fs::write(sample.dir().join(file), bytes).unwrap();
+    }
     let report = sample.verify();
     assert!(report.ok, "{report}");
     assert_eq!(report.head.map(|head| (head.n, head.uncovered)), Some((1, 2)));
@@ -254,4 +257,75 @@ fn a_cut_log_is_not_continued_quietly() {
     fs::remove_file(sample.file()).unwrap();
     let opened = Log::open(&sample.dir(), &key_file(sample.root.path()), at(12));
     assert_eq!(opened.map_err(|e| e.code()).err(), Some("audit-replaced"));
+}
+
+/// Lines are signed in groups; until then their mark stands for them, for those who hold the key.
+#[test]
+fn what_is_not_signed_yet_is_marked() {
+    let sample = Sample::new();
+    let log = sample.open();
+    let file = |name: &str| fs::read(sample.dir().join(name)).unwrap();
+    let put = |name: &str, bytes: &[u8]| fs::write(sample.dir().join(name), bytes).unwrap();
+    let (old_head, old_mark) = (file("head"), file("mark"));
+    for second in 1..4 {
+        log.note(&Note::new(at(second), "x"), Durability::System).unwrap();
+    }
+    drop(log);
+    // As a writer leaves it that was killed before it could sign.
+    let (head, mark, lines) = (file("head"), file("mark"), sample.lines());
+    put("head", &old_head);
+    let report = sample.verify();
+    assert!(report.ok, "{report}");
+    assert_eq!(report.head.map(|h| (h.n, h.marked, h.uncovered)), Some((0, 3, 0)));
+    let refused = || Log::open(&sample.dir(), &key_file(sample.root.path()), at(9)).err();
+    let code = || refused().map(|error| error.code());
+    // A cut shows, also to those who have no key.
+    sample.put(&lines[..3]);
+    assert_eq!(found(&sample.verify()), [(ProblemKind::Cut, Some(3))]);
+    assert_eq!(found(&verify(&sample.dir(), None).unwrap()), [(ProblemKind::Cut, Some(3))]);
+    // Neither no mark nor one that somebody else made will do.
+    let mut forged = mark.clone();
+    forged[60] ^= 1;
+    let shorter = String::from_utf8(mark.clone()).unwrap().replace("\"n\":3", "\"n\":2");
+    for mark in [&forged[..], shorter.as_bytes(), &[], &mark[1..]] {
+        put("mark", mark);
+        assert_eq!(found(&sample.verify()), [(ProblemKind::Head, None)]);
+        assert_eq!(code(), Some("audit-corrupt"));
+    }
+    fs::remove_file(sample.dir().join("mark")).unwrap();
+    assert_eq!(found(&sample.verify()), [(ProblemKind::Head, None)]);
+    assert_eq!(code(), Some("audit-corrupt"));
+    // The next writer finds all as it was, and has nothing to say about it.
+    sample.put(&lines);
+    put("mark", &mark);
+    let log = sample.open();
+    assert_eq!(log.note(&Note::new(at(9), "y"), Durability::Disk).unwrap(), 4);
+    let report = sample.verify();
+    assert!(report.ok && report.notices.is_empty(), "{report}");
+    assert_eq!(report.head.map(|h| (h.n, h.marked)), Some((4, 0)));
+    // An older mark beside a newer head says nothing less.
+    drop(log);
+    put("mark", &old_mark);
+    assert!(sample.verify().ok);
+    put("head", &head);
+    put("mark", &mark);
+    sample.put(&lines);
+    assert!(sample.verify().ok);
+}
+
+/// What nobody waits for is signed soon, and what somebody waits for at once.
+#[test]
+fn signing_follows() {
+    let sample = Sample::new();
+    let log = sample.open();
+    let signed = || sample.verify().head.map(|head| head.n);
+    log.note(&Note::new(at(1), "x"), Durability::Disk).unwrap();
+    assert_eq!(signed(), Some(1));
+    log.note(&Note::new(at(2), "y"), Durability::System).unwrap();
+    let mut waits = 0;
+    while signed() != Some(2) && waits < 1000 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        waits += 1;
+    }
+    assert_eq!(signed(), Some(2));
 }

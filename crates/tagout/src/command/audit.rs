@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use tagout_audit::{
     PublicKey, Reader, Record, Verdict,
     record::{Call, Payload, Subject},
-    verify,
+    verify, verify_as_owner,
 };
 use tagout_inspect::characters::one_line;
 
@@ -49,8 +49,12 @@ pub(crate) fn audit(places: &Places, audit: &Audit, json: bool) -> Result<ExitCo
         }
         Audit::Verify => {
             // Where the key is not at hand, the one that the log itself names must do.
-            let key = PublicKey::of_key_file(&places.head_key).ok();
-            let report = verify(&places.audit(), key.as_ref()).map_err(failed)?;
+            let report = if PublicKey::of_key_file(&places.head_key).is_ok() {
+                verify_as_owner(&places.audit(), &places.head_key)
+            } else {
+                verify(&places.audit(), None)
+            };
+            let report = report.map_err(failed)?;
             if json {
                 output::json(&report)?
             } else {
