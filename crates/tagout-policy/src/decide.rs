@@ -98,7 +98,7 @@ impl Policy {
     }
 
     fn evaluate(&self, facts: &Facts<'_>, subject: &Subject<'_>, approved: bool) -> Outcome {
-        let (request, entities) = match question(facts, subject, approved) {
+        let (request, entities) = match question(facts, subject, approved, &self.known) {
             Ok(question) => question,
             Err(why) => return Outcome::Failed { rule: None, why: why.to_string() },
         };

@@ -23,6 +23,7 @@
 mod decide;
 mod effects;
 mod facts;
+mod known;
 mod load;
 mod request;
 

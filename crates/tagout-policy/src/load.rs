@@ -5,6 +5,8 @@ use cedar_policy::{Authorizer, PolicyId, PolicySet};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use tagout_proto::Digest;
 
+use crate::known::Known;
+
 /// Rules that ship with Tagout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -87,6 +89,7 @@ pub struct Policy {
     pub(crate) set: PolicySet,
     pub(crate) rules: BTreeMap<PolicyId, Rule>,
     pub(crate) authorizer: Authorizer,
+    pub(crate) known: Known,
     version: Digest,
 }
 
@@ -112,7 +115,8 @@ impl Policy {
         }
         let texts: Vec<_> =
             std::iter::once(&shipped).chain(own).map(|s| s.text.as_bytes()).collect();
-        Ok(Self { set, rules, authorizer: Authorizer::new(), version: Digest::of_parts(texts) })
+        let (authorizer, known) = (Authorizer::new(), Known::default());
+        Ok(Self { set, rules, authorizer, known, version: Digest::of_parts(texts) })
     }
 
     /// The digest of all rules: another policy has another.

@@ -1,12 +1,14 @@
 //! Facts as Cedar sees them.
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use cedar_policy::{
-    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
-};
+use cedar_policy::{Context, Entities, Entity, Request, RestrictedExpression};
 use serde_json::Value;
+use tagout_proto::Principal;
 
-use crate::facts::{Arguments, Facts, Subject, SubjectKind};
+use crate::{
+    facts::{Arguments, Facts, Subject},
+    known::{Known, action, kind, uid},
+};
 
 /// Why facts cannot be put to Cedar; always a deny.
 pub(crate) type Unfit = Box<dyn std::error::Error>;
@@ -16,43 +18,41 @@ pub(crate) fn question(
     facts: &Facts<'_>,
     subject: &Subject<'_>,
     approved: bool,
-) -> Result<(Request, Entities), Unfit> {
-    let user = uid("User", &facts.principal.user)?;
-    let thing = uid(kind(subject.kind), subject.qualified)?;
-    let server = uid("Server", subject.server.as_str())?;
-    let groups = facts.principal.groups.iter().map(|group| uid("Group", group));
-    let groups = groups.collect::<Result<Vec<_>, _>>()?;
-    let authenticated_by = text(&facts.principal.authenticated_by);
-    let mut entities = vec![
-        Entity::new_no_attrs(server.clone(), std::iter::empty().collect()),
-        Entity::new(thing.clone(), attributes(subject), [server].into())?,
-        Entity::new(
-            user.clone(),
-            HashMap::from([("authenticated_by".to_owned(), authenticated_by)]),
-            groups.iter().cloned().collect(),
-        )?,
-    ];
-    entities
-        .extend(groups.into_iter().map(|g| Entity::new_no_attrs(g, std::iter::empty().collect())));
+    known: &Known,
+) -> Result<(Request, Arc<Entities>), Unfit> {
     let context = Context::from_pairs([
         ("approved".to_owned(), RestrictedExpression::new_bool(approved)),
         ("client".to_owned(), text(facts.client)),
         ("transport".to_owned(), text(facts.transport)),
         ("arguments".to_owned(), arguments(facts.arguments)?),
     ])?;
-    let action = uid("Action", facts.action.as_str())?;
-    let request = Request::new(user, action, thing, context, None)?;
-    Ok((request, Entities::from_entities(entities, None)?))
+    let user = uid("User", &facts.principal.user)?;
+    let thing = uid(kind(subject.kind), subject.qualified)?;
+    let request = Request::new(user, action(facts.action)?, thing, context, None)?;
+    let make = || entities(facts.principal, subject);
+    Ok((request, known.entities(facts.principal, subject, make)?))
 }
 
-const fn kind(kind: SubjectKind) -> &'static str {
-    match kind {
-        SubjectKind::Tool => "Tool",
-        SubjectKind::Resource => "Resource",
-        SubjectKind::Prompt => "Prompt",
-        SubjectKind::Task => "Task",
-        SubjectKind::Question => "Question",
-    }
+/// The caller, what is called, and what they belong to.
+fn entities(principal: &Principal, subject: &Subject<'_>) -> Result<Entities, Unfit> {
+    let user = uid("User", &principal.user)?;
+    let thing = uid(kind(subject.kind), subject.qualified)?;
+    let server = uid("Server", subject.server.as_str())?;
+    let groups = principal.groups.iter().map(|group| uid("Group", group));
+    let groups = groups.collect::<Result<Vec<_>, _>>()?;
+    let authenticated_by = text(&principal.authenticated_by);
+    let mut entities = vec![
+        Entity::new_no_attrs(server.clone(), std::iter::empty().collect()),
+        Entity::new(thing, attributes(subject), [server].into())?,
+        Entity::new(
+            user,
+            HashMap::from([("authenticated_by".to_owned(), authenticated_by)]),
+            groups.iter().cloned().collect(),
+        )?,
+    ];
+    entities
+        .extend(groups.into_iter().map(|g| Entity::new_no_attrs(g, std::iter::empty().collect())));
+    Ok(Entities::from_entities(entities, None)?)
 }
 
 fn attributes(subject: &Subject<'_>) -> HashMap<String, RestrictedExpression> {
@@ -63,11 +63,6 @@ fn attributes(subject: &Subject<'_>) -> HashMap<String, RestrictedExpression> {
         ("effects".to_owned(), RestrictedExpression::new_set(effects)),
         ("reviewed".to_owned(), RestrictedExpression::new_bool(subject.reviewed)),
     ])
-}
-
-fn uid(kind: &str, id: &str) -> Result<EntityUid, Unfit> {
-    let kind: EntityTypeName = kind.parse()?;
-    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
 }
 
 fn text(text: &str) -> RestrictedExpression {

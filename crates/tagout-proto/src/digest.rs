@@ -46,8 +46,24 @@ impl Digest {
     /// The 64 hexadecimal digits without the prefix.
     #[must_use]
     pub fn hex(&self) -> String {
-        let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
-        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+        let mut hex = String::with_capacity(64);
+        self.push_hex(&mut hex);
+        hex
+    }
+
+    fn push_hex(&self, out: &mut String) {
+        let digit = |nibble: u8| match nibble {
+            0..=9 => char::from(b'0' + nibble),
+            _ => char::from(b'a' - 10 + nibble),
+        };
+        out.extend(self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::with_capacity(71);
+        text.push_str("sha256:");
+        self.push_hex(&mut text);
+        text
     }
 
     /// The first eight hexadecimal digits, for people.
@@ -59,7 +75,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", self.hex())
+        f.write_str(&self.text())
     }
 }
 
@@ -96,7 +112,7 @@ const fn nibble(digit: u8) -> Result<u8, BadDigest> {
 
 impl serde::Serialize for Digest {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.text())
     }
 }
 
