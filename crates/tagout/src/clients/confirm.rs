@@ -4,33 +4,40 @@ use std::{
     io::{Read as _, Write as _},
 };
 
-use crate::failure::{Ended, Failure};
+use crate::{
+    failure::{Ended, Failure},
+    output,
+};
 
 /// The longest answer that is read, in bytes.
 const ANSWER: usize = 64;
 
-/// Asks on the terminal whether to go ahead; `--yes` has answered already. Never on standard input:
-/// whoever feeds that may be the model itself.
-pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
-    if yes {
-        return Ok(());
-    }
-    let unavailable = || {
-        Failure::new(
-            Ended::NeedsApproval,
-            "confirmation-unavailable",
-            "there is no terminal to ask on",
-        )
-        .with_help("nothing was changed; look at the change, then run it again with `--yes`")
+/// Shows what would be written and asks on the terminal whether to go ahead; `--yes` has answered
+/// already. Never on standard input: whoever feeds that may be the model itself. Without a question
+/// it is shown on standard error.
+pub(crate) fn confirm(shown: &str, question: &str, yes: bool) -> Result<(), Failure> {
+    let terminal = if yes { None } else { terminal() };
+    let Some(mut terminal) = terminal else {
+        output::aside(shown);
+        return if yes { Ok(()) } else { Err(unavailable()) };
     };
-    let mut terminal = terminal().ok_or_else(unavailable)?;
-    write!(terminal, "{question} Type `yes` to go ahead: ").map_err(|_| unavailable())?;
+    // What was typed before it could be read is no answer to it.
+    let flushed = rustix::termios::tcflush(&terminal, rustix::termios::QueueSelector::IFlush);
+    flushed.map_err(|_| unavailable())?;
+    let asked = write!(terminal, "{shown}\n\n{question} Type `yes` to go ahead: ");
+    asked.map_err(|_| unavailable())?;
     if line(&mut terminal).trim() == "yes" {
         return Ok(());
     }
     let message = "the answer was not `yes`";
     Err(Failure::new(Ended::Refused, "confirmation-denied", message)
         .with_help("nothing was changed"))
+}
+
+fn unavailable() -> Failure {
+    let message = "there is no terminal to ask on";
+    Failure::new(Ended::NeedsApproval, "confirmation-unavailable", message)
+        .with_help("nothing was changed; look at the change, then run it again with `--yes`")
 }
 
 /// The terminal of this process, if it is in its foreground.

@@ -1,4 +1,6 @@
-//! YAML as far as configuration files need it: read without anchors and tags, changed by lines.
+//! YAML as far as configuration files need it: read without aliases and tags, changed by lines.
+use std::collections::HashSet;
+
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use tagout_proto::quoted;
 
@@ -10,7 +12,15 @@ use super::{
 /// What is open while a file is read.
 enum Open {
     List(Vec<Tree>),
-    Map(Vec<(String, Tree)>, Option<String>),
+    Map(Members),
+}
+
+/// A map that is read, and the key whose value comes next.
+#[derive(Default)]
+struct Members {
+    all: Vec<(String, Tree)>,
+    keys: HashSet<String>,
+    next: Option<String>,
 }
 
 /// Reads one document.
@@ -35,7 +45,7 @@ pub(super) fn read(text: &str) -> Result<Tree, Unreadable> {
                 continue;
             }
             Event::MappingStart(..) => {
-                open.push(Open::Map(Vec::new(), None));
+                open.push(Open::Map(Members::default()));
                 if open.len() > DEPTH {
                     return refused("it is nested too deep");
                 }
@@ -43,7 +53,7 @@ pub(super) fn read(text: &str) -> Result<Tree, Unreadable> {
             }
             Event::SequenceEnd | Event::MappingEnd => match open.pop() {
                 Some(Open::List(elements)) => Tree::List(elements),
-                Some(Open::Map(members, _)) => Tree::Map(members),
+                Some(Open::Map(members)) => Tree::Map(members.all),
                 None => return refused("something ends that did not begin"),
             },
             Event::Nothing
@@ -69,7 +79,7 @@ fn place(open: &mut [Open], value: Tree) -> Result<Option<Tree>, String> {
     match open.last_mut() {
         None => return Ok(Some(value)),
         Some(Open::List(elements)) => elements.push(value),
-        Some(Open::Map(members, key @ None)) => {
+        Some(Open::Map(members)) if members.next.is_none() => {
             let name = match value {
                 Tree::Text(text) | Tree::Number(text) => text,
                 Tree::Bool(truth) => truth.to_string(),
@@ -77,12 +87,14 @@ fn place(open: &mut [Open], value: Tree) -> Result<Option<Tree>, String> {
                     return Err("a key that is no text".to_owned());
                 }
             };
-            if members.iter().any(|(other, _)| *other == name) {
+            if !members.keys.insert(name.clone()) {
                 return Err(format!("the key {} stands twice in one map", quoted(&name)));
             }
-            *key = Some(name);
+            members.next = Some(name);
         }
-        Some(Open::Map(members, key)) => members.extend(key.take().map(|key| (key, value))),
+        Some(Open::Map(members)) => {
+            members.all.extend(members.next.take().map(|key| (key, value)));
+        }
     }
     Ok(None)
 }

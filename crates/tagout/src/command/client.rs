@@ -32,9 +32,9 @@ fn found(client: Client, file: Option<&Path>) -> Result<Found, Failure> {
         Some(file) => look(file, Named::ByUser(&homes.home)),
         None => {
             let path = client.file(&homes);
-            // A configuration folder that was moved out of the home was moved on purpose.
-            let home = if path.starts_with(&homes.home) { &homes.home } else { &homes.config };
-            look(&path, Named::Usual(home))
+            // A folder that was moved out of the home by a variable was moved on purpose.
+            let moved = path.parent().filter(|_| !path.starts_with(&homes.home));
+            look(&path, Named::Usual(moved.unwrap_or(&homes.home)))
         }
     }
 }
@@ -50,8 +50,8 @@ fn join(places: &Places, connect: &ClientConnect, json: bool) -> Result<ExitCode
         return said(connect.name, &shown, "unchanged", json);
     }
     let after = place.with(before, &entry).map_err(failed)?;
-    output::aside(diff(before, &after, &shown));
-    confirm(&format!("Write this into {}?", connect.name.title()), connect.yes)?;
+    let question = format!("Write this into {}?", connect.name.title());
+    confirm(&diff(before, &after, &shown), &question, connect.yes)?;
     Backup::of(places, &found.path).keep(&found.path, found.text.as_deref(), &after)?;
     found.replace(&after)?;
     said(connect.name, &shown, "connected", json)
@@ -75,8 +75,8 @@ fn part(places: &Places, asked: &ClientDisconnect, json: bool) -> Result<ExitCod
             (Some(place.without(before).map_err(failed)?), "removed-entry")
         }
     };
-    output::aside(diff(before, after.as_deref().unwrap_or_default(), &shown));
-    confirm(&format!("Take Tagout out of {}?", asked.name.title()), asked.yes)?;
+    let change = diff(before, after.as_deref().unwrap_or_default(), &shown);
+    confirm(&change, &format!("Take Tagout out of {}?", asked.name.title()), asked.yes)?;
     match &after {
         Some(text) => found.replace(text)?,
         None => found.remove()?,

@@ -50,9 +50,11 @@ pub(crate) fn import(places: &Places, import: &Import, json: bool) -> Result<Exi
     // Asking takes as long as it takes, and others may want to write meanwhile.
     let mut proposal = propose(&mut Draft::open(places)?, &found, &import.only)?;
     proposal.notes = notes;
-    output::aside(described(&proposal));
-    if !proposal.added.is_empty() {
-        confirm(&format!("Add this to {}?", one_line(&shown)), import.yes)?;
+    if proposal.added.is_empty() {
+        output::aside(described(&proposal));
+    } else {
+        let question = format!("Add this to {}?", one_line(&shown));
+        confirm(&described(&proposal), &question, import.yes)?;
         let mut draft = Draft::open(places)?;
         if propose(&mut draft, &found, &import.only)?.text != proposal.text {
             let message = format!("`{shown}` was changed meanwhile");

@@ -42,6 +42,9 @@ pub(crate) enum Taken {
     Off,
 }
 
+/// Nobody writes more of them by hand.
+const MOST_KEYS: usize = 256;
+
 const COMMAND: [&str; 2] = ["command", "cmd"];
 const ENV: [&str; 3] = ["env", "envs", "environment"];
 const PASS: [&str; 2] = ["env_keys", "env_vars"];
@@ -66,6 +69,10 @@ const OTHER: [&str; 12] = [
 
 /// Reads a server; `only` if it was asked for by name, also when it is switched off.
 pub(crate) fn taken(source: &Source, only: bool) -> Taken {
+    let inner = source.tree.get("command").map_or(0, |command| command.members().len());
+    if source.tree.members().len().max(inner) > MOST_KEYS {
+        return Taken::Not(format!("it has more than {MOST_KEYS} keys"));
+    }
     let tree = &flattened(&source.tree);
     if !tree.is_map() {
         return Taken::Not("it is not written as a server is".to_owned());

@@ -7,9 +7,12 @@ use std::{
 
 use insta::assert_snapshot;
 
+use tagout_testkit::Pty;
+
 use crate::{
-    place::{Place, TAGOUT, each, one},
+    place::{LIMIT, Place, TAGOUT, each, finish, one, reading},
     redacted,
+    terminal::seat,
 };
 
 /// A client, its usual file below the test's root, and a file of somebody who uses it.
@@ -178,6 +181,29 @@ fn the_change_is_shown_before_it_is_made() {
     assert_eq!(client.run("connect", &[]), ("confirmation-unavailable".to_owned(), 4));
 }
 
+/// Shown and asked where a person is, wherever the streams go.
+#[test]
+fn a_person_at_the_terminal_is_asked() {
+    for (typed, outcome, code) in [
+        ("yes\n", "connected", 0),
+        ("no\n", "confirmation-denied", 3),
+        ("\n", "confirmation-denied", 3),
+        ("yes, but\n", "confirmation-denied", 3),
+    ] {
+        let client = Client::cursor("{}");
+        let args = ["--json", "client", "connect", "cursor"];
+        let mut pty = Pty::spawn(&seat(&client.place, &args)).unwrap();
+        let screen = pty.expect("to go ahead: ", LIMIT).unwrap();
+        assert!(screen.contains("+  \"mcpServers\": {"), "{screen}");
+        let stdout = reading(pty.stdout.take().unwrap());
+        pty.send(typed).unwrap();
+        assert_eq!(pty.wait(LIMIT).unwrap().code(), Some(code), "{typed}");
+        let said = one(&stdout.join().unwrap());
+        assert_eq!(said["outcome"].as_str().or(said["error"]["code"].as_str()), Some(outcome));
+        assert_eq!(client.text() == "{}", code != 0, "{typed}");
+    }
+}
+
 #[test]
 fn over_http_a_key_is_named_and_never_written() {
     let http = ["--yes", "--http", "http://127.0.0.1:8800/mcp"];
@@ -273,6 +299,17 @@ fn a_file_that_is_not_ours_is_left_alone() {
     assert_eq!(fs::read(&outside).unwrap(), b"{}");
     fs::remove_dir_all(client.path.parent().unwrap()).unwrap();
     client.refuses(&["--yes"], "client-missing");
+}
+
+#[test]
+fn a_folder_that_a_variable_moved_is_followed() {
+    let client = Client::cursor("{}");
+    let moved = client.place.path("moved/config.toml");
+    client.place.write(&moved, "");
+    let mut command = client.place.command(&["client", "connect", "codex", "--yes"]);
+    command.env("CODEX_HOME", moved.parent().unwrap());
+    assert_eq!(finish(command).code, 0);
+    assert!(String::from_utf8(fs::read(&moved).unwrap()).unwrap().contains(TAGOUT));
 }
 
 /// Dotfiles often are links to where they are kept under version control.
