@@ -1,7 +1,7 @@
 //! API keys: who presents one is the principal that it names.
 //!
-//! A key that was right once is known again by a keyed digest of it, in about a microsecond; the
-//! slow hash is for the first time only. The stored keys are held in memory and read again when
+//! A key that was right once is known again by a keyed digest of it, in microseconds; the slow hash
+//! is for the first time only. The stored keys are held in memory and read again when
 //! they change, which is looked for once a second; what was revoked is forgotten then.
 //!
 //! About timing: identifiers are no secrets (`tagout key list` shows them), so nothing hides that
@@ -174,7 +174,7 @@ impl Keys {
             if let Some(hit) = known.hit(id, &tag, now)? {
                 return Ok(hit);
             }
-            known.worth_hashing(id, now)?
+            known.hashing(id, now)?
         };
         let (stored, whole) = (Arc::clone(&key), Secret::new(presented.whole.to_owned()));
         let holds = tokio::task::spawn_blocking(move || {
@@ -184,7 +184,6 @@ impl Keys {
         });
         let holds = holds.await.map_err(|_| StoreError::Poisoned)?;
         if !holds.map_err(unhashed)? {
-            self.known().wrong(id, self.clock.now());
             return Err(KeyError::Wrong);
         }
         // What changed while it was hashed counts.

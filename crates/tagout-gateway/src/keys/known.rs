@@ -101,17 +101,17 @@ impl Known {
         Ok(Arc::clone(key))
     }
 
-    /// Notes a wrong key under `id`.
-    pub(super) fn wrong(&mut self, id: &str, now: Timestamp) {
-        if !self.keys.contains_key(id) {
-            return;
-        }
+    /// The key `id`, to be hashed now. It counts as a wrong one until it turns out to be right, so
+    /// that those under way at once count, too.
+    pub(super) fn hashing(&mut self, id: &str, now: Timestamp) -> Result<Arc<StoredKey>, KeyError> {
+        let key = self.worth_hashing(id, now)?;
         let guesses = self.guessed.entry(id.to_owned()).or_insert(Guesses { since: now, wrong: 0 });
         guesses.wrong = guesses.wrong.saturating_add(1);
         if guesses.wrong == WRONG {
             // From here on it is the time for which nothing is hashed.
             guesses.since = now;
         }
+        Ok(key)
     }
 
     /// Notes that the key whose hash was `hashed` is right, if it still is what it was.

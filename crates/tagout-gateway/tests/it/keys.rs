@@ -221,8 +221,7 @@ async fn a_flood_of_wrong_keys_ends_in_few_hashes() {
             other => panic!("{other}"),
         }
     }
-    // Ten, and one more where two were under way at once.
-    assert!((10..=11).contains(&hashed), "{hashed}");
+    assert_eq!(hashed, 10);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
