@@ -202,7 +202,9 @@ fn without_values(text: &str) -> String {
         }
         let key = start.split('=').next().unwrap_or_default().trim();
         in_value |= SECRETIVE.iter().any(|k| key == *k || key.ends_with(&format!(".{k}")));
-        if in_table || in_value {
+        // A URL should hold no password, but may before it is refused.
+        let in_url = key == "url" && line.contains('@');
+        if in_table || in_value || in_url {
             let (before, value) = line.split_at(line.find('=').map_or(0, |at| at + 1));
             out.push_str(before);
             out.extend(value.chars().map(masked));
