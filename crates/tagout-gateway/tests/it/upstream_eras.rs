@@ -1,5 +1,6 @@
 //! Which era a server speaks, and by which transport: found out once, and what follows from it.
 use std::{
+    collections::BTreeMap,
     io::Write as _,
     sync::{
         Mutex, PoisonError,
@@ -11,8 +12,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tagout_gateway::{UpstreamError, lockfile::Lockfile, pin::Accept};
 
 use crate::{
+    bench::{Bench, Plan},
     client::refusal,
     upstream_peer::{
         Front, Heard, Peer, STREAM, act, empty, event, json, legacy, modern, tool, whole,
@@ -290,4 +293,49 @@ fn names_may_go_without_a_prefix() {
     assert_eq!(listed["result"]["tools"][0]["name"], "act");
     client.call(1, "act", &json!({"x": "y"}));
     done(&client.answer(1));
+}
+
+#[test]
+fn a_server_at_another_url_than_was_pinned_is_not_asked() {
+    let peer = Peer::answering(|heard| modern(heard, &json!([tool("act")])));
+    let url = format!("http://127.0.0.1:{}/mcp", peer.port);
+    let config = format!("[server.far]\nurl = \"{url}\"");
+    for (pinned, failed) in
+        [(url.as_str(), None), ("https://far.example/mcp", Some("server-changed"))]
+    {
+        let text = format!(
+            "version = 1\n[server.far]\nurl = \"{pinned}\"\ntransport = \"auto\"\noffers_reviewed = false"
+        );
+        let lockfile = Lockfile::parse("tagout.lock", &text).unwrap();
+        let before = peer.heard().len();
+        let front = Front::of(&config, lockfile.clone());
+        let inventory = front.block_on(front.gateway.inventory());
+        let code = inventory.failed.values().next().map(UpstreamError::code);
+        assert_eq!(code, failed);
+        assert_eq!(peer.heard().len() > before, failed.is_none());
+        // What is written can be read again.
+        let again = Lockfile::parse("tagout.lock", &lockfile.text(&BTreeMap::new())).unwrap();
+        assert_eq!(again, lockfile);
+        let survey = front.block_on(front.gateway.survey(&Accept::default(), true));
+        let now = &survey.proposal.servers.values().next().unwrap();
+        assert_eq!(now.url.as_deref(), Some(url.as_str()));
+        assert_eq!(now.tools.len(), 1);
+    }
+}
+
+#[test]
+fn a_program_that_dies_of_the_question_is_started_again() {
+    let script = json!({"methods": {"server/discover": [[{"exit": 3}]]}, "tools": [tool("act")]});
+    let mut plan = Plan { profile: Some("none".to_owned()), ..Plan::default() };
+    plan.servers.insert("far".to_owned(), serde_json::from_value(script).unwrap());
+    plan.rules = vec!["@id(\"all\")\npermit(principal, action, resource);".to_owned()];
+    let bench = Bench::new(&plan);
+    let listed = bench.tagout(&["tools", "ls"]);
+    assert!(listed.status.success(), "{listed:?}");
+    let saw = bench.saw("far");
+    let method = |line: &String| {
+        serde_json::from_str::<Value>(line).unwrap()["method"].as_str().unwrap().to_owned()
+    };
+    let methods: Vec<_> = saw.iter().take(2).map(method).collect();
+    assert_eq!(methods, ["server/discover", "initialize"]);
 }
