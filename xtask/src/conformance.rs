@@ -136,8 +136,9 @@ pub(crate) fn conformance(options: &Options) -> Result<String, String> {
 /// Writes the table, or says that it is not what it would be.
 fn keep(results: &Results, check: bool) -> Result<Option<String>, String> {
     let path = root().join(TABLE);
-    let (before, after) = (text(&path)?.unwrap_or_default(), results.table()?);
-    if before == after {
+    let before = if path.exists() { text(&path)? } else { None };
+    let after = results.table()?;
+    if before.as_ref() == Some(&after) {
         return Ok(None);
     }
     if check {
