@@ -27,7 +27,7 @@ use crate::{
     Gateway,
     clients::Clients,
     exchange::{Abandoned, Next},
-    keys::Keys,
+    keys::{KeyError, Keys},
     refusal::Refusal,
     serve::BATCH,
     session::Session,
@@ -80,7 +80,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Front {
     /// The codes of what is refused before there is a call, for the manual's index of errors.
-    pub const CODES: &[&str] = &["credential-invalid", "http-refused"];
+    pub const CODES: &[&str] = &["credential-busy", "credential-invalid", "http-refused"];
 
     /// The HTTP side of `gateway`, for whoever has a key. A session that is idle for `idle` ends.
     #[must_use]
@@ -116,19 +116,34 @@ impl Front {
     }
 
     /// Who calls, by the key that the request carries.
-    async fn caller(&self, headers: &HeaderMap) -> Option<Principal> {
+    async fn caller(&self, headers: &HeaderMap) -> Result<Principal, KeyError> {
         let mut given = headers.get_all("authorization").iter();
-        let (Some(value), None) = (given.next(), given.next()) else { return None };
-        let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
+        let (Some(value), None) = (given.next(), given.next()) else {
+            return Err(KeyError::Malformed);
+        };
+        let parts = value.to_str().ok().and_then(|value| value.split_once(' '));
+        let (scheme, key) = parts.ok_or(KeyError::Malformed)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
+            return Err(KeyError::Malformed);
         }
-        self.keys.verify(key.trim()).await.ok()
+        self.keys.verify(key.trim()).await
     }
 
     async fn answer(self: &Arc<Self>, mut request: Request) -> Response {
-        let Some(principal) = self.caller(&request.headers).await else {
-            return unauthenticated();
+        let principal = match self.caller(&request.headers).await {
+            Ok(principal) => principal,
+            Err(KeyError::Busy | KeyError::Store(_)) => return not_now(),
+            Err(
+                error @ (KeyError::Malformed
+                | KeyError::Unknown
+                | KeyError::Wrong
+                | KeyError::Expired
+                | KeyError::Revoked
+                | KeyError::Guessed),
+            ) => {
+                tracing::info!(%error, peer = %request.peer, "a caller without a key that is known");
+                return unauthenticated();
+            }
         };
         let path = request.path.clone();
         match (path.as_str(), request.method.as_str()) {
@@ -276,6 +291,14 @@ fn unauthenticated() -> Response {
     let frame = Bytes::from(frame::error("null", text));
     Response::full(StatusCode::UNAUTHORIZED, json(), frame)
         .header(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="tagout""#))
+}
+
+/// Whether the key is known cannot be said now.
+fn not_now() -> Response {
+    let text = r#"{"code":-32603,"message":"the key cannot be looked at now; try again","data":{"by":"tagout","code":"credential-busy"}}"#;
+    let frame = Bytes::from(frame::error("null", text));
+    Response::full(StatusCode::SERVICE_UNAVAILABLE, json(), frame)
+        .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
 /// A refusal of the request itself, before there is a call.
