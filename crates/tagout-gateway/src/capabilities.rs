@@ -14,16 +14,16 @@ pub(crate) struct Capabilities {
     pub(crate) samples: bool,
     /// It has folders.
     pub(crate) has_roots: bool,
+    /// It follows tasks.
+    pub(crate) follows_tasks: bool,
 }
 
 /// What the gateway can carry between a client and a server.
 const CARRIED: &[&str] = &["elicitation", "sampling", "roots", "extensions"];
 /// Extensions that it can carry, and whether they need the newest revision.
-const EXTENSIONS: &[(&str, bool)] = &[
-    ("io.modelcontextprotocol/tasks", true),
-    ("io.modelcontextprotocol/ui", false),
-    (EXTENSION_SKILLS, true),
-];
+const EXTENSIONS: &[(&str, bool)] =
+    &[(EXTENSION_TASKS, true), ("io.modelcontextprotocol/ui", false), (EXTENSION_SKILLS, true)];
+pub(crate) const EXTENSION_TASKS: &str = "io.modelcontextprotocol/tasks";
 pub(crate) const EXTENSION_SKILLS: &str = "io.modelcontextprotocol/skills";
 
 impl Capabilities {
@@ -40,6 +40,8 @@ impl Capabilities {
             .map(|(key, _)| key)
             .filter(|key| !CARRIED.contains(&key.as_ref()))
             .collect();
+        let follows_tasks = declared.get("extensions").and_then(|e| e.get(EXTENSION_TASKS));
+        let follows_tasks = follows_tasks.is_some() && revision.is_modern();
         let mut changes: Vec<(&str, Option<&str>)> =
             others.iter().map(|key| (key.as_ref(), None)).collect();
         if let Some(extensions) = &extensions {
@@ -52,6 +54,7 @@ impl Capabilities {
             elicits_at_urls: mode("url"),
             samples: has("sampling"),
             has_roots: has("roots"),
+            follows_tasks,
         }
     }
 

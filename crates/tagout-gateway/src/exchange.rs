@@ -1,13 +1,19 @@
 //! One request of a client and what passes on its way to the answer.
-use std::{future::poll_fn, pin::Pin, task::Poll};
+use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     lane::{Aside, Question},
     stage::record::Recorded,
 };
+
+/// How long more questions are waited for, beside one.
+const MOMENT: Duration = Duration::from_millis(20);
 
 type Work = Pin<Box<dyn Future<Output = Recorded> + Send>>;
 
@@ -62,11 +68,11 @@ impl Exchange {
             if let Poll::Ready(Some(aside)) = self.asides.poll_recv(context) {
                 return Poll::Ready(aside.into());
             }
-            if let Some(work) = &mut self.work {
-                if let Poll::Ready(recorded) = work.as_mut().poll(context) {
-                    self.work = None;
-                    self.done = Some(recorded);
-                }
+            if let Some(work) = &mut self.work
+                && let Poll::Ready(recorded) = work.as_mut().poll(context)
+            {
+                self.work = None;
+                self.done = Some(recorded);
             }
             if self.done.is_none() {
                 return Poll::Pending;
@@ -80,9 +86,9 @@ impl Exchange {
         .await
     }
 
-    /// A question that waits already, if one does.
-    pub(crate) fn another(&mut self) -> Option<Aside> {
-        self.asides.try_recv().ok()
+    /// What is said within a moment, if anything is: who asks one thing often asks another.
+    pub(crate) async fn another(&mut self) -> Option<Aside> {
+        timeout(MOMENT, self.asides.recv()).await.ok()?
     }
 
     /// Goes on by itself, while nobody waits for it.

@@ -208,7 +208,10 @@ impl Front {
             Ok(Received::Call(call)) if is_modern(&call, said, session) => {
                 self.modern(principal, call, &request.headers).await
             }
-            Ok(Received::Call(call)) => self.legacy(principal, call, (session, said)).await,
+            Ok(Received::Call(call)) => {
+                let prefers_events = headers::prefers_events(&request.headers);
+                self.legacy(principal, call, (session, said), prefers_events).await
+            }
         }
     }
 
@@ -274,6 +277,18 @@ fn is_modern(call: &Call, said: Option<&str>, session: Option<&str>) -> bool {
     }
     let legacy = said.is_some_and(|said| Revision::parse_legacy(said).is_some());
     call.meta(VERSION).is_some() || said.is_some_and(|_| !legacy)
+}
+
+/// The answer to a request: a single one, or for who would rather have that a stream that holds
+/// nothing else.
+fn answered(recorded: Recorded, status: StatusCode, prefers_events: bool) -> Response {
+    if !prefers_events || status != StatusCode::OK {
+        return finished(recorded, status);
+    }
+    match recorded.into_frame() {
+        Some(frame) => Response::full(status, events_type(), tagout_wire::sse::message(&frame)),
+        None => Response::empty(StatusCode::ACCEPTED),
+    }
 }
 
 /// The answer's frame with a status; only the status where there is none.

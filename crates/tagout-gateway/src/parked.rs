@@ -82,7 +82,7 @@ impl Clients {
             Next::Ask(question) => {
                 let mut questions = vec![question];
                 while questions.len() < QUESTIONS {
-                    match running.another() {
+                    match running.another().await {
                         Some(Aside::Ask(question)) => questions.push(question),
                         // What it tells meanwhile is not worth another answer.
                         Some(Aside::Tell(_)) => {}

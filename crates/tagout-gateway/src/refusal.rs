@@ -163,6 +163,12 @@ pub enum Refusal {
         /// The key.
         key: &'static str,
     },
+    /// The method needs an extension that the client has not declared.
+    #[error("the client has not declared the extension `{extension}`")]
+    Capability {
+        /// The extension.
+        extension: &'static str,
+    },
     /// What the client brought back is not what it was given for this call.
     #[error("`requestState`: {0}")]
     State(#[from] StateError),
@@ -210,6 +216,7 @@ impl Refusal {
         "ask-unanswered",
         "audit-unavailable",
         "cancelled",
+        "capability-missing",
         "definition-changed",
         "frame-ambiguous",
         "frame-malformed",
@@ -275,6 +282,7 @@ impl Refusal {
             Self::Header { .. } => "header-mismatch",
             Self::Revision { .. } => "revision-unsupported",
             Self::Meta { .. } => "meta-missing",
+            Self::Capability { .. } => "capability-missing",
             Self::State(_) => "state-invalid",
             Self::NotOffered { .. } => "ask-not-offered",
             Self::AskDenied => "ask-denied",
@@ -298,6 +306,7 @@ impl Refusal {
             | Self::TooManyCalls { .. } => -32600,
             Self::Method { .. } | Self::NotOffered { .. } => -32601,
             Self::Header { .. } => -32020,
+            Self::Capability { .. } => -32021,
             Self::Revision { .. } => -32022,
             Self::Unknown { .. }
             | Self::Params { .. }
@@ -353,6 +362,7 @@ impl Refusal {
             | Self::Header { .. }
             | Self::Revision { .. }
             | Self::Meta { .. }
+            | Self::Capability { .. }
             | Self::State(_)
             | Self::NotOffered { .. }
             | Self::AskDenied
@@ -401,6 +411,12 @@ impl Refusal {
             let supported: Vec<_> = Revision::ALL.iter().map(|r| quoted(r.as_str())).collect();
             let (supported, requested) = (supported.join(","), quoted(requested));
             data.push_str(&format!(r#","supported":[{supported}],"requested":{requested}"#));
+        }
+        if let Self::Capability { extension } = self {
+            data.push_str(&format!(
+                r#","requiredCapabilities":{{"extensions":{{{}:{{}}}}}}"#,
+                quoted(extension)
+            ));
         }
         data.push('}');
         let (code, message) = (self.rpc_code(), quoted(&message));

@@ -161,35 +161,25 @@ impl Line {
             Err(_) => (None, None),
         };
         let Some(id) = id else {
-            let mut exchange = self.exchange(&self.session, received, CancellationToken::new());
-            if let Next::Done(recorded) = exchange.next().await {
-                self.answer(recorded.into_frame(), answers).await;
-            }
-            return;
+            return self.answered_here(received, answers).await;
         };
         let limit = self.clients.gateway.config.limits.in_flight;
-        let admitted = self.session.admit(&id, limit);
-        let line = Arc::clone(self);
-        let (session, received, withdrawn) = match (admitted, received) {
-            (Ok(withdrawn), Ok(mut call)) => match self.prepared(&mut call) {
-                Ok(session) => (session, Ok(call), withdrawn),
-                Err(refusal) => {
-                    let refused = Unreceived { refusal, id: Some(id.clone().into()), method };
-                    (Arc::clone(&self.session), Err(refused), withdrawn)
-                }
-            },
-            (Err(refusal), _) => {
-                let refused = Err(Unreceived { refusal, id: Some(id.into()), method });
-                let mut exchange = self.exchange(&self.session, refused, CancellationToken::new());
-                if let Next::Done(recorded) = exchange.next().await {
-                    self.answer(recorded.into_frame(), answers).await;
-                }
-                return;
-            }
-            (Ok(withdrawn), Err(unreceived)) => {
-                (Arc::clone(&self.session), Err(unreceived), withdrawn)
+        let unreceived = |refusal| Unreceived { refusal, id: Some(id.clone().into()), method };
+        let withdrawn = match self.session.admit(&id, limit) {
+            Ok(withdrawn) => withdrawn,
+            Err(refusal) => {
+                return self.answered_here(Err(unreceived(refusal)), answers).await;
             }
         };
+        let prepared = received.and_then(|call| {
+            let session = self.prepared(&call).map_err(unreceived)?;
+            Ok((session, call))
+        });
+        let (session, received) = match prepared {
+            Ok((session, call)) => (session, Ok(call)),
+            Err(unreceived) => (Arc::clone(&self.session), Err(unreceived)),
+        };
+        let line = Arc::clone(self);
         // What follows `initialize` may rely on it.
         let opens = method == Some(Method::Initialize);
         let handshake = if opens { self.session.begin_handshake() } else { None };
@@ -215,9 +205,17 @@ impl Line {
         });
     }
 
+    /// Answers what needs no waiting.
+    async fn answered_here(&self, received: Result<Box<Call>, Unreceived>, answers: &Answers) {
+        let mut exchange = self.exchange(&self.session, received, CancellationToken::new());
+        if let Next::Done(recorded) = exchange.next().await {
+            self.answer(recorded.into_frame(), answers).await;
+        }
+    }
+
     /// Whose call it is: of the client with the handshake, or of one whose requests stand for
     /// themselves.
-    fn prepared(&self, call: &mut Call) -> Result<Arc<Session>, Refusal> {
+    fn prepared(&self, call: &Call) -> Result<Arc<Session>, Refusal> {
         // A client that has shaken hands may say what it likes in `_meta`.
         let needs_none = call.method().is_spoken(self.session.revision());
         if needs_none && (call.meta(VERSION).is_none() || self.session.opened().is_some()) {

@@ -36,6 +36,13 @@ pub(super) fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
     })
 }
 
+/// Whether the client would rather have a stream than a single answer: it names that first.
+pub(super) fn prefers_events(headers: &HeaderMap) -> bool {
+    let first = headers.get("accept").and_then(|value| value.to_str().ok());
+    let first = first.and_then(|value| value.split([',', ';']).next()).unwrap_or_default();
+    first.trim().eq_ignore_ascii_case("text/event-stream")
+}
+
 /// The revision that the header names; nothing if there is none or no text.
 pub(super) fn revision(headers: &HeaderMap) -> Option<&str> {
     headers.get("mcp-protocol-version")?.to_str().ok()
@@ -74,10 +81,8 @@ pub(super) fn mirrored(headers: &HeaderMap, call: &Call) -> Result<Vec<(String, 
         |header: &'static str| Refusal::Header { header: header.into(), problem: "is missing" };
     let version = one(headers, "mcp-protocol-version")?;
     let version = version.ok_or_else(|| missing("mcp-protocol-version"))?;
-    if let Some(said) = call.meta(VERSION).and_then(|said| said.text()) {
-        if said != version {
-            return Err(differs("mcp-protocol-version"));
-        }
+    if call.meta(VERSION).and_then(|said| said.text()).is_some_and(|said| said != version) {
+        return Err(differs("mcp-protocol-version"));
     }
     if Revision::parse(version).is_none_or(|revision| !revision.is_modern()) {
         let requested = version.chars().take(40).collect();

@@ -8,7 +8,8 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ALIVE, EVENTS, FRAMES, Front, SESSIONS, events_type, finished, headers, locked, refused,
+    ALIVE, EVENTS, FRAMES, Front, SESSIONS, answered, events_type, finished, headers, locked,
+    refused,
     replay::{Stream, Streams},
 };
 use crate::{
@@ -78,6 +79,7 @@ impl Front {
         principal: &Principal,
         call: Box<Call>,
         (session, said): (Option<&str>, Option<&str>),
+        prefers_events: bool,
     ) -> Response {
         if call.method() == Method::Initialize {
             return self.initialized(principal, call).await;
@@ -106,7 +108,7 @@ impl Front {
                 let exchange = self.with_session(&session.session, Ok(call), None);
                 self.told(exchange).await
             }
-            Some(id) => self.requested(&session, call, &id).await,
+            Some(id) => self.requested(&session, call, &id, prefers_events).await,
         }
     }
 
@@ -159,6 +161,7 @@ impl Front {
         session: &Arc<HttpSession>,
         call: Box<Call>,
         id: &str,
+        prefers_events: bool,
     ) -> Response {
         let mut exchange = match self.admitted(session, call, id) {
             Ok(exchange) => exchange,
@@ -168,7 +171,9 @@ impl Front {
         // What takes longer is answered by a stream, which shows that it is alive and can be taken
         // up again when the connection breaks.
         let first = match timeout(AT_ONCE, exchange.next()).await {
-            Ok(Next::Done(recorded)) => return finished(recorded, StatusCode::OK),
+            Ok(Next::Done(recorded)) => {
+                return answered(recorded, StatusCode::OK, prefers_events);
+            }
             Ok(first @ (Next::Tell(_) | Next::Ask(_))) => Some(first),
             Err(_) => None,
         };
@@ -290,10 +295,10 @@ impl Front {
             Ok(session) => session,
             Err(status) => return refused(status),
         };
-        if let Ok(Some(last)) = headers::one(headers, "last-event-id") {
-            if let Some(rest) = session.streams.resume(last) {
-                return Response::stream(StatusCode::OK, events_type(), rest);
-            }
+        if let Ok(Some(last)) = headers::one(headers, "last-event-id")
+            && let Some(rest) = session.streams.resume(last)
+        {
+            return Response::stream(StatusCode::OK, events_type(), rest);
         }
         let (events, listens) = mpsc::channel(FRAMES);
         // One stream at a time: what is said must not be said twice.

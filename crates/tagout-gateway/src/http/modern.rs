@@ -10,7 +10,7 @@ use tagout_wire::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{ALIVE, FRAMES, Front, events_type, finished, headers, json, refused};
+use super::{ALIVE, FRAMES, Front, answered, events_type, headers, json, refused};
 use crate::{
     exchange::{Abandoned, Exchange},
     parked::{Resumed, Step, bound},
@@ -80,7 +80,7 @@ impl Front {
         match first {
             Step::Done(recorded) => {
                 let status = status(&recorded);
-                finished(recorded, status)
+                answered(recorded, status, headers::prefers_events(headers))
             }
             Step::Later(frame) => Response::full(StatusCode::OK, json(), frame),
             Step::Tell(first) => {

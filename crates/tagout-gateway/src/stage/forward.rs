@@ -160,9 +160,13 @@ fn brought(call: &Call, connection: &Connection) -> Result<Option<Input>, Refusa
     if responses.is_none() && state.is_none() {
         return Ok(None);
     }
-    // A server that asks by requests of its own knows nothing of them.
+    // A server that asks by requests of its own knows nothing of them: answers that belong to no
+    // call that waits are left out, and it asks anew.
     if !connection.revision().is_modern() {
-        return Err(StateError::Foreign.into());
+        return match state {
+            None => Ok(None),
+            Some(_) => Err(StateError::Foreign.into()),
+        };
     }
     Ok(Some(Input { responses, state }))
 }
@@ -265,7 +269,10 @@ pub(crate) fn outgoing_params(
     changes.push(("requestState", state));
     changes.push(("inputResponses", input.and_then(|input| input.responses.clone())));
     match target {
-        Target::Tool { tool, .. } => changes.push(("name", Some(quoted(tool.name.as_str())))),
+        Target::Tool { tool, .. } => {
+            changes.push(("name", Some(quoted(tool.name.as_str()))));
+            changes.push(("task", None));
+        }
         Target::Prompt { name, .. } => match params.get("ref") {
             Some(reference) => {
                 let name = quoted(name);

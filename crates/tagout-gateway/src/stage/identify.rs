@@ -25,6 +25,9 @@ pub(crate) fn identify(call: Call, lane: Lane) -> Result<Identified, Refusal> {
     let session = Arc::clone(lane.session());
     let opened = session.opened();
     let (origin, conversation) = match (call.method(), opened) {
+        (method, Some(opened)) if !method.is_spoken(opened.revision) => {
+            return Err(Refusal::Method { method: method.to_string() });
+        }
         (Method::Initialize, Some(_)) => {
             return Err(Refusal::Handshake("this session is initialised already"));
         }
@@ -35,9 +38,6 @@ pub(crate) fn identify(call: Call, lane: Lane) -> Result<Identified, Refusal> {
         // The one request that the standard allows before, and taking one back.
         (Method::Ping | Method::Cancelled, None) => (session.origin_unknown(), None),
         (_, None) => return Err(Refusal::Handshake("send `initialize` first")),
-        (method, Some(opened)) if !method.is_spoken(opened.revision) => {
-            return Err(Refusal::Method { method: method.to_string() });
-        }
         (_, Some(opened)) => (opened.origin.clone(), Some(opened.conversation.clone())),
     };
     Ok(Identified { call, session, lane, origin, conversation })

@@ -11,6 +11,7 @@ use tagout_proto::{Action, Digest, Method, ServerName, Value};
 
 use super::{identify::Identified, record::Known};
 use crate::{
+    capabilities::EXTENSION_TASKS,
     refusal::Refusal,
     state::{Held, StateError},
     upstream::{Fleet, Standing, TEMPLATE_BYTES, Tool, Upstream, fits_template},
@@ -163,7 +164,10 @@ fn only_known_members(identified: &Identified) -> Result<(), Refusal> {
         return Ok(());
     };
     let modern = identified.session().revision().is_modern() && call.method().may_need_input();
-    let known = |key: &str| members.contains(&key) || (modern && BROUGHT.contains(&key));
+    // What asks for a task by an older revision's way is left out: nobody here offers that.
+    let left_out = |key: &str| call.method() == Method::ToolsCall && key == "task";
+    let known =
+        |key: &str| members.contains(&key) || (modern && BROUGHT.contains(&key)) || left_out(key);
     if params.members().all(|(key, _)| known(&key)) {
         return Ok(());
     }
@@ -336,6 +340,9 @@ fn place_of(uri: &str) -> (&str, &str) {
 /// A task of this principal's; another's is as if it did not exist.
 fn task(identified: &Identified) -> Result<Target, Refusal> {
     let call = identified.call();
+    if !identified.session().capabilities().follows_tasks {
+        return Err(Refusal::Capability { extension: EXTENSION_TASKS });
+    }
     let problem = "`taskId` is missing or no string";
     let name =
         call.text_param("taskId").ok_or(Refusal::Params { method: call.method(), problem })?;
