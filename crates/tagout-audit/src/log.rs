@@ -16,7 +16,7 @@ use crate::{
     payload::{self, Sealed},
     signer::Signer,
     start,
-    writer::{Batch, Unforced, Writer},
+    writer::{Batch, Due, Unforced, Writer},
 };
 
 /// How a log is kept. The default is right but for tests.
@@ -56,20 +56,37 @@ struct Inner {
 }
 
 impl Inner {
-    fn sign_pending(&self) {
+    /// Signs what is not signed yet, and forces what nobody waits for to disk where it is time.
+    fn settle(&self) {
+        let Ok(mut writer) = self.writer.lock() else { return };
         // What fails is done by the next line itself, which fails if that does.
-        if let Ok(mut writer) = self.writer.lock()
-            && writer.sign_pending().is_err()
-        {
+        if writer.sign_pending().is_err() {
             writer.deferred = false;
         }
+        let unforced = writer.unforced();
+        drop(writer);
+        if unforced.due.is_some() {
+            // The log is broken if that fails, and the next line says so.
+            drop(self.force_to_disk(&unforced));
+        }
+    }
+
+    /// Waits for the disk without holding up other writers.
+    fn force_to_disk(&self, unforced: &Unforced) -> Result<(), AuditError> {
+        if let Err(e) = unforced.force(&self.directory) {
+            self.broken.store(true, Ordering::Release);
+            return Err(e);
+        }
+        let mut writer = self.writer.lock().map_err(|_| AuditError::Broken)?;
+        writer.durable = writer.durable.max(unforced.n);
+        Ok(())
     }
 }
 
 /// A log that is closed ends with a signed head.
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.sign_pending();
+        self.settle();
         if let Some(signer) = self.signer.get() {
             signer.close();
         }
@@ -116,7 +133,7 @@ impl Log {
         let inner = Arc::downgrade(&log.inner);
         let sign = move || {
             inner.upgrade().is_some_and(|inner| {
-                inner.sign_pending();
+                inner.settle();
                 true
             })
         };
@@ -193,7 +210,7 @@ impl Log {
         writer.sign_pending()?;
         let unforced = writer.unforced();
         drop(writer);
-        self.force_to_disk(&unforced)
+        self.inner.force_to_disk(&unforced)
     }
 
     /// The key that verifies the head.
@@ -223,21 +240,10 @@ impl Log {
         if let (true, Some(signer)) = (due, self.inner.signer.get()) {
             signer.wake();
         }
-        if wait == Durability::Disk || unforced.due {
-            self.force_to_disk(&unforced)?;
+        if wait == Durability::Disk || unforced.due == Some(Due::Now) {
+            self.inner.force_to_disk(&unforced)?;
         }
         Ok(made)
-    }
-
-    /// Waits for the disk without holding up other writers.
-    fn force_to_disk(&self, unforced: &Unforced) -> Result<(), AuditError> {
-        if let Err(e) = unforced.force(&self.inner.directory) {
-            self.inner.broken.store(true, Ordering::Release);
-            return Err(e);
-        }
-        let mut writer = self.writer()?;
-        writer.durable = writer.durable.max(unforced.n);
-        Ok(())
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Tail {
     pub(crate) hash: Digest,
     /// That file.
     pub(crate) file: Arc<File>,
+    /// What tells that file from all others for as long as it is open: device and inode.
+    pub(crate) identity: (u64, u64),
 }
 
 /// What the next writer has to write down before anything else.
@@ -59,7 +61,9 @@ impl Tail {
         if new {
             directory.force()?;
         }
-        Ok(Self { segment, offset: 0, n, hash, file })
+        let ours = file.metadata().map_err(files::unreadable(&path))?;
+        let identity = (ours.dev(), ours.ino());
+        Ok(Self { segment, offset: 0, n, hash, file, identity })
     }
 
     /// How long the file is, if it is still the one that stands under its name.
@@ -72,8 +76,7 @@ impl Tail {
             }
             Err(e) => return Err(files::unreadable(&path)(e)),
         };
-        let ours = self.file.metadata().map_err(files::unreadable(&path))?;
-        if (named.dev(), named.ino()) != (ours.dev(), ours.ino()) {
+        if (named.dev(), named.ino()) != self.identity {
             return Err(self.replaced(directory, "another file stands in its place"));
         }
         if named.len() < self.offset {

@@ -71,8 +71,20 @@ pub(crate) struct Unforced {
     /// The last line in them.
     pub(crate) n: u64,
     /// Whether it is time to do so for the sake of lines that nobody waits for.
-    pub(crate) due: bool,
+    pub(crate) due: Option<Due>,
 }
+
+/// How long lines that nobody waits for can stay off the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Until they are signed.
+    Soon,
+    /// No longer.
+    Now,
+}
+
+/// So many groups of lines may stay off the disk while it is slow; then their writers wait.
+const GROUPS: u64 = 100;
 
 impl<'a> Batch<'a> {
     /// Adds a line, which belongs to record `of`, and gives its number.
@@ -209,10 +221,17 @@ impl Writer {
 
     /// What is not yet known to be on disk.
     pub(crate) fn unforced(&self) -> Unforced {
+        let lines = self.tail.n.saturating_sub(self.durable);
+        let group = self.settings.group_lines;
+        let due = match lines {
+            _ if lines < group => None,
+            _ if self.deferred && lines < group.saturating_mul(GROUPS) => Some(Due::Soon),
+            _ => Some(Due::Now),
+        };
         Unforced {
             files: [Arc::clone(&self.payloads.file), Arc::clone(&self.tail.file)],
             n: self.tail.n,
-            due: self.tail.n.saturating_sub(self.durable) >= self.settings.group_lines,
+            due,
         }
     }
 
