@@ -1,6 +1,7 @@
-//! Chores of the repository: `cargo xtask tidy`, `ship`, `examples` and `conformance`.
+//! Chores of the repository: `cargo xtask tidy`, `ship`, `examples`, `conformance` and `fuzz`.
 mod conformance;
 mod examples;
+mod fuzz;
 mod ship;
 mod tidy;
 mod tree;
@@ -19,7 +20,9 @@ cargo xtask tidy                            what the compiler does not check: la
 cargo xtask ship [--check] [--binary FILE]  write, or only compare, the built-in servers' lockfile
 cargo xtask examples BINARY                 put the documentation's examples to `tagout check`
 cargo xtask conformance [--check] [--binary FILE] [--only direct|same-era|across|client] [--scenario NAME]
-                                            run the public conformance suite, and write its table";
+                                            run the public conformance suite, and write its table
+cargo xtask fuzz [--minutes N | --seconds N] [--target NAME]
+                                            run the fuzz targets, each for so long; needs cargo-fuzz";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         ["conformance", options @ ..] => {
             conformance::Options::parse(options).and_then(|o| conformance::conformance(&o))
         }
+        ["fuzz", options @ ..] => fuzz::Options::parse(options).and_then(|o| fuzz::fuzz(&o)),
         _ => Err(USAGE.to_owned()),
     };
     match done {
