@@ -50,6 +50,8 @@ pub(crate) struct Unsigned {
     writes: u32,
 }
 
+/// Room for the lines of an ordinary call.
+const BATCH_BYTES: usize = 2048;
 /// After so many writes the head is signed at once, however little time has passed.
 const MOST_UNSIGNED: u32 = 1000;
 
@@ -200,7 +202,13 @@ impl Writer {
     }
 
     fn batch<'a>(&self, at: Timestamp) -> Batch<'a> {
-        Batch { at, n: self.tail.n, hash: self.tail.hash, bytes: Vec::new(), payload: None }
+        Batch {
+            at,
+            n: self.tail.n,
+            hash: self.tail.hash,
+            bytes: Vec::with_capacity(BATCH_BYTES),
+            payload: None,
+        }
     }
 
     fn repair(&mut self, at: Timestamp, repairs: Vec<Repair>) -> Result<(), AuditError> {

@@ -84,17 +84,41 @@ impl Policy {
                 None,
             ) => return built_in(Decision::Deny, DEFAULT_DENY, "the call names nothing"),
         };
-        let first = match self.evaluate(facts, subject, false) {
-            Outcome::Allowed { by } => return self.verdict(Decision::Allow, by),
-            Outcome::Failed { rule, why } => return failed(rule, &why),
+        if let Arguments::Known(_) = facts.arguments
+            && let Some(settled) =
+                self.known.settled(facts, subject, || self.settled(facts, subject))
+        {
+            return settled;
+        }
+        let verdict = self.asked_twice(|approved| Some(self.evaluate(facts, subject, approved)));
+        verdict.unwrap_or_else(|| built_in(Decision::Deny, DEFAULT_DENY, "nothing decides it"))
+    }
+
+    /// The verdict, where every evaluation comes out.
+    fn asked_twice(&self, evaluate: impl Fn(bool) -> Option<Outcome>) -> Option<Verdict> {
+        let first = match evaluate(false)? {
+            Outcome::Allowed { by } => return Some(self.verdict(Decision::Allow, by)),
+            Outcome::Failed { rule, why } => return Some(failed(rule, &why)),
             Outcome::Denied { by } => by,
         };
-        match self.evaluate(facts, subject, true) {
+        Some(match evaluate(true)? {
             // A `forbid … unless { context.approved }` is what asks, where there is one.
             Outcome::Allowed { by } => self.verdict(Decision::Ask, first.or(by)),
             Outcome::Failed { rule, why } => failed(rule, &why),
             Outcome::Denied { by } => self.verdict(Decision::Deny, by.or(first)),
-        }
+        })
+    }
+
+    /// The verdict, if it is the same whatever the arguments are: no rule that could decide looks
+    /// at them.
+    fn settled(&self, facts: &Facts<'_>, subject: &Subject<'_>) -> Option<Verdict> {
+        let facts = Facts { arguments: Arguments::Unknown, ..*facts };
+        self.asked_twice(|approved| {
+            let (request, entities) = question(&facts, subject, approved, &self.known).ok()?;
+            let response = self.authorizer.is_authorized_partial(&request, &self.set, &entities);
+            let open = response.nontrivial_residuals().next().is_some();
+            if open { None } else { Some(outcome(&response.concretize())) }
+        })
     }
 
     fn evaluate(&self, facts: &Facts<'_>, subject: &Subject<'_>, approved: bool) -> Outcome {
@@ -103,28 +127,10 @@ impl Policy {
             Err(why) => return Outcome::Failed { rule: None, why: why.to_string() },
         };
         match facts.arguments {
-            Arguments::Known(_) => self.evaluate_known(&request, &entities),
+            Arguments::Known(_) => {
+                outcome(&self.authorizer.is_authorized(&request, &self.set, &entities))
+            }
             Arguments::Unknown => self.evaluate_unknown(&request, &entities),
-        }
-    }
-
-    fn evaluate_known(
-        &self,
-        request: &cedar_policy::Request,
-        entities: &cedar_policy::Entities,
-    ) -> Outcome {
-        let response = self.authorizer.is_authorized(request, &self.set, entities);
-        let diagnostics = response.diagnostics();
-        // Cedar skips a rule that fails, also a `forbid`; here the whole decision fails.
-        if let Some(error) = diagnostics.errors().next() {
-            let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
-            let rule = Some(error.policy_id().clone());
-            return Outcome::Failed { rule, why: error.inner().to_string() };
-        }
-        let by = diagnostics.reason().min().cloned();
-        match response.decision() {
-            cedar_policy::Decision::Allow => Outcome::Allowed { by },
-            cedar_policy::Decision::Deny => Outcome::Denied { by },
         }
     }
 
@@ -158,6 +164,21 @@ impl Policy {
             (true, false) => format!("the rule `{id}` permits it"),
         };
         Verdict { decision, rule: id.to_owned(), reason, remedy: rule.remedy }
+    }
+}
+
+fn outcome(response: &cedar_policy::Response) -> Outcome {
+    let diagnostics = response.diagnostics();
+    // Cedar skips a rule that fails, also a `forbid`; here the whole decision fails.
+    if let Some(error) = diagnostics.errors().next() {
+        let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+        let rule = Some(error.policy_id().clone());
+        return Outcome::Failed { rule, why: error.inner().to_string() };
+    }
+    let by = diagnostics.reason().min().cloned();
+    match response.decision() {
+        cedar_policy::Decision::Allow => Outcome::Allowed { by },
+        cedar_policy::Decision::Deny => Outcome::Denied { by },
     }
 }
 

@@ -237,7 +237,8 @@ impl Document {
 /// `text` as a JSON string, with its quotes.
 #[must_use]
 pub fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    // A string can always be written.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 fn exact_number(literal: &str) -> Result<serde_json::Number, Inexact> {

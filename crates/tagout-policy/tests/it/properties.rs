@@ -80,4 +80,21 @@ proptest! {
         let called = verdict(&policy, &[Effect::Read], reviewed, Arguments::Known(&arguments));
         prop_assert!(openness(&listed) >= openness(&called), "{listed} / {called}");
     }
+
+    /// A rule that looks at the arguments and never applies keeps the verdict from being settled
+    /// without them; it is the same all the same, whatever was asked before.
+    #[test]
+    fn what_is_settled_without_arguments_is_what_they_would_have_said(
+        rules in prop::collection::vec(rule(), 0..6),
+        asked in prop::collection::vec((arguments(), any::<bool>()), 1..4),
+    ) {
+        let rules = text(&rules, None);
+        let never = "@id(\"zz\") forbid (principal, action, resource) when { context.arguments has nothing_has_it };";
+        let settles = policy(Profile::None, &rules);
+        let looks = policy(Profile::None, &format!("{rules}{never}"));
+        for (arguments, reviewed) in asked {
+            let say = |policy| verdict(policy, &[Effect::Read], reviewed, Arguments::Known(&arguments));
+            prop_assert_eq!(say(&settles), say(&looks));
+        }
+    }
 }
