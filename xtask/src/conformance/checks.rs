@@ -121,7 +121,10 @@ impl Outcome {
         let informs = |it: &Vec<Status>| it.iter().all(|status| *status == Status::Info);
         let differs = |id: &&String| {
             let (own, others) = (of(self, id), of(other, id));
-            own != others && !(informs(&own) && informs(&others))
+            // A check that only informs on the other side found nothing there to hold anything
+            // against: what it is about is left to the server.
+            let left_open = !others.is_empty() && informs(&others);
+            own != others && !left_open && !(informs(&own) && informs(&others))
         };
         ids.into_iter()
             .find(differs)

@@ -170,16 +170,21 @@ impl Front {
         let finishing = Finishing { session: Arc::clone(session), id: id.to_owned() };
         // What takes longer is answered by a stream, which shows that it is alive and can be taken
         // up again when the connection breaks.
-        let first = match timeout(AT_ONCE, exchange.next()).await {
-            Ok(Next::Done(recorded)) => {
-                return answered(recorded, StatusCode::OK, prefers_events);
+        let resumable = session.session.revision() >= Revision::V2025_11_25;
+        let first = if prefers_events && resumable {
+            None
+        } else {
+            match timeout(AT_ONCE, exchange.next()).await {
+                Ok(Next::Done(recorded)) => {
+                    return answered(recorded, StatusCode::OK, prefers_events);
+                }
+                Ok(first @ (Next::Tell(_) | Next::Ask(_))) => Some(first),
+                Err(_) => None,
             }
-            Ok(first @ (Next::Tell(_) | Next::Ask(_))) => Some(first),
-            Err(_) => None,
         };
         let (stream, listens) = session.streams.open();
         self.clients.tasks.spawn(async move {
-            if finishing.session.session.revision() >= Revision::V2025_11_25 {
+            if resumable {
                 stream.prime().await;
             }
             drive(&finishing.session.session, exchange, first, &Way::Stream(&stream)).await;
@@ -309,6 +314,8 @@ impl Front {
                 tokio::select! {
                     () = events.closed() => return,
                     () = session.ended() => return,
+                    // Its end tells whoever still reads it that another took its place.
+                    () = session.news.left(&events) => return,
                     () = tokio::time::sleep(ALIVE) => {
                         drop(events.try_send(tagout_wire::sse::COMMENT));
                     }
