@@ -1,6 +1,7 @@
 //! What servers tell of their own accord, on its way to one client.
 use std::{
     collections::BTreeSet,
+    pin::pin,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +12,10 @@ use std::{
 use bytes::Bytes;
 use tagout_proto::{Method, Value, frame};
 use tagout_wire::Outgoing;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
 
 use crate::{lane::Lane, upstream::composed};
 
@@ -28,6 +32,8 @@ pub(crate) const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 #[derive(Default)]
 pub(crate) struct News {
     outlet: Mutex<Option<Outlet>>,
+    /// Somebody waits for another outlet to take the place of theirs.
+    changed: Notify,
     listeners: Mutex<Vec<Listener>>,
     /// Subscriptions so far: several clients of one kind may choose the same id.
     subscriptions: AtomicU64,
@@ -69,7 +75,26 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl News {
     /// News go to `outlet` from now on; gives the one before.
     pub(crate) fn set_outlet(&self, outlet: Option<Outlet>) -> Option<Outlet> {
-        std::mem::replace(&mut *locked(&self.outlet), outlet)
+        let before = std::mem::replace(&mut *locked(&self.outlet), outlet);
+        self.changed.notify_waiters();
+        before
+    }
+
+    /// When news no longer go to `events`.
+    pub(crate) async fn left(&self, events: &mpsc::Sender<Bytes>) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            let still = match &*locked(&self.outlet) {
+                Some(Outlet::Events(now)) => now.same_channel(events),
+                Some(Outlet::Lines(_)) | None => false,
+            };
+            if !still {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Where news go.

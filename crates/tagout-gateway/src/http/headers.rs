@@ -14,8 +14,9 @@ const PARAMETER: &str = "mcp-param-";
 
 /// Why a request's body is not even read: it is no JSON, or its answer would not be taken.
 pub(super) fn unfit(headers: &HeaderMap) -> Option<StatusCode> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let kind = text("content-type").and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    // Two types are none: whoever reads the other one reads something else.
+    let kind = one(headers, "content-type").ok().flatten();
+    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
     if !kind.trim().eq_ignore_ascii_case("application/json") {
         return Some(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }

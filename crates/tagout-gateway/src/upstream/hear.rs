@@ -212,7 +212,17 @@ impl Connection {
             Some(lane) => lane.tell(Method::LogMessage, params),
             // Nobody knows whose call it is about.
             None if self.about.shared => {}
+            // A client without a session hears logs with its answers only; all calls here are of
+            // clients that say the same of themselves.
             None => {
+                if let Some(call) = self.calls.oldest_with_lane() {
+                    let lane = call.lane.as_ref();
+                    let lane = lane.filter(|lane| lane.session().revision().is_modern());
+                    if let Some(lane) = lane {
+                        lane.tell(Method::LogMessage, params);
+                        return true;
+                    }
+                }
                 let params = params.to_owned();
                 return self.tell(Event::Tells { method: Method::LogMessage, params });
             }
