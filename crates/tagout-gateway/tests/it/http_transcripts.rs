@@ -58,7 +58,7 @@ macro_rules! topics {
     };
 }
 
-topics! { modern }
+topics! { approvals legacy modern sse }
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/http")

@@ -4,7 +4,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpStream},
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Pieces that may wait to be looked at; more than a transcript makes a peer send.
@@ -75,6 +75,8 @@ impl Connection {
 
     /// The next event.
     pub(super) fn event(&mut self, patience: Duration) -> Came<Event> {
+        // Comments come for ever on a stream that is alive.
+        let until = Instant::now() + patience;
         loop {
             let end = self.rest.windows(2).position(|two| two == b"\n\n");
             if let Some(end) = end {
@@ -85,7 +87,7 @@ impl Connection {
                     None => continue,
                 }
             }
-            match self.more(patience) {
+            match self.more(until.saturating_duration_since(Instant::now())) {
                 Came::This(()) => {}
                 Came::Nothing => return Came::Nothing,
                 Came::End => return Came::End,
