@@ -8,7 +8,7 @@ use serde_json::Value;
 use tagout_gateway::{
     Clock, Gateway, Parts,
     approval::Nobody,
-    config::Config,
+    config::{Config, Transport},
     lockfile::{Lockfile, PinnedServer, PinnedTool},
 };
 use tagout_inspect::definition;
@@ -42,16 +42,18 @@ thread_local! {
     static BENCH: RefCell<Option<Bench>> = const { RefCell::new(None) };
 }
 
-/// Sends `bytes` to a gateway, as one line, and looks at what reaches the server.
-pub(crate) fn check(bytes: &[u8]) {
+/// Sends `bytes` to a gateway, as one line, and looks at what reaches the server; whether anything
+/// does.
+pub(crate) fn check(bytes: &[u8]) -> bool {
     if bytes.len() > LONGEST || bytes.contains(&b'\n') {
-        return;
+        return false;
     }
     BENCH.with_borrow_mut(|kept| {
         let mut bench = kept.take().filter(|bench| bench.runs < RUNS).unwrap_or_else(Bench::new);
-        bench.run(bytes);
+        let passed_on = bench.run(bytes);
         *kept = Some(bench);
-    });
+        passed_on
+    })
 }
 
 /// A gateway, the server behind it and two clients: one with a handshake, one without.
@@ -94,7 +96,7 @@ impl Bench {
         Self { runtime, session, sessionless, heard, runs: 0, _state: state }
     }
 
-    fn run(&mut self, bytes: &[u8]) {
+    fn run(&mut self, bytes: &[u8]) -> bool {
         self.runs += 1;
         let modern = bytes.windows(10).any(|window| window == b"2026-07-28");
         let client = if modern { &mut self.sessionless } else { &mut self.session };
@@ -104,7 +106,7 @@ impl Bench {
                 let method = method.text().unwrap_or_default();
                 // One answers when it is over, the other would give the client a session.
                 if method == "subscriptions/listen" || (modern && method == "initialize") {
-                    return;
+                    return false;
                 }
                 Some(id.raw().to_owned())
             }
@@ -119,10 +121,11 @@ impl Bench {
         });
         let passed_on = self.heard.take();
         assert!(passed_on.len() <= 1, "one frame became {passed_on:?}");
-        for (method, params) in passed_on {
+        for (method, params) in &passed_on {
             assert!(expected.is_some(), "what is no request reached the server as `{method}`");
-            same_to_another_reader(bytes, &method, &params);
+            same_to_another_reader(bytes, method, params);
         }
+        !passed_on.is_empty()
     }
 }
 
@@ -194,6 +197,7 @@ fn gateway(url: &str, state: &std::path::Path) -> Arc<Gateway> {
     let name = ToolName::try_from("echo").expect("a name");
     let up = PinnedServer {
         url: Some(url.to_owned()),
+        transport: Some(Transport::Auto),
         offers_reviewed: true,
         tools: [(name, tool)].into(),
         ..PinnedServer::default()
