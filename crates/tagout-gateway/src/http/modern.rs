@@ -36,15 +36,16 @@ impl Front {
             call.set_mirrored(mirrored);
             self.clients.sessionless(principal, &call)
         });
-        let Some(id) = id else { return Response::empty(StatusCode::ACCEPTED) };
         let session = match session {
             Ok(session) => session,
             Err(refusal) => {
                 let stranger = self.clients.session(principal);
-                let unreceived = Unreceived { refusal, id: Some(id.into()), method: Some(method) };
+                let id = id.map(Into::into);
+                let unreceived = Unreceived { refusal, id, method: Some(method) };
                 return self.one_refused(&stranger, unreceived, StatusCode::BAD_REQUEST).await;
             }
         };
+        let Some(id) = id else { return Response::empty(StatusCode::ACCEPTED) };
         let own = SerialId::admit(&session, self.gateway.config.limits.in_flight);
         let own = match own {
             Ok(own) => own,
