@@ -115,3 +115,53 @@ fn clients_with_sessions_get_their_own_answers() {
 fn clients_without_sessions_get_their_own_answers() {
     at_once(without_session);
 }
+
+/// A call without a session, whose user is asked; more members of its parameters come beside.
+fn write(id: usize, more: &Value) -> String {
+    let mut text = headers("ann");
+    for header in
+        ["MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: s__echo"]
+    {
+        writeln!(text, "headers s {header}").unwrap();
+    }
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+    });
+    let mut params = json!({"name": "s__echo", "arguments": {}, "_meta": meta});
+    params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let frame = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+    writeln!(text, "request c POST /mcp h s\n> {frame}\nresponse c 200").unwrap();
+    text
+}
+
+#[test]
+fn an_approval_that_is_brought_back_many_times_at_once_is_good_for_one() {
+    let mut plan = plan();
+    plan.reviewed = vec![("s/echo".to_owned(), vec!["write".to_owned()])];
+    let served = Served::new(&plan, &PRINCIPALS);
+    let play = |text: &str| {
+        let came = served.play(&HttpTranscript::parse(text).unwrap()).unwrap();
+        serde_json::from_str::<Value>(came.first().unwrap()).unwrap()
+    };
+    let asked = play(&write(0, &json!({})));
+    let yes = json!({"tagout-0": {"action": "accept", "content": {"decision": "approve"}}});
+    let state = &asked["result"]["requestState"];
+    assert!(state.is_string(), "{asked}");
+    let brought = json!({"requestState": state, "inputResponses": yes});
+    let answers: Vec<Value> = thread::scope(|scope| {
+        let many = (1..=8).map(|id| {
+            let (text, play) = (write(id, &brought), &play);
+            scope.spawn(move || play(&text))
+        });
+        let many: Vec<_> = many.collect();
+        many.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let (done, refused): (Vec<_>, Vec<_>) =
+        answers.iter().partition(|answer| answer.get("result").is_some());
+    assert_eq!(done.len(), 1, "{answers:?}");
+    assert!(refused.iter().all(|answer| answer["error"]["data"]["code"] == "state-invalid"));
+    let (bench, _records) = served.stop().unwrap();
+    let calls = bench.saw("s").iter().filter(|line| line.contains("tools/call")).count();
+    assert_eq!(calls, 1);
+}
