@@ -15,6 +15,7 @@ mod connect;
 mod error;
 mod line;
 mod listen;
+mod places;
 mod pool;
 mod request;
 mod response;

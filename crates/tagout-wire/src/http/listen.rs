@@ -1,5 +1,11 @@
 //! The server: accepts connections, each of them one task that ends alone.
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use ::http::{HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
@@ -15,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::{Access, Refusal},
+    places::{Place, Places},
     request::Request,
     response::{Reply, Response},
     socket::{Paced, Patience, Stream, Turns},
@@ -81,6 +88,11 @@ impl Listener {
 pub struct ServerLimits {
     /// Connections at a time; more wait to be accepted.
     pub connections: usize,
+    /// Of these, of one peer on the network (an IPv4 address, or an IPv6 network of 64 bits); more
+    /// are closed at once.
+    pub connections_of_peer: usize,
+    /// Of these, from this machine; more are closed at once.
+    pub connections_of_loopback: usize,
     /// Bytes of a request's line and headers; more is answered with 431.
     pub header_bytes: usize,
     /// Headers of a request; more is answered with 431.
@@ -99,10 +111,22 @@ pub struct ServerLimits {
     pub grace: Duration,
 }
 
+impl ServerLimits {
+    fn connections_of(&self, peer: IpAddr) -> usize {
+        if peer.to_canonical().is_loopback() {
+            self.connections_of_loopback
+        } else {
+            self.connections_of_peer
+        }
+    }
+}
+
 impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            connections_of_peer: 128,
+            connections_of_loopback: 512,
             header_bytes: 32 << 10,
             headers: 100,
             handshake: Duration::from_secs(10),
@@ -150,12 +174,18 @@ pub async fn serve<H: Handler>(
     let builder = builder(&limits);
     let server = Arc::new(Server { handler, access, limits, tls, stop: stop.clone(), builder });
     let room = Arc::new(Semaphore::new(limits.connections));
+    let places = Arc::new(Places::default());
     let mut tasks = JoinSet::new();
     while let Some(Some((stream, peer, permit))) =
         stop.run_until_cancelled(accept(&listener, &room)).await
     {
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(server.clone().connection(stream, peer, permit));
+        let place = places.take(peer.ip(), limits.connections_of(peer.ip()));
+        let Some(place) = place else {
+            tracing::debug!(%peer, "has too many connections");
+            continue;
+        };
+        tasks.spawn(server.clone().connection(stream, peer, (permit, place)));
     }
     drop(listener);
     let ended = async { while tasks.join_next().await.is_some() {} };
@@ -212,7 +242,7 @@ impl<H: Handler> Server<H> {
         self: Arc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
-        _permit: OwnedSemaphorePermit,
+        _held: (OwnedSemaphorePermit, Place),
     ) {
         let Some(Some(stream)) = self.stop.run_until_cancelled(self.handshake(stream)).await else {
             return;
@@ -259,15 +289,20 @@ impl<H: Handler> Server<H> {
         let turn = turns.begin();
         // How long such a body is can be told in two ways, on which a proxy may not agree with us.
         // What follows it is therefore not read as a request.
-        let last = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let mut last = request.headers().contains_key(header::TRANSFER_ENCODING);
         let response = match self.check(&request) {
-            Err(refusal) => refused(refusal),
+            Err(refusal) => {
+                last = true;
+                refused(refusal)
+            }
             Ok(()) => {
                 let secure = self.tls.is_some();
                 let request = Request::new(request, peer, secure, self.limits.body);
                 self.handler.handle(request).await
             }
         };
+        // Who got no further than the door does not stay in it.
+        last |= is_turned_away(response.status());
         Ok(response.finish(turn, last))
     }
 
@@ -278,6 +313,12 @@ impl<H: Handler> Server<H> {
         }
         Ok(())
     }
+}
+
+/// Whether so is answered who has shown no credential that is known.
+fn is_turned_away(status: StatusCode) -> bool {
+    let door = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::SERVICE_UNAVAILABLE];
+    door.contains(&status)
 }
 
 fn refused(refusal: Refusal) -> Response {

@@ -89,6 +89,8 @@ impl Handler for Probe {
                 let events = HeaderValue::from_static("text/event-stream");
                 Response::stream(StatusCode::OK, events, receiver)
             }
+            "/401" => Response::empty(StatusCode::UNAUTHORIZED),
+            "/403" => Response::empty(StatusCode::FORBIDDEN),
             "/panic" => panic!("as asked"),
             "/redirect" => Response::empty(StatusCode::FOUND)
                 .header(tagout_wire::http::header::LOCATION, HeaderValue::from_static("/what")),

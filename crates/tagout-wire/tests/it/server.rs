@@ -153,6 +153,48 @@ async fn connections_are_counted() {
 }
 
 #[tokio::test]
+async fn who_is_turned_away_does_not_stay() {
+    let server = Served::plain().await;
+    for (line, host, expected) in [
+        ("GET /401", "localhost", "401"),
+        ("GET /403", "localhost", "403"),
+        ("GET /what", "evil.example", "403"),
+        ("OPTIONS /what", "localhost", "405"),
+    ] {
+        // It reads to the end of the connection, which nobody asked to be closed.
+        let answer = server.raw(format!("{line} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        assert_eq!(status(&answer), expected, "{line}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn no_peer_takes_all_connections() {
+    let limits = ServerLimits { connections_of_loopback: 2, ..ServerLimits::default() };
+    let mut server = Served::limited(limits).await;
+    let mut first = server.connect().await;
+    first.write_all(WAIT).await.unwrap();
+    assert!(matches!(server.next().await, Seen::Waiting));
+    let mut second = server.connect().await;
+    second.write_all(b"GET /what HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    until(&mut second, "GET /what None").await;
+    let mut third = server.connect().await;
+    assert_eq!(rest(&mut third).await, "", "closed at once");
+    drop(first);
+    assert!(matches!(server.next().await, Seen::Dropped));
+    // Its place is free a moment after its work was dropped.
+    let answer = async {
+        loop {
+            let answer = server.raw("GET /401 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+            if !answer.is_empty() {
+                return answer;
+            }
+        }
+    };
+    assert_eq!(status(&soon(answer).await), "401");
+}
+
+#[tokio::test]
 async fn a_server_stops_when_all_is_answered() {
     let mut server = Served::plain().await;
     let mut idle = server.connect().await;
