@@ -1,5 +1,8 @@
 //! The way back to a client while one of its requests is under way.
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use tagout_proto::{Method, ServerName, frame};
 use tokio::sync::{mpsc, oneshot};
@@ -43,6 +46,8 @@ pub(crate) struct Lane {
     speaker: Option<Speaker>,
     /// Whether log messages are wanted: without a session, only where the request says so.
     hears_logs: bool,
+    /// How often servers may still ask, in this request.
+    questions: Arc<AtomicU32>,
 }
 
 /// A server that speaks on a lane.
@@ -61,6 +66,8 @@ impl std::fmt::Debug for Lane {
 
 /// Asides of one request that wait to be passed on.
 const ASIDES: usize = 64;
+/// Questions of servers within one request.
+const QUESTIONS: u32 = 32;
 
 impl Lane {
     /// A lane and its other end.
@@ -70,7 +77,9 @@ impl Lane {
     ) -> (Self, mpsc::Receiver<Aside>) {
         let (asides, other_end) = mpsc::channel(ASIDES);
         let (gateway, session) = (Arc::clone(gateway), Arc::clone(session));
-        (Self { asides, gateway, session, speaker: None, hears_logs: true }, other_end)
+        let questions = Arc::new(AtomicU32::new(QUESTIONS));
+        let speaker = None;
+        (Self { asides, gateway, session, speaker, hears_logs: true, questions }, other_end)
     }
 
     /// Notes whether `call`, whose lane this is, wants log messages.
@@ -112,6 +121,12 @@ impl Lane {
     /// a result or an error object, as JSON texts, for the server.
     pub(crate) async fn ask(&self, method: Method, params: String) -> Result<String, String> {
         ask::ask(self, method, params).await
+    }
+
+    /// Whether one more question may be asked; counts it.
+    pub(crate) fn may_ask(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        self.questions.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_ok()
     }
 
     /// Puts a question to the client. Nothing where the client, or its request, is gone.

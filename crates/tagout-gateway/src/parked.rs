@@ -2,7 +2,11 @@
 //! with the answers, in a request of its own.
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -24,14 +28,31 @@ const WAITING: [usize; 2] = [64, 4096];
 /// Questions that one answer may hold.
 const QUESTIONS: usize = 16;
 
+/// How often a call may be asked for again because an answer was missing.
+const ROUNDS: u32 = 10;
+/// How often calls that waited too long are looked for.
+const SWEEP: Duration = Duration::from_secs(2);
+
 /// Calls that wait.
 #[derive(Default)]
-pub(crate) struct Parked(Mutex<HashMap<u128, Waiting>>);
+pub(crate) struct Parked {
+    waiting: Mutex<HashMap<u128, Waiting>>,
+    /// Whether a task looks for those that waited too long.
+    swept: AtomicBool,
+}
 
 struct Waiting {
     exchange: Exchange,
     questions: Vec<(String, Question)>,
     user: String,
+    patience: Patience,
+}
+
+/// How long a call goes on waiting; being asked for again does not put it off.
+#[derive(Clone, Copy)]
+struct Patience {
+    until: Instant,
+    rounds: u32,
 }
 
 /// What comes of a request that may wait for its client.
@@ -52,7 +73,19 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Parked {
     /// Gives up on everything that waits; each call comes to its end by itself.
     pub(crate) fn forget_all(&self) {
-        drop(std::mem::take(&mut *locked(&self.0)));
+        drop(std::mem::take(&mut *locked(&self.waiting)));
+    }
+
+    /// Gives up on what waited too long; whether anything still waits.
+    fn forget_late(&self) -> bool {
+        let now = Instant::now();
+        let mut waiting = locked(&self.waiting);
+        // Their questions go with them, and so the calls end.
+        let late: Vec<_> = waiting.extract_if(|_, one| one.patience.until <= now).collect();
+        let some = !waiting.is_empty();
+        drop(waiting);
+        drop(late);
+        some
     }
 }
 
@@ -94,7 +127,9 @@ impl Clients {
                 let Some(exchange) = exchange.take() else {
                     return Step::Done(Recorded::nothing());
                 };
-                Step::Later(self.park((exchange, keyed.collect()), bound, id))
+                let until = Instant::now() + self.gateway.config.limits.approval;
+                let patience = Patience { until, rounds: 0 };
+                Step::Later(self.park((exchange, keyed.collect(), patience), bound, id))
             }
         }
     }
@@ -102,7 +137,7 @@ impl Clients {
     /// Lets a request wait, and gives the frame that asks.
     fn park(
         self: &Arc<Self>,
-        (exchange, questions): (Exchange, Vec<(String, Question)>),
+        (exchange, questions, patience): (Exchange, Vec<(String, Question)>, Patience),
         bound: &Bound<'_>,
         id: &str,
     ) -> Bytes {
@@ -113,7 +148,10 @@ impl Clients {
             return failed(StateError::Unmade.into());
         }
         let number = u128::from_be_bytes(number);
-        let lasts = self.gateway.config.limits.approval;
+        let lasts = patience.until.saturating_duration_since(Instant::now());
+        if patience.rounds > ROUNDS {
+            return failed(StateError::Expired.into());
+        }
         let until = SignedDuration::try_from(lasts).unwrap_or(SignedDuration::from_mins(5));
         let (held, now) = (Held::Parked { number }, self.gateway.clock.now());
         let state = match self.gateway.sealer.seal(bound, held, now, until) {
@@ -125,7 +163,7 @@ impl Clients {
         });
         let requests = requests.collect::<Vec<_>>().join(",");
         {
-            let mut waiting = locked(&self.parked.0);
+            let mut waiting = locked(&self.parked.waiting);
             let own = waiting.values().filter(|waiting| waiting.user == user).count();
             let [most_own, most] = WAITING;
             if own >= most_own || waiting.len() >= most {
@@ -133,21 +171,38 @@ impl Clients {
                 return failed(Refusal::TooMany { what: "calls that wait for their client" });
             }
             let exchange = exchange.left_alone();
-            waiting.insert(number, Waiting { exchange, questions, user: user.to_owned() });
+            let user = user.to_owned();
+            waiting.insert(number, Waiting { exchange, questions, user, patience });
         }
-        let clients = Arc::downgrade(self);
-        self.tasks.spawn(async move {
-            tokio::time::sleep(lasts).await;
-            if let Some(clients) = clients.upgrade() {
-                // Its questions go with it, and so the call ends.
-                drop(locked(&clients.parked.0).remove(&number));
-            }
-        });
+        self.sweep();
         let (requests, state) = (format!("{{{requests}}}"), quoted(&state));
         let result = format!(
             r#"{{"resultType":"input_required","inputRequests":{requests},"requestState":{state}}}"#
         );
         Bytes::from(frame::result(id, &result))
+    }
+
+    /// Sees to it that what waits too long is given up, as long as anything waits.
+    fn sweep(self: &Arc<Self>) {
+        if self.parked.swept.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let clients = Arc::downgrade(self);
+        self.tasks.spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                let Some(clients) = clients.upgrade() else { return };
+                if !clients.parked.forget_late() {
+                    clients.parked.swept.store(false, Ordering::Release);
+                    // One may have come since.
+                    if !clients.parked.forget_late()
+                        || clients.parked.swept.swap(true, Ordering::AcqRel)
+                    {
+                        return;
+                    }
+                }
+            }
+        });
     }
 
     /// What a client brings back: the call that waits for it, with the answers handed over; or
@@ -166,13 +221,14 @@ impl Clients {
         let now = self.gateway.clock.now();
         let number = match self.gateway.sealer.open(&state, &bound, now)? {
             Held::Parked { number } => number,
-            held @ Held::Passed { .. } => {
-                call.set_held(held);
+            Held::Passed(passed) => {
+                call.set_held(passed);
                 return Ok(None);
             }
         };
-        let waiting = locked(&self.parked.0).remove(&number);
-        let Waiting { exchange, questions, .. } = waiting.ok_or(StateError::Expired)?;
+        // It is taken out, so nobody else takes it up.
+        let waiting = locked(&self.parked.waiting).remove(&number);
+        let Waiting { exchange, questions, patience, .. } = waiting.ok_or(StateError::Spent)?;
         let responses = call.params().and_then(|params| params.get("inputResponses"));
         let mut left = Vec::new();
         for (key, question) in questions {
@@ -187,7 +243,8 @@ impl Clients {
         if left.is_empty() {
             return Ok(Some(Resumed::Running(exchange)));
         }
-        Ok(Some(Resumed::AskedAgain(self.park((exchange, left), &bound, id))))
+        let patience = Patience { rounds: patience.rounds + 1, ..patience };
+        Ok(Some(Resumed::AskedAgain(self.park((exchange, left, patience), &bound, id))))
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
     refusal::Refusal,
     session::Session,
     stage::receive::{Call, Received, Unreceived, VERSION, receive, receive_batch},
+    state::Bound,
 };
 
 /// How long calls that are under way may take when their client has gone.
@@ -282,7 +283,12 @@ impl Line {
         let resumed = self.clients.resumed(session, &mut call, id);
         let mut exchange = match resumed {
             Ok(Some(Resumed::AskedAgain(frame))) => return Some(frame),
-            Ok(Some(Resumed::Running(exchange))) => Some(exchange),
+            Ok(Some(Resumed::Running(exchange))) => {
+                // Its first request is over; what takes back this one ends it.
+                let mut exchange = Some(exchange);
+                let steps = self.stepped(&mut exchange, &bound, id);
+                return withdrawn.run_until_cancelled(steps).await.flatten();
+            }
             Ok(None) => Some(self.exchange(session, Ok(call), withdrawn)),
             Err(refusal) => {
                 let method = Some(call.method());
@@ -290,8 +296,18 @@ impl Line {
                 Some(self.exchange(session, Err(refused), withdrawn))
             }
         };
+        self.stepped(&mut exchange, &bound, id).await
+    }
+
+    /// From step to step, to the frame that answers.
+    async fn stepped(
+        &self,
+        exchange: &mut Option<Exchange>,
+        bound: &Bound<'_>,
+        id: &str,
+    ) -> Option<Bytes> {
         loop {
-            match self.clients.step(&mut exchange, &bound, id).await {
+            match self.clients.step(exchange, bound, id).await {
                 Step::Tell(frame) => self.send(Some(Bytes::from(frame))).await,
                 Step::Later(frame) => return Some(frame),
                 Step::Done(recorded) => return recorded.into_frame(),

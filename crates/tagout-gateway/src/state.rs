@@ -19,8 +19,10 @@ const PREFIX: &str = "tagout1.";
 const NONCE: usize = 24;
 /// The longest handle that is looked at, in bytes.
 pub const HANDLE_BYTES: usize = 256 << 10;
-/// Handles that are remembered as used, until they expire.
-const SPENT: usize = 100_000;
+/// Handles of one principal that are remembered as used, until they expire.
+const SPENT: usize = 10_000;
+/// Principals of whom some are remembered.
+const PRINCIPALS: usize = 10_000;
 
 /// To whom and to what a handle is bound; whoever brings it back with anything else has none.
 #[derive(Clone, Copy, Debug)]
@@ -43,17 +45,29 @@ pub enum Held {
         number: u128,
     },
     /// A call that a server will know again by its own state.
-    Passed {
-        /// The server.
-        server: String,
-        /// The server's own state, if it gave one.
-        state: Option<String>,
-        /// The digest of the definition that the call was decided on, in hexadecimal digits; empty
-        /// for what is no tool.
-        definition: String,
-        /// Whether a person approved the call.
-        approved: bool,
-    },
+    Passed(Passed),
+}
+
+/// A call that a server will know again, as the gateway will.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passed {
+    /// The server.
+    pub server: String,
+    /// Which start of it.
+    pub connection: u64,
+    /// The server's own state, if it gave one.
+    pub state: Option<String>,
+    /// What it asked, by key; nothing else is answered.
+    pub keys: Vec<String>,
+    /// The digest of the definition that the call was decided on; empty for what is no tool.
+    pub definition: String,
+    /// What the client's user approved, if that was asked: the digest of all that was sent.
+    pub approved: Option<String>,
+    /// How often the call was made so far.
+    pub rounds: u32,
+    /// Until when it is good, in seconds of Unix time; later rounds do not put it off.
+    pub until: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,9 +98,12 @@ pub enum StateError {
 /// Makes handles, and opens them once.
 pub struct Sealer {
     cipher: XChaCha20Poly1305,
-    /// Which were opened, and until when they would be good.
-    spent: Mutex<HashMap<[u8; NONCE], i64>>,
+    /// Which were opened, by principal, and until when they would be good. One principal cannot use
+    /// up another's room.
+    spent: Mutex<HashMap<[String; 2], Spent>>,
 }
+
+type Spent = HashMap<[u8; NONCE], i64>;
 
 impl std::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -151,15 +168,36 @@ impl Sealer {
         if now > until {
             return Err(StateError::Expired);
         }
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        // What waits in this process is taken up once, whatever is remembered here.
+        if matches!(held, Held::Passed(_)) {
+            self.spend(bound.principal.map(ToOwned::to_owned), *nonce, (now, until))?;
+        }
+        Ok(held)
+    }
+
+    /// Notes that a handle was used.
+    fn spend(
+        &self,
+        principal: [String; 2],
+        nonce: [u8; NONCE],
+        (now, until): (i64, i64),
+    ) -> Result<(), StateError> {
+        let mut all = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= PRINCIPALS {
+            all.retain(|_, spent| spent.values().any(|until| *until >= now));
+        }
+        if all.len() >= PRINCIPALS && !all.contains_key(&principal) {
+            return Err(StateError::Spent);
+        }
+        let spent = all.entry(principal).or_default();
         if spent.len() >= SPENT {
             spent.retain(|_, until| *until >= now);
         }
         // Full of what is still good: nothing may be opened twice, so nothing is opened.
-        if spent.len() >= SPENT || spent.insert(*nonce, until).is_some() {
+        if spent.len() >= SPENT || spent.insert(nonce, until).is_some() {
             return Err(StateError::Spent);
         }
-        Ok(held)
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     lane::Lane,
     refusal::Refusal,
     stage::{
-        forward::outgoing_params,
+        forward::{Input, outgoing_params},
         inspect::{Inspected, Target},
     },
     upstream::{binding, composed},
@@ -34,6 +34,16 @@ pub struct Approval {
     pub by: String,
     /// Server, definition, arguments, principal and policy version, all in one.
     pub digest: Digest,
+    /// The same without what a server asked for in the meantime.
+    base: Digest,
+}
+
+impl Approval {
+    /// What later requests of the same call have to match: only what the client's own user said
+    /// yes to carries over, since the same user answers what the server asks.
+    pub(crate) fn carries(&self) -> Option<Digest> {
+        matches!(self.channel, "elicitation" | "earlier").then_some(self.base)
+    }
 }
 
 /// Passes what policy allows; asks about what it wants asked, and waits at most `limit`.
@@ -50,8 +60,9 @@ pub(crate) async fn approve(
     }
     let digest = binding_of(decided.inspected(), &gateway.policy);
     let by = decided.inspected().identified().principal().user.to_string();
-    if decided.inspected().was_approved() {
-        let approval = Approval { channel: "earlier", by, digest };
+    let base = base_of(decided.inspected(), &gateway.policy);
+    if was_approved(decided.inspected(), base) {
+        let approval = Approval { channel: "earlier", by, digest, base };
         return Ok(Authorised { decided, approval: Some(approval) });
     }
     let rule = decided.verdict().rule.clone();
@@ -74,7 +85,7 @@ pub(crate) async fn approve(
     };
     match answer {
         Answer::Allow => {
-            let approval = Approval { channel: how, by, digest };
+            let approval = Approval { channel: how, by, digest, base };
             Ok(Authorised { decided, approval: Some(approval) })
         }
         Answer::Deny => Err(Refusal::NotApproved { rule, how }),
@@ -103,12 +114,34 @@ async fn elicited(lane: &Lane, card: &Card, limit: Duration) -> Answer {
     said.unwrap_or(Answer::Deny)
 }
 
+/// Whether the client's user approved just this in an earlier request of the call, at a server
+/// that has not been started since.
+fn was_approved(inspected: &Inspected, base: Digest) -> bool {
+    let Some(passed) = inspected.identified().call().held() else { return false };
+    let same_start = match inspected.target() {
+        Target::Tool { connection, .. } => *connection == passed.connection,
+        Target::Session | Target::Resource { .. } | Target::Prompt { .. } | Target::Task { .. } => {
+            true
+        }
+    };
+    same_start && passed.approved.as_deref() == Some(&base.to_string())
+}
+
 /// What an approval of this call binds to.
 pub(crate) fn binding_of(inspected: &Inspected, policy: &Policy) -> Digest {
+    bound_to(inspected, policy, inspected.input())
+}
+
+/// The same without what a server asked for in earlier requests of the call.
+fn base_of(inspected: &Inspected, policy: &Policy) -> Digest {
+    bound_to(inspected, policy, None)
+}
+
+fn bound_to(inspected: &Inspected, policy: &Policy, input: Option<&Input>) -> Digest {
     let identified = inspected.identified();
     let call = identified.call();
     // All that is sent, not the arguments alone; the progress token is of each hop.
-    let params = outgoing_params(call.params(), inspected.target(), None, None);
+    let params = outgoing_params(call.params(), inspected.target(), None, input);
     let server = inspected.server().map_or("", |server| server.as_str());
     let subject = inspected.target().described();
     let definition = inspected.definition().map(|digest| *digest.as_bytes()).unwrap_or_default();
@@ -129,7 +162,7 @@ fn card(decided: &Decided, digest: Digest, code: String) -> Card {
     let (_, subject, _, reviewed) = inspected.target().described();
     let params = identified.call().params();
     let arguments = params.and_then(|params| params.get("arguments"));
-    let beside = params.map(|params| beside_arguments(params, inspected.target()));
+    let beside = params.map(|params| beside_arguments(params, inspected));
     Card {
         user: identified.principal().user.to_string(),
         client: identified.origin().client.to_string(),
@@ -147,8 +180,8 @@ fn card(decided: &Decided, digest: Digest, code: String) -> Card {
 }
 
 /// What the server gets beside name and arguments, for people.
-fn beside_arguments(params: Value<'_>, target: &Target) -> String {
-    let sent = outgoing_params(Some(params), target, None, None);
+fn beside_arguments(params: Value<'_>, inspected: &Inspected) -> String {
+    let sent = outgoing_params(Some(params), inspected.target(), None, inspected.input());
     let Ok(document) = composed(&sent) else { return sent };
     let beside = document.root().with(&[("name", None), ("arguments", None)]);
     composed(&beside).map_or(beside, |document| readable(document.root()))

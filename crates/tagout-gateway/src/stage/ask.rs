@@ -7,9 +7,11 @@ use tagout_inspect::{characters::first_hidden, redact::redacted, screen::made_sa
 use tagout_policy::{
     Arguments, Decision as Policy, Effect, Effects, Facts, Subject, SubjectKind, Verdict,
 };
-use tagout_proto::{Digest, Method, Value};
+use tagout_proto::{Digest, Method, Value, quoted};
+use tokio::time::timeout;
 
 use crate::{
+    Clock,
     lane::{Lane, Speaker},
     refusal::Refusal,
     upstream::composed,
@@ -43,14 +45,37 @@ const SECRETS: &[&str] = &[
 pub(crate) struct Cleared {
     /// Its parameters, with nothing hidden in them.
     pub(crate) params: String,
-    entry: Entry,
+    /// Until it is ended.
+    entry: Option<Entry>,
+    clock: Clock,
+}
+
+impl Cleared {
+    fn end(&mut self, end: &End<'_>) -> Result<(), Refusal> {
+        let Some(entry) = self.entry.take() else { return Ok(()) };
+        entry.end(end, Durability::System)?;
+        Ok(())
+    }
+}
+
+/// A question that is taken back, or whose call ends before it is answered, ends on record too.
+impl Drop for Cleared {
+    fn drop(&mut self) {
+        let end = End::new(self.clock.now(), Outcome::Cancelled);
+        if let Err(error) = self.end(&end) {
+            tracing::error!(%error, "how a question ended is not on record");
+        }
+    }
 }
 
 /// Puts what a server asks to the client; gives what the server is to hear: a result or an error
 /// object.
 pub(crate) async fn ask(lane: &Lane, method: Method, params: String) -> Result<String, String> {
     let cleared = clear(lane, method, &params)?;
-    let answer = lane.put(method, cleared.params.clone()).await;
+    // No longer than a person may think about anything else.
+    let limit = lane.gateway().config.limits.approval;
+    let answer = timeout(limit, lane.put(method, cleared.params.clone())).await;
+    let answer = answer.unwrap_or_default();
     settle(lane, method, cleared, answer)
 }
 
@@ -63,6 +88,10 @@ pub(crate) fn clear(lane: &Lane, method: Method, params: &str) -> Result<Cleared
     let Some(speaker) = lane.speaker() else {
         return refused(&Refusal::Method { method: method.to_string() }, None);
     };
+    // One call must not keep a person busy for ever, nor fill the log.
+    if !lane.may_ask() {
+        return refused(&Refusal::TooMany { what: "questions of one call" }, None);
+    }
     let looked_at = look_at(lane, method, params);
     let subject = looked_at.as_ref().map_or("{}", |(params, _)| params.as_str());
     let verdict = decide(lane, speaker, method, subject);
@@ -87,17 +116,17 @@ pub(crate) fn clear(lane: &Lane, method: Method, params: &str) -> Result<Cleared
         return refused(refusal, Some(number));
     }
     let params = looked_at.map_or_else(|_| params.to_owned(), |(params, _)| params);
-    Ok(Cleared { params, entry })
+    Ok(Cleared { params, entry: Some(entry), clock: lane.gateway().clock.clone() })
 }
 
 /// The client's answer as the server is to hear it, once it is on record.
 pub(crate) fn settle(
     lane: &Lane,
     method: Method,
-    cleared: Cleared,
+    mut cleared: Cleared,
     answer: Option<Result<String, String>>,
 ) -> Result<String, String> {
-    let number = cleared.entry.number();
+    let number = cleared.entry.as_ref().map(Entry::number);
     let heard = match answer {
         None => Err(Refusal::Unanswered),
         Some(Ok(result)) => answer_is_sound(method, &result).map(|()| Ok(result)),
@@ -116,21 +145,20 @@ pub(crate) fn settle(
     if let Err(refusal) = &heard {
         end.refusal = Some(refusal.code());
     }
-    if let Err(error) = cleared.entry.end(&end, Durability::System) {
+    if let Err(error) = cleared.end(&end) {
         // What cannot be accounted for is not said.
-        return Err(Refusal::from(error).for_caller(Some(number)));
+        return Err(error.for_caller(number));
     }
     match heard {
         Ok(heard) => heard,
-        Err(refusal) => Err(refusal.for_caller(Some(number))),
+        Err(refusal) => Err(refusal.for_caller(number)),
     }
 }
 
 /// The question's parameters, for a client that answers in a later request.
-pub(crate) fn passed(lane: &Lane, cleared: Cleared) -> Result<String, Refusal> {
-    let end = End::new(lane.gateway().clock.now(), Outcome::Ok);
-    cleared.entry.end(&end, Durability::System)?;
-    Ok(cleared.params)
+pub(crate) fn passed(lane: &Lane, mut cleared: Cleared) -> Result<String, Refusal> {
+    cleared.end(&End::new(lane.gateway().clock.now(), Outcome::Ok))?;
+    Ok(std::mem::take(&mut cleared.params))
 }
 
 /// The question's parameters with nothing hidden, and how many characters were made visible.
@@ -159,7 +187,16 @@ fn look_at(lane: &Lane, method: Method, params: &str) -> Result<(String, usize),
             return Err(Refusal::AskForSecret);
         }
     }
-    Ok(made_safe(root).unwrap_or_else(|| (root.raw().to_owned(), 0)))
+    let (safe, count) = made_safe(root).unwrap_or_else(|| (root.raw().to_owned(), 0));
+    if method != Method::ElicitationCreate {
+        return Ok((safe, count));
+    }
+    // Who reads it must see which server asks, and not take it for the gateway.
+    let document = composed(&safe).map_err(|_| sound("it cannot be read"))?;
+    let message = document.root().get("message").and_then(|message| message.text());
+    let server = lane.speaker().map(|speaker| speaker.server.as_str()).unwrap_or_default();
+    let message = quoted(&format!("[{server}] {}", message.unwrap_or_default()));
+    Ok((document.root().with(&[("message", Some(&message))]), count))
 }
 
 fn is_url(params: Value<'_>) -> bool {

@@ -9,9 +9,10 @@ use tagout_proto::{
     Digest, Document, Frame, FrameError, Limits, Message, Method, Revision, Value, frame, quoted,
 };
 
-use self::input::{Input, Needs};
+pub(crate) use self::input::Input;
+use self::input::Needs;
 use super::{
-    approve::binding_of,
+    approve::{Approval, binding_of},
     inspect::{Inspected, Target},
     receive::{CAPABILITIES, CLIENT, Call, LOG_LEVEL, VERSION},
     record::Cleared,
@@ -21,7 +22,7 @@ use crate::{
     lane::{Lane, Speaker},
     news::SUBSCRIPTION,
     refusal::Refusal,
-    state::{Held, StateError},
+    state::StateError,
     upstream::{Connection, Request, Tool, Upstream, UpstreamError, composed},
 };
 
@@ -53,7 +54,9 @@ pub async fn forward(cleared: Cleared, gateway: &Gateway) -> Result<Answer, Refu
         return Err(Refusal::NotWhatWasApproved);
     }
     let body = match inspected.target().upstream() {
-        Some(upstream) => upstream_call(upstream, inspected, approved.is_some()).await?,
+        Some(upstream) => {
+            upstream_call(upstream, inspected, cleared.authorised().approval()).await?
+        }
         None => {
             let text = session::call(inspected.identified(), gateway).await?;
             Body::Ours(composed(&text).map_err(FrameError::from)?)
@@ -90,13 +93,13 @@ impl Answer {
 }
 
 /// How often a server may ask for more before it answers one call.
-const ROUNDS: usize = 10;
+const ROUNDS: u32 = 10;
 
 /// A server's response, once it asks for nothing more, or once only the client can go on.
 async fn upstream_call(
     upstream: &Arc<Upstream>,
     inspected: &Inspected,
-    approved: bool,
+    approval: Option<&Approval>,
 ) -> Result<Body, Refusal> {
     let call = inspected.identified().call();
     let down = |problem| Refusal::Upstream { server: upstream.name().clone(), problem };
@@ -105,7 +108,7 @@ async fn upstream_call(
         // A person may have thought for a while.
         same_definition(tool, catalogue.tool(&tool.name).map(|tool| tool.digest))?;
         // A server that was started again may be another program by now.
-        if approved && catalogue.connection() != *decided_on {
+        if approval.is_some() && catalogue.connection() != *decided_on {
             return Err(Refusal::NotWhatWasApproved);
         }
     }
@@ -113,7 +116,7 @@ async fn upstream_call(
         return Ok(result);
     }
     let client = inspected.identified().session().revision();
-    let mut input = brought(call, &connection)?;
+    let mut input = brought(inspected, &connection)?;
     let session = inspected.identified().session();
     let level = call.meta(LOG_LEVEL).and_then(|level| Some(level.text()?.into_owned()));
     if let Some(level) = level.or_else(|| session.log_level()) {
@@ -133,7 +136,8 @@ async fn upstream_call(
             }
             None => return Ok(Body::Theirs(answer, connection.revision())),
             Some(Needs::Input(asks)) if client.is_modern() => {
-                let result = asks.passed_on(&lane, inspected, approved)?;
+                let number = catalogue.connection();
+                let result = asks.passed_on(&lane, inspected, (approval, number))?;
                 return Ok(Body::Ours(composed(&result).map_err(FrameError::from)?));
             }
             Some(Needs::Input(asks)) => input = Some(asks.answered(&lane).await?),
@@ -150,25 +154,15 @@ fn lane_of(inspected: &Inspected, upstream: &Upstream) -> Lane {
 }
 
 /// What the client brings that it was asked for in an earlier request of this call.
-fn brought(call: &Call, connection: &Connection) -> Result<Option<Input>, Refusal> {
-    let responses = call.params().and_then(|params| params.get("inputResponses"));
-    let responses = responses.map(|responses| responses.raw().to_owned());
-    let state = match call.held() {
-        Some(Held::Passed { state, .. }) => state.clone(),
-        Some(Held::Parked { .. }) | None => None,
-    };
-    if responses.is_none() && state.is_none() {
-        return Ok(None);
+fn brought(inspected: &Inspected, connection: &Connection) -> Result<Option<Input>, Refusal> {
+    match inspected.input() {
+        // It is another server by now, one that asks by requests of its own.
+        Some(Input { state: Some(_), .. }) if !connection.revision().is_modern() => {
+            Err(StateError::Foreign.into())
+        }
+        Some(input) if connection.revision().is_modern() => Ok(Some(input.clone())),
+        Some(_) | None => Ok(None),
     }
-    // A server that asks by requests of its own knows nothing of them: answers that belong to no
-    // call that waits are left out, and it asks anew.
-    if !connection.revision().is_modern() {
-        return match state {
-            None => Ok(None),
-            Some(_) => Err(StateError::Foreign.into()),
-        };
-    }
-    Ok(Some(Input { responses, state }))
 }
 
 fn request(
@@ -194,18 +188,14 @@ fn request(
     }
 }
 
-/// What headers repeat: the arguments that the tool's schema says, as they are sent, and what the
-/// client's headers held beside them.
+/// What headers repeat: the arguments that the tool's schema says, as they are sent. What else the
+/// client's headers hold nobody has looked at, so it goes no further.
 fn mirrored(call: &Call, target: &Target) -> Vec<(String, String)> {
     let arguments = call.params().and_then(|params| params.get("arguments"));
-    let mut mirrored = match (target, arguments) {
+    match (target, arguments) {
         (Target::Tool { tool, .. }, Some(arguments)) => tool.mirrored(arguments),
         _ => Vec::new(),
-    };
-    let known = |end: &str| mirrored.iter().any(|(one, _)| one.eq_ignore_ascii_case(end));
-    let more: Vec<_> = call.mirrored().iter().filter(|(end, _)| !known(end)).cloned().collect();
-    mirrored.extend(more);
-    mirrored
+    }
 }
 
 /// The answer to what begins or ends the watch of a resource; nothing for anything else.

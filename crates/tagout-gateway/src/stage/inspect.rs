@@ -9,12 +9,14 @@ use tagout_inspect::{
 use tagout_policy::{Arguments, Effect, Effects, Facts, Subject, SubjectKind};
 use tagout_proto::{Action, Digest, Method, ServerName, Value};
 
-use super::{identify::Identified, record::Known};
+use super::{forward::Input, identify::Identified, record::Known};
 use crate::{
     capabilities::EXTENSION_TASKS,
     refusal::Refusal,
-    state::{Held, StateError},
-    upstream::{Fleet, Standing, TEMPLATE_BYTES, Tool, Upstream, fits_template},
+    state::StateError,
+    upstream::{
+        Catalogue, Fleet, Offer, Standing, TEMPLATE_BYTES, Tool, Upstream, fits_template,
+    },
 };
 
 /// A call whose target is known and whose arguments tripped nothing.
@@ -24,8 +26,8 @@ pub struct Inspected {
     target: Target,
     /// The arguments as a tree, for rules.
     arguments: Tree,
-    /// Whether a person approved this very call in an earlier request of it.
-    was_approved: bool,
+    /// What the client was asked in an earlier request of this call, for the server.
+    input: Option<Input>,
 }
 
 /// What a call is about.
@@ -78,17 +80,17 @@ pub async fn inspect(identified: Identified, known: &mut Known) -> Result<Inspec
     known.found(target.upstream().map(|upstream| upstream.name()), &target);
     let arguments = arguments(&identified)?;
     let Target::Tool { tool, .. } = &target else {
-        let was_approved = brought_back(&identified, &target)?;
-        return Ok(Inspected { identified, target, arguments, was_approved });
+        let input = brought_back(&identified, &target)?;
+        return Ok(Inspected { identified, target, arguments, input });
     };
     if let Standing::Changed { expected } = tool.standing {
         let (tool, got) = (tool.qualified.clone(), Some(tool.digest));
         return Err(Refusal::DefinitionChanged { tool, expected, got });
     }
     headers_say_the_same(&identified, tool)?;
-    let was_approved = brought_back(&identified, &target)?;
+    let input = brought_back(&identified, &target)?;
     let arguments = checked(tool, arguments, params_bytes(&identified)).await?;
-    Ok(Inspected { identified, target, arguments, was_approved })
+    Ok(Inspected { identified, target, arguments, input })
 }
 
 /// Over HTTP, a client without a session repeats in headers the arguments that the tool's schema
@@ -126,17 +128,28 @@ fn headers_say_the_same(identified: &Identified, tool: &Tool) -> Result<(), Refu
     Ok(())
 }
 
-/// Holds what the client was given in an earlier request of this call against what the call is
-/// about now; whether a person approved it then.
-fn brought_back(identified: &Identified, target: &Target) -> Result<bool, Refusal> {
-    let Some(Held::Passed { server, definition, approved, .. }) = identified.call().held() else {
-        return Ok(false);
-    };
-    let same_server = target.upstream().is_some_and(|upstream| upstream.name().as_str() == server);
-    if same_server && *definition == target.definition_text() {
-        return Ok(*approved);
+/// What the client brings that it was asked for in an earlier request of this call, held against
+/// what the call is about now. Answers to what nobody asked are left out.
+fn brought_back(identified: &Identified, target: &Target) -> Result<Option<Input>, Refusal> {
+    let call = identified.call();
+    let responses = call.params().and_then(|params| params.get("inputResponses"));
+    if call.method().classify() == Action::FollowTask {
+        let responses = responses.map(|responses| responses.raw().to_owned());
+        return Ok(responses.map(|responses| Input { responses: Some(responses), state: None }));
     }
-    Err(StateError::Foreign.into())
+    let Some(passed) = call.held() else { return Ok(None) };
+    let server = target.upstream().map(|upstream| upstream.name().as_str());
+    if server != Some(&passed.server) || passed.definition != target.definition_text() {
+        return Err(StateError::Foreign.into());
+    }
+    let asked = |key: &str| passed.keys.iter().any(|asked| asked == key);
+    let responses = responses.map(|responses| {
+        let others: Vec<_> =
+            responses.members().map(|(key, _)| key).filter(|key| !asked(key)).collect();
+        let changes: Vec<_> = others.iter().map(|key| (key.as_ref(), None)).collect();
+        responses.with(&changes)
+    });
+    Ok(Some(Input { responses, state: passed.state.clone() }))
 }
 
 /// The members of `params` that are passed on, by method. No schema covers others, so nobody would
@@ -275,57 +288,68 @@ async fn prompt(identified: &Identified, qualified: &str) -> Result<Target, Refu
     }
 }
 
-/// The server that offers `uri`: the one that lists it or has a template that it fits. Where more
-/// than one does, none is preferred, or a server could take another's reads.
+/// The server that offers `uri`: the one that lists it or, where none does, has a template that it
+/// fits. Of several, none is preferred, or a server could take another's reads. Nor can a template
+/// of one put out of reach what another lists.
 pub(crate) async fn resource(identified: &Identified, uri: &str) -> Result<Target, Refusal> {
     // Whoever reads a resource has listed it: a server that is slow to start is not waited for.
     identified.session().start().await;
-    let short = uri.len() <= TEMPLATE_BYTES;
-    let mut found = identified.session().fleet().all().iter().filter(|upstream| {
-        upstream.known().is_some_and(|catalogue| {
-            catalogue.resources.iter().any(|resource| resource.key == uri)
-                || catalogue
-                    .templates
-                    .iter()
-                    .any(|t| t.key == uri || (short && fits_template(&t.key, uri)))
-        })
+    let offering = |offers: &dyn Fn(&Catalogue) -> bool| -> Vec<Arc<Upstream>> {
+        let all = identified.session().fleet().all().iter();
+        all.filter(|upstream| upstream.known().is_some_and(|c| offers(&c))).cloned().collect()
+    };
+    let mut found = offering(&|catalogue| {
+        let mut listed = catalogue.resources.iter().chain(&catalogue.templates);
+        listed.any(|offer| offer.key == uri)
     });
-    match (found.next(), found.next()) {
-        (Some(upstream), None) => {
-            Ok(Target::Resource { upstream: Arc::clone(upstream), uri: uri.to_owned() })
-        }
-        (None, _) => unlisted(identified, uri).await,
-        (Some(_), Some(_)) => {
+    if found.is_empty() && uri.len() <= TEMPLATE_BYTES {
+        found = offering(&|catalogue| {
+            let mut templates = catalogue.templates.iter().filter(|t| has_scheme(&t.key));
+            templates.any(|template| fits_template(&template.key, uri))
+        });
+    }
+    match found.as_slice() {
+        [upstream] => Ok(Target::Resource { upstream: Arc::clone(upstream), uri: uri.to_owned() }),
+        [] => unlisted(identified, uri).await,
+        [_, _, ..] => {
             Err(Refusal::Ambiguous { uri: made_visible(uri).0.chars().take(200).collect() })
         }
     }
 }
 
+/// Whether a template says itself for which scheme it is, rather than standing for any.
+fn has_scheme(template: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    template.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(fits)
+    })
+}
+
 /// The server of a resource that none lists: tools link to such, and skills consist of them. It is
-/// the only server with resources, or the only one that lists others of the same scheme and
-/// authority.
+/// the only server with resources, or it lists others of the same scheme and authority, and no
+/// other server lists or has templates for any of these.
 async fn unlisted(identified: &Identified, uri: &str) -> Result<Target, Refusal> {
     let mut with_resources = Vec::new();
     for upstream in identified.session().fleet().all() {
-        if upstream.known().is_none() {
-            continue;
-        }
-        if upstream.ready().await.is_ok_and(|(connection, _)| connection.can("resources")) {
-            with_resources.push(upstream);
+        let Some(catalogue) = upstream.known() else { continue };
+        // One that is down now is not there to answer, but what it offers is still its own.
+        let offers = !catalogue.resources.is_empty() || !catalogue.templates.is_empty();
+        if offers || upstream.ready().await.is_ok_and(|(now, _)| now.can("resources")) {
+            with_resources.push((upstream, catalogue));
         }
     }
+    let place = place_of(uri);
+    let of_place = |offers: &[Offer]| offers.iter().any(|offer| place_of(&offer.key) == place);
     if with_resources.len() > 1 {
-        let place = place_of(uri);
-        with_resources.retain(|upstream| {
-            upstream.known().is_some_and(|catalogue| {
-                let listed = catalogue.resources.iter().chain(&catalogue.templates);
-                let mut places = listed.map(|offer| place_of(&offer.key));
-                places.any(|other| other == place)
-            })
-        });
+        with_resources.retain(|(_, all)| of_place(&all.resources) || of_place(&all.templates));
+        if with_resources.iter().any(|(_, all)| !of_place(&all.resources)) {
+            return Err(unknown("resource", uri));
+        }
     }
     match with_resources.as_slice() {
-        [upstream] => Ok(Target::Resource { upstream: Arc::clone(upstream), uri: uri.to_owned() }),
+        [(upstream, _)] => {
+            Ok(Target::Resource { upstream: Arc::clone(upstream), uri: uri.to_owned() })
+        }
         _ => Err(unknown("resource", uri)),
     }
 }
@@ -411,10 +435,9 @@ impl Inspected {
         }
     }
 
-    /// Whether a person approved this very call in an earlier request of it.
-    #[must_use]
-    pub const fn was_approved(&self) -> bool {
-        self.was_approved
+    /// What the client was asked in an earlier request of this call, for the server.
+    pub(crate) const fn input(&self) -> Option<&Input> {
+        self.input.as_ref()
     }
 
     /// Hands the facts of the call to `judge`.

@@ -5,7 +5,7 @@ use tagout_proto::{
     Digest, Frame, FrameError, Limits, Message, Method, Value, frame::id_of_refused,
 };
 
-use crate::{refusal::Refusal, state::Held, upstream::composed};
+use crate::{refusal::Refusal, state::Passed, upstream::composed};
 
 /// A well-formed call of a known method.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Call {
     /// Arguments that HTTP headers repeat: the ends of the headers' names, and the values.
     mirrored: Vec<(String, String)>,
     /// What the client was given in an earlier request of this call, and brought back.
-    held: Option<Held>,
+    held: Option<Passed>,
 }
 
 /// What a client sends.
@@ -162,11 +162,11 @@ impl Call {
         self.mirrored = mirrored;
     }
 
-    pub(crate) const fn held(&self) -> Option<&Held> {
+    pub(crate) const fn held(&self) -> Option<&Passed> {
         self.held.as_ref()
     }
 
-    pub(crate) fn set_held(&mut self, held: Held) {
+    pub(crate) fn set_held(&mut self, held: Passed) {
         self.held = Some(held);
     }
 }

@@ -4,8 +4,17 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tagout_proto::{Frame, Kind, Message, Method, Revision, Value, quoted};
 
-use super::super::{ask, inspect::Inspected};
-use crate::{lane::Lane, parked::bound, refusal::Refusal, state::Held, upstream::composed};
+use super::{
+    super::{approve::Approval, ask, inspect::Inspected},
+    ROUNDS,
+};
+use crate::{
+    lane::Lane,
+    parked::bound,
+    refusal::Refusal,
+    state::{Held, Passed},
+    upstream::composed,
+};
 
 /// What a server asked for, on its way to the server.
 #[derive(Clone, Debug)]
@@ -102,21 +111,41 @@ impl Asks {
         self,
         lane: &Lane,
         inspected: &Inspected,
-        approved: bool,
+        (approval, connection): (Option<&Approval>, u64),
     ) -> Result<String, Refusal> {
+        let call = inspected.identified().call();
+        let earlier = call.held();
+        let rounds = earlier.map_or(0, |earlier| earlier.rounds) + 1;
+        if rounds > ROUNDS {
+            return Err(Refusal::TooMany { what: "rounds of one call" });
+        }
         let mut requests = Vec::new();
         for (key, method, params) in &self.questions {
+            // Such keys are the gateway's own.
+            if key.to_lowercase().starts_with("tagout") {
+                return Err(Refusal::AskDenied);
+            }
             let cleared = ask::clear(lane, *method, params).map_err(|_| Refusal::AskDenied)?;
             let (key, params) = (quoted(key), ask::passed(lane, cleared)?);
             requests.push(format!(r#"{key}:{{"method":"{method}","params":{params}}}"#));
         }
-        let call = inspected.identified().call();
         let bound = bound(inspected.identified().session(), call);
-        let server = inspected.server().map(ToString::to_string).unwrap_or_default();
-        let definition = inspected.target().definition_text();
-        let held = Held::Passed { server, state: self.state, definition, approved };
         let gateway = lane.gateway();
-        let state = gateway.sealer.seal(&bound, held, gateway.clock.now(), LASTS)?;
+        let now = gateway.clock.now();
+        let until = now.as_second().saturating_add(LASTS.as_secs());
+        let until = earlier.map_or(until, |earlier| earlier.until);
+        let held = Held::Passed(Passed {
+            server: inspected.server().map(ToString::to_string).unwrap_or_default(),
+            connection,
+            state: self.state,
+            keys: self.questions.iter().map(|(key, ..)| key.clone()).collect(),
+            definition: inspected.target().definition_text(),
+            approved: approval.and_then(Approval::carries).map(|digest| digest.to_string()),
+            rounds,
+            until,
+        });
+        let lasts = SignedDuration::from_secs(until.saturating_sub(now.as_second()));
+        let state = gateway.sealer.seal(&bound, held, now, lasts)?;
         let (requests, state) = (format!("{{{}}}", requests.join(",")), quoted(&state));
         let result = composed(&self.result).map_err(tagout_proto::FrameError::from)?;
         let requests = (requests != "{}").then_some(requests.as_str());

@@ -82,7 +82,7 @@ async fn initialize(identified: &Identified) -> Result<String, Refusal> {
     let declared = identified.call().params().and_then(|params| params.get("capabilities"));
     session.declare(Capabilities::of(declared, revision));
     session.start().await;
-    session.open(identified.origin(), revision)?;
+    session.open(identified.origin(), revision).await?;
     let offers = offers(session).await;
     Ok(format!(
         r#"{{"protocolVersion":"{revision}","capabilities":{offers},"serverInfo":{}}}"#,
