@@ -197,6 +197,8 @@ impl Front {
                 let modern = said == Some(Revision::LATEST.as_str());
                 let status = match (unknown, modern, unreceived.id.is_some()) {
                     (true, true, _) => StatusCode::NOT_FOUND,
+                    // It belongs to no session, and says of no revision that has none.
+                    (true, false, true) if session.is_none() => StatusCode::BAD_REQUEST,
                     (true, false, true) => StatusCode::OK,
                     (true, false, false) => StatusCode::ACCEPTED,
                     (false, _, _) => StatusCode::BAD_REQUEST,

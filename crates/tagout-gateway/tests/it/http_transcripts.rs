@@ -14,6 +14,8 @@
 //!
 //! `until` knows `saw SERVER TEXT`, `record RECORD`, and `alone`: no server runs any more.
 //!
+//! With `TAGOUT_TRANSCRIPT` in the environment only files whose path holds it are played.
+//!
 //! Whatever comes back and names a record is held against that record, and a refusal that names
 //! none must be one of those that come before there is a call.
 use std::{
