@@ -2,12 +2,11 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use tagout_audit::{Durability, Note};
 use tagout_inspect::characters::made_visible;
-use tagout_proto::{Kind, Method, Principal, Revision, ServerName};
+use tagout_proto::{Kind, Method, Principal, Revision, ServerName, Value};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -15,6 +14,7 @@ use crate::{
     Gateway,
     capabilities::Capabilities,
     exchange::{Abandoned, Exchange},
+    keys::Caller,
     lane::Lane,
     parked::Parked,
     refusal::Refusal,
@@ -26,13 +26,13 @@ use crate::{
 /// Events of servers that wait to be passed on.
 const EVENTS: usize = 96;
 /// Clients without a session that one principal may have at once.
-const KINDS: usize = 64;
+const KINDS: usize = 16;
 
 /// The clients of one listener.
 pub(crate) struct Clients {
     pub(crate) gateway: Arc<Gateway>,
     transport: &'static str,
-    /// Clients without a session, by principal and by what they say of themselves.
+    /// Clients without a session, by principal, key and what they say of themselves.
     sessionless: Mutex<HashMap<Vec<String>, Arc<Session>>>,
     pub(crate) parked: Parked,
     /// Everything that runs for a client.
@@ -59,15 +59,25 @@ impl Clients {
 
     /// A session for one client, whose servers' news it hears.
     pub(crate) fn session(&self, principal: &Principal) -> Arc<Session> {
+        self.session_for(principal, None)
+    }
+
+    /// The same, for who came with a key.
+    pub(crate) fn session_of(&self, caller: &Caller) -> Arc<Session> {
+        self.session_for(&caller.principal, Some(&caller.key))
+    }
+
+    fn session_for(&self, principal: &Principal, key: Option<&Arc<str>>) -> Arc<Session> {
         let (events, happened) = mpsc::channel(EVENTS);
-        let session = Session::new(&self.gateway, principal.clone(), self.transport, events);
-        let session = Arc::new(session);
+        let who = (principal.clone(), key.cloned());
+        let session = Arc::new(Session::new(&self.gateway, who, self.transport, events));
         let (gateway, over) = (Arc::clone(&self.gateway), self.over.clone());
         self.tasks.spawn(tell(gateway, Arc::clone(&session), happened, over));
         session
     }
 
-    /// The session of a client whose requests each stand for themselves.
+    /// The session of a client whose requests each stand for themselves, where there is one
+    /// principal only.
     ///
     /// # Errors
     /// [`Refusal::Meta`], [`Refusal::Revision`]: the request does not say what it must.
@@ -76,57 +86,76 @@ impl Clients {
         principal: &Principal,
         call: &Call,
     ) -> Result<Arc<Session>, Refusal> {
-        let version = call.meta(VERSION).ok_or(Refusal::Meta { key: VERSION })?;
-        let version = version.text().ok_or(Refusal::Meta { key: VERSION })?;
-        let revision = Revision::parse(&version).filter(|revision| revision.is_modern());
-        let unknown = || {
-            let requested: String = version.chars().take(40).collect();
-            Refusal::Revision { requested: made_visible(&requested).0.into_owned() }
-        };
-        let revision = revision.ok_or_else(unknown)?;
-        let declared = call.meta(CAPABILITIES).filter(|v| v.kind() == Kind::Object);
-        let declared = declared.ok_or(Refusal::Meta { key: CAPABILITIES })?;
-        let declared = Capabilities::of(Some(declared), revision);
-        let info = call.meta(CLIENT);
-        if info.is_some_and(|info| info.kind() != Kind::Object) {
-            return Err(Refusal::Meta { key: CLIENT });
+        let said = Said::of(call)?;
+        let session = self.of_kind((principal, None), &said)?;
+        if session.opened().is_none() {
+            session.open_here(&session.origin_of(said.info), said.revision)?;
         }
-        let mut key = vec![principal.user.to_string(), principal.authenticated_by.to_string()];
-        let canonical = composed(declared.text()).map(|document| document.root().canonical());
-        key.push(canonical.unwrap_or_default());
-        let unnamed = self.origin_name(info);
-        key.push(unnamed);
-        key.extend(principal.groups.iter().cloned());
+        Ok(session)
+    }
+
+    /// The session of a client who came with a key and whose requests each stand for themselves.
+    ///
+    /// # Errors
+    /// As [`Clients::sessionless`].
+    pub(crate) async fn sessionless_of(
+        &self,
+        caller: &Caller,
+        call: &Call,
+    ) -> Result<Arc<Session>, Refusal> {
+        let said = Said::of(call)?;
+        let session = self.of_kind((&caller.principal, Some(&caller.key)), &said)?;
+        if session.opened().is_none() {
+            let opened = session.open(&session.origin_of(said.info), said.revision).await;
+            // Another request of its kind may have been faster.
+            if session.opened().is_none() {
+                opened?;
+            }
+        }
+        Ok(session)
+    }
+
+    /// The session of a kind of client; whoever needs it first opens its conversation.
+    fn of_kind(
+        &self,
+        (principal, key): (&Principal, Option<&Arc<str>>),
+        said: &Said<'_>,
+    ) -> Result<Arc<Session>, Refusal> {
+        let mut kind = vec![principal.user.to_string(), principal.authenticated_by.to_string()];
+        kind.push(key.map_or_else(String::new, ToString::to_string));
+        let declared = composed(said.declared.text()).map(|document| document.root().canonical());
+        kind.push(declared.unwrap_or_default());
+        kind.push(self.origin_name(said.info));
+        kind.extend(principal.groups.iter().cloned());
         let mut sessions = locked(&self.sessionless);
-        if let Some(session) = sessions.get(&key) {
+        if let Some(session) = sessions.get(&kind) {
             session.touch();
             return Ok(Arc::clone(session));
         }
-        let own = key.iter().take(2).collect::<Vec<_>>();
+        let own = kind.iter().take(2).collect::<Vec<_>>();
         let kinds = sessions.keys().filter(|other| other.iter().take(2).eq(own.iter().copied()));
         if kinds.count() >= KINDS {
             return Err(Refusal::TooMany { what: "kinds of client" });
         }
-        let session = self.session(principal);
-        session.declare(declared);
-        session.open(&session.origin_of(info), revision)?;
-        sessions.insert(key, Arc::clone(&session));
+        let session = self.session_for(principal, key);
+        session.declare(said.declared.clone());
+        sessions.insert(kind, Arc::clone(&session));
         Ok(session)
     }
 
-    fn origin_name(&self, info: Option<tagout_proto::Value<'_>>) -> String {
+    fn origin_name(&self, info: Option<Value<'_>>) -> String {
         let text = |key| info.and_then(|info| info.get(key)?.text()).unwrap_or_default();
         format!("{}\0{}\0{}", self.transport, text("name"), text("version"))
     }
 
-    /// Ends the sessions of clients without one that have not been heard of for `idle`.
-    pub(crate) fn forget_idle(&self, idle: Duration) {
+    /// Ends the sessions of clients without one that are `over`.
+    pub(crate) fn forget(&self, over: impl Fn(&Session) -> bool) {
         locked(&self.sessionless).retain(|_, session| {
-            let keep = session.idle() < idle;
-            if !keep {
+            let ends = over(session);
+            if ends {
                 session.end();
             }
-            keep
+            !ends
         });
     }
 
@@ -160,6 +189,34 @@ impl Clients {
     /// Lets nobody hear of servers any more, but puts on record what they did until now.
     pub(crate) fn over(&self) {
         self.over.cancel();
+    }
+}
+
+/// What a request says that stands for itself.
+struct Said<'a> {
+    revision: Revision,
+    declared: Capabilities,
+    info: Option<Value<'a>>,
+}
+
+impl<'a> Said<'a> {
+    fn of(call: &'a Call) -> Result<Self, Refusal> {
+        let version = call.meta(VERSION).ok_or(Refusal::Meta { key: VERSION })?;
+        let version = version.text().ok_or(Refusal::Meta { key: VERSION })?;
+        let revision = Revision::parse(&version).filter(|revision| revision.is_modern());
+        let unknown = || {
+            let requested: String = version.chars().take(40).collect();
+            Refusal::Revision { requested: made_visible(&requested).0.into_owned() }
+        };
+        let revision = revision.ok_or_else(unknown)?;
+        let declared = call.meta(CAPABILITIES).filter(|v| v.kind() == Kind::Object);
+        let declared = declared.ok_or(Refusal::Meta { key: CAPABILITIES })?;
+        let declared = Capabilities::of(Some(declared), revision);
+        let info = call.meta(CLIENT);
+        if info.is_some_and(|info| info.kind() != Kind::Object) {
+            return Err(Refusal::Meta { key: CLIENT });
+        }
+        Ok(Self { revision, declared, info })
     }
 }
 

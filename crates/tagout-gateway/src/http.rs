@@ -3,10 +3,12 @@
 //! Three things are served: Streamable HTTP at `/mcp`, for clients with a session and without, and
 //! HTTP+SSE at `/sse` and `/messages`. Nothing is answered without a credential.
 mod headers;
+mod kept;
 mod legacy;
 mod modern;
 mod replay;
 mod sse;
+mod strikes;
 
 use std::{
     collections::HashMap,
@@ -15,19 +17,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use tagout_proto::{Method, Principal, Revision, frame};
+use tagout_proto::{Method, Revision, frame};
 use tagout_wire::http::{
     self, Handler, HeaderMap, HeaderValue, Request, Response, StatusCode, header,
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use self::legacy::HttpSession;
+use self::{
+    kept::{HttpSession, Stranger},
+    strikes::Strikes,
+};
 use crate::{
     Gateway,
     clients::Clients,
     exchange::{Abandoned, Next},
-    keys::{KeyError, Keys},
+    keys::{Caller, KeyError, Keys},
     refusal::Refusal,
     serve::BATCH,
     session::Session,
@@ -37,14 +42,14 @@ use crate::{
     },
 };
 
-/// The sessions of one principal.
-const SESSIONS: usize = 4096;
-/// How often idle sessions are looked for.
-const SWEEP: Duration = Duration::from_secs(15);
+/// How often sessions are looked for that are idle or whose key is no longer good.
+const SWEEP: Duration = Duration::from_secs(1);
 /// How long calls that are under way may take when the gateway is to end.
 const GRACE: Duration = Duration::from_secs(2);
 /// How often a quiet stream says that it is alive.
 const ALIVE: Duration = Duration::from_secs(15);
+/// How long a frame waits for a client that does not read.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Frames that wait for a client that reads slowly.
 const FRAMES: usize = 64;
 
@@ -64,6 +69,7 @@ pub struct Front {
     keys: Arc<Keys>,
     clients: Arc<Clients>,
     sessions: Mutex<HashMap<String, Arc<HttpSession>>>,
+    strikes: Strikes,
     idle: Duration,
 }
 
@@ -87,21 +93,16 @@ impl Front {
     pub fn new(gateway: &Arc<Gateway>, keys: Arc<Keys>, idle: Duration) -> Arc<Self> {
         let clients = Clients::new(gateway, "http");
         let (gateway, sessions) = (Arc::clone(gateway), Mutex::default());
-        Arc::new(Self { gateway, keys, clients, sessions, idle })
+        let strikes = Strikes::default();
+        Arc::new(Self { gateway, keys, clients, sessions, strikes, idle })
     }
 
-    /// Ends idle sessions until `stop` is cancelled; then ends all of them, and what is under way.
+    /// Ends sessions that are idle, or whose key is no longer good, until `stop` is cancelled; then
+    /// ends all of them, and what is under way.
     pub async fn keep(&self, stop: &CancellationToken) {
         while timeout(SWEEP, stop.cancelled()).await.is_err() {
-            self.clients.forget_idle(self.idle);
-            let idle = |session: &HttpSession| session.session.idle() >= self.idle;
-            locked(&self.sessions).retain(|_, session| {
-                let ends = idle(session);
-                if ends {
-                    session.end();
-                }
-                !ends
-            });
+            self.sweep().await;
+            self.strikes.forget();
         }
         let sessions = std::mem::take(&mut *locked(&self.sessions));
         for session in sessions.values() {
@@ -116,7 +117,7 @@ impl Front {
     }
 
     /// Who calls, by the key that the request carries.
-    async fn caller(&self, headers: &HeaderMap) -> Result<Principal, KeyError> {
+    async fn caller(&self, headers: &HeaderMap) -> Result<Caller, KeyError> {
         let mut given = headers.get_all("authorization").iter();
         let (Some(value), None) = (given.next(), given.next()) else {
             return Err(KeyError::Malformed);
@@ -126,12 +127,12 @@ impl Front {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(KeyError::Malformed);
         }
-        self.keys.verify(key.trim()).await
+        self.keys.caller(key.trim()).await
     }
 
     async fn answer(self: &Arc<Self>, mut request: Request) -> Response {
-        let principal = match self.caller(&request.headers).await {
-            Ok(principal) => principal,
+        let caller = match self.caller(&request.headers).await {
+            Ok(caller) => caller,
             Err(KeyError::Busy | KeyError::Store(_)) => return not_now(),
             Err(
                 error @ (KeyError::Malformed
@@ -147,11 +148,11 @@ impl Front {
         };
         let path = request.path.clone();
         match (path.as_str(), request.method.as_str()) {
-            ("/mcp", "POST") => self.posted(&principal, &mut request).await,
-            ("/mcp", "GET") => self.news(&principal, &request.headers),
-            ("/mcp", "DELETE") => self.deleted(&principal, &request.headers),
-            ("/sse", "GET") => self.sse_opened(&principal, &request.headers),
-            ("/messages", "POST") => self.sse_posted(&principal, &mut request).await,
+            ("/mcp", "POST") => self.posted(&caller, &mut request).await,
+            ("/mcp", "GET") => self.news(&caller, &request.headers),
+            ("/mcp", "DELETE") => self.deleted(&caller, &request.headers),
+            ("/sse", "GET") => self.sse_opened(&caller, &request.headers),
+            ("/messages", "POST") => self.sse_posted(&caller, &mut request).await,
             ("/mcp", _) => refused(StatusCode::METHOD_NOT_ALLOWED)
                 .header(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE")),
             ("/sse", _) => refused(StatusCode::METHOD_NOT_ALLOWED)
@@ -163,7 +164,7 @@ impl Front {
     }
 
     /// A frame, or several, of a client.
-    async fn posted(self: &Arc<Self>, principal: &Principal, request: &mut Request) -> Response {
+    async fn posted(self: &Arc<Self>, caller: &Caller, request: &mut Request) -> Response {
         if let Some(status) = headers::unfit(&request.headers) {
             return refused(status);
         }
@@ -173,7 +174,7 @@ impl Front {
             Err(http::BodyError::TooLarge { .. }) => {
                 let refusal = Refusal::FrameTooLarge { limit: limits.frame_bytes };
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
-                return self.unreceived(principal, refusal, status).await;
+                return self.unreceived(caller, refusal, status).await;
             }
             Err(_) => return refused(StatusCode::BAD_REQUEST),
         };
@@ -184,11 +185,11 @@ impl Front {
         let session = match session.unwrap_or(Ok(None)) {
             Ok(session) => session,
             Err(refusal) => {
-                return self.unreceived(principal, refusal, StatusCode::BAD_REQUEST).await;
+                return self.unreceived(caller, refusal, StatusCode::BAD_REQUEST).await;
             }
         };
         if bytes.trim_ascii_start().first() == Some(&b'[') {
-            return self.batch(principal, session, &bytes).await;
+            return self.batch(caller, session, &bytes).await;
         }
         match receive(&bytes, limits) {
             Err(unreceived) => {
@@ -203,33 +204,32 @@ impl Front {
                     (true, false, false) => StatusCode::ACCEPTED,
                     (false, _, _) => StatusCode::BAD_REQUEST,
                 };
-                let stranger = self.clients.session(principal);
-                self.one_refused(&stranger, unreceived, status).await
+                self.stranger_refused(caller, unreceived, status).await
             }
-            Ok(Received::Answer { id, outcome }) => self.answered(principal, session, &id, outcome),
+            Ok(Received::Answer { id, outcome }) => self.answered(caller, session, &id, outcome),
             Ok(Received::Call(call)) if is_modern(&call, said, session) => {
-                self.modern(principal, call, &request.headers).await
+                self.modern(caller, call, &request.headers).await
             }
             Ok(Received::Call(call)) => {
                 let prefers_events = headers::prefers_events(&request.headers);
-                self.legacy(principal, call, (session, said), prefers_events).await
+                self.legacy(caller, call, (session, said), prefers_events).await
             }
         }
     }
 
     async fn batch(
         self: &Arc<Self>,
-        principal: &Principal,
+        caller: &Caller,
         session: Option<&str>,
         bytes: &Bytes,
     ) -> Response {
-        let session = session.and_then(|id| self.session(principal, id));
+        let session = session.and_then(|id| self.session(caller, id));
         let session =
             session.filter(|s| s.session.opened().is_some_and(|o| o.revision.has_batches()));
         let limits = self.gateway.config.limits.frame;
         let Some(session) = session else {
             let refusal = Refusal::Frame(tagout_proto::FrameError::Batch);
-            return self.unreceived(principal, refusal, StatusCode::BAD_REQUEST).await;
+            return self.unreceived(caller, refusal, StatusCode::BAD_REQUEST).await;
         };
         self.legacy_batch(&session, receive_batch(bytes, limits, BATCH)).await
     }
@@ -237,13 +237,23 @@ impl Front {
     /// Answers what could not be understood, once that is on record.
     async fn unreceived(
         self: &Arc<Self>,
-        principal: &Principal,
+        caller: &Caller,
         refusal: Refusal,
         status: StatusCode,
     ) -> Response {
-        let session = self.clients.session(principal);
         let unreceived = Unreceived { refusal, id: Some("null".into()), method: None };
-        self.one_refused(&session, unreceived, status).await
+        self.stranger_refused(caller, unreceived, status).await
+    }
+
+    /// Answers what belongs to no session, once that is on record.
+    async fn stranger_refused(
+        self: &Arc<Self>,
+        caller: &Caller,
+        unreceived: Unreceived,
+        status: StatusCode,
+    ) -> Response {
+        let stranger = Stranger(self.clients.session_of(caller));
+        self.one_refused(&stranger.0, unreceived, status).await
     }
 
     async fn one_refused(
@@ -252,14 +262,13 @@ impl Front {
         unreceived: Unreceived,
         status: StatusCode,
     ) -> Response {
+        if !self.strikes.count(&session.principal().user) {
+            return too_often();
+        }
         let token = CancellationToken::new();
         let mut exchange =
             self.clients.exchange(session, Err(unreceived), token, Abandoned::GoesOn);
-        let next = exchange.next().await;
-        if session.opened().is_none() {
-            session.end();
-        }
-        match next {
+        match exchange.next().await {
             Next::Done(recorded) => finished(recorded, status),
             Next::Tell(_) | Next::Ask(_) => refused(status),
         }
@@ -316,6 +325,12 @@ fn not_now() -> Response {
     let frame = Bytes::from(frame::error("null", text));
     Response::full(StatusCode::SERVICE_UNAVAILABLE, json(), frame)
         .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+/// So much of this principal's was refused that nothing more of it is looked at for now.
+fn too_often() -> Response {
+    refused(StatusCode::TOO_MANY_REQUESTS)
+        .header(header::RETRY_AFTER, HeaderValue::from_static("60"))
 }
 
 /// A refusal of the request itself, before there is a call.

@@ -93,6 +93,15 @@ impl KeyError {
     }
 }
 
+/// Somebody who presented a key, and which key that was: another one may be called the same later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Who it is.
+    pub principal: Principal,
+    /// The identifier of the key.
+    pub key: Arc<str>,
+}
+
 /// Who gets in by a key.
 pub struct Keys {
     store: Store,
@@ -141,12 +150,20 @@ impl Keys {
         Self::new(gateway.store.clone(), gateway.clock.clone())
     }
 
+    /// As [`Keys::caller`], without the key.
+    ///
+    /// # Errors
+    /// See [`KeyError`].
+    pub async fn verify(&self, presented: &str) -> Result<Principal, KeyError> {
+        Ok(self.caller(presented).await?.principal)
+    }
+
     /// Who presents the key `presented`: a user called as the key is, in its groups, authenticated
     /// by `api-key`. Needs the runtime. Cancel safe: what was begun is finished and forgotten.
     ///
     /// # Errors
     /// See [`KeyError`].
-    pub async fn verify(&self, presented: &str) -> Result<Principal, KeyError> {
+    pub async fn caller(&self, presented: &str) -> Result<Caller, KeyError> {
         let presented = Presented::parse(presented).ok_or(KeyError::Malformed)?;
         self.look_again().await?;
         let tag = self.tag(presented.whole);
@@ -158,7 +175,14 @@ impl Keys {
         if hit.first_today {
             self.note_use(presented.id);
         }
-        Ok(hit.principal)
+        Ok(Caller { principal: hit.principal, key: presented.id.into() })
+    }
+
+    /// Whether the key `id` is still good, as far as was last seen; reads nothing, so that many can
+    /// be asked for after [`Keys::look_again`].
+    #[must_use]
+    pub fn is_live(&self, id: &str) -> bool {
+        self.known().is_live(id, self.clock.now())
     }
 
     /// Looks at a key that is not known to be right.
@@ -193,7 +217,10 @@ impl Keys {
 
     /// Reads the stored keys if they have changed, once a second. A store that cannot be read lets
     /// nobody in.
-    async fn look_again(&self) -> Result<(), KeyError> {
+    ///
+    /// # Errors
+    /// [`KeyError::Store`].
+    pub async fn look_again(&self) -> Result<(), KeyError> {
         if self.is_fresh() {
             return Ok(());
         }

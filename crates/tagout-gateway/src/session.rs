@@ -3,7 +3,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -26,6 +26,8 @@ use crate::{
 pub struct Session {
     gateway: Arc<Gateway>,
     principal: Principal,
+    /// The identifier of the key that it was opened with, where there is one.
+    key: Option<Arc<str>>,
     transport: &'static str,
     events: mpsc::Sender<(ServerName, Event)>,
     /// Made when it is known what the client can do for servers.
@@ -35,6 +37,9 @@ pub struct Session {
     /// Written while `initialize` is under way; others wait for that.
     handshake: Arc<RwLock<()>>,
     opened: OnceLock<Opened>,
+    /// Held by whoever opens the conversation.
+    opening: tokio::sync::Mutex<()>,
+    over: AtomicBool,
     under_way: Mutex<HashMap<String, CancellationToken>>,
     /// What the client was asked and has not answered yet.
     asked: Mutex<Asked>,
@@ -61,6 +66,8 @@ struct Asked {
     waiting: HashMap<u64, oneshot::Sender<Result<String, String>>>,
 }
 
+const AGAIN: Refusal = Refusal::Handshake("this session is initialised already");
+
 /// Questions that a client may leave unanswered at once.
 const ASKED: usize = 64;
 
@@ -78,13 +85,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Session {
     pub(crate) fn new(
         gateway: &Arc<Gateway>,
-        principal: Principal,
+        (principal, key): (Principal, Option<Arc<str>>),
         transport: &'static str,
         events: mpsc::Sender<(ServerName, Event)>,
     ) -> Self {
         Self {
             gateway: Arc::clone(gateway),
             principal,
+            key,
             transport,
             events,
             fleet: OnceLock::new(),
@@ -92,6 +100,8 @@ impl Session {
             started: OnceCell::new(),
             handshake: Arc::default(),
             opened: OnceLock::new(),
+            opening: tokio::sync::Mutex::default(),
+            over: AtomicBool::new(false),
             under_way: Mutex::default(),
             asked: Mutex::default(),
             watched: Mutex::default(),
@@ -107,14 +117,25 @@ impl Session {
         &self.principal
     }
 
+    /// The identifier of the key that it was opened with; nothing where none was needed.
+    pub(crate) const fn key(&self) -> Option<&Arc<str>> {
+        self.key.as_ref()
+    }
+
     pub(crate) const fn transport(&self) -> &'static str {
         self.transport
     }
 
-    /// Its servers; what the client can do for them is settled by then.
+    /// Its servers; what the client can do for them is settled by then. None is started any more
+    /// once the session has ended.
     pub(crate) fn fleet(&self) -> &Fleet {
-        self.fleet
-            .get_or_init(|| Fleet::new(&self.gateway, &self.events, self.capabilities().text()))
+        let made = || Fleet::new(&self.gateway, &self.events, self.capabilities().text());
+        let fleet = self.fleet.get_or_init(made);
+        // Whoever ends the session notes that first and stops what is there: one of both sees it.
+        if self.over.load(Ordering::SeqCst) {
+            fleet.stop();
+        }
+        fleet
     }
 
     /// What the client can do for servers; nothing before it was declared.
@@ -152,20 +173,44 @@ impl Session {
         drop(self.handshake.read().await);
     }
 
-    /// Opens the session's conversation.
+    /// Opens the session's conversation, beside the threads that serve.
     ///
     /// # Errors
     /// [`Refusal::Handshake`]: two `initialize` raced, or the store is away.
-    pub(crate) fn open(&self, origin: &Origin, revision: Revision) -> Result<(), Refusal> {
-        let (store, now) = (&self.gateway.store, self.gateway.clock.now());
-        let opened = store.open_conversation(&self.principal, origin, now);
-        let conversation = opened.map_err(|error| {
-            tracing::error!(%error, "no conversation can be opened");
-            Refusal::Handshake("the state store is away")
-        })?;
-        let opened = Opened { origin: origin.clone(), conversation, revision };
-        let again = Refusal::Handshake("this session is initialised already");
-        self.opened.set(opened).map_err(|_| again)
+    pub(crate) async fn open(&self, origin: &Origin, revision: Revision) -> Result<(), Refusal> {
+        let _one_at_a_time = self.opening.lock().await;
+        if self.opened.get().is_some() {
+            return Err(AGAIN);
+        }
+        let opened = tokio::task::spawn_blocking(self.opener(origin, revision)).await;
+        let opened = opened.map_err(|_| Refusal::Handshake("the state store is away"))??;
+        self.opened.set(opened).map_err(|_| AGAIN)
+    }
+
+    /// As [`Session::open`], on this thread: for where there is one client only.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub(crate) fn open_here(&self, origin: &Origin, revision: Revision) -> Result<(), Refusal> {
+        let opened = self.opener(origin, revision)()?;
+        self.opened.set(opened).map_err(|_| AGAIN)
+    }
+
+    fn opener(
+        &self,
+        origin: &Origin,
+        revision: Revision,
+    ) -> impl FnOnce() -> Result<Opened, Refusal> + Send + use<> {
+        let (gateway, principal) = (Arc::clone(&self.gateway), self.principal.clone());
+        let (origin, now) = (origin.clone(), self.gateway.clock.now());
+        move || {
+            let opened = gateway.store.open_conversation(&principal, &origin, now);
+            let conversation = opened.map_err(|error| {
+                tracing::error!(%error, "no conversation can be opened");
+                Refusal::Handshake("the state store is away")
+            })?;
+            Ok(Opened { origin, conversation, revision })
+        }
     }
 
     /// Where a client that says `info` of itself comes from.
@@ -291,6 +336,7 @@ impl Session {
 
     /// Ends the session: what is under way, and its servers.
     pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::SeqCst);
         self.client_is_gone();
         self.withdraw_all();
         if let Some(fleet) = self.fleet.get() {

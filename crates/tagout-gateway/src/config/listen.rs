@@ -22,6 +22,8 @@ pub struct Listen {
     pub origins: Vec<String>,
     /// How long a session may be idle.
     pub idle: Duration,
+    /// Sessions of one principal at once.
+    pub sessions: usize,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -35,11 +37,14 @@ pub(super) struct WrittenListen {
     #[serde(default)]
     origins: Vec<Spanned<String>>,
     idle_s: Option<Spanned<u64>>,
+    sessions: Option<Spanned<u64>>,
 }
 
 /// A port that no well-known service has.
 const PORT: u16 = 7411;
 const IDLE: Duration = Duration::from_secs(30 * 60);
+/// Each may have a process of every server.
+const SESSIONS: usize = 256;
 
 impl Default for Listen {
     fn default() -> Self {
@@ -49,6 +54,7 @@ impl Default for Listen {
             hosts: Vec::new(),
             origins: Vec::new(),
             idle: IDLE,
+            sessions: SESSIONS,
         }
     }
 }
@@ -96,6 +102,9 @@ impl Reader<'_> {
         listen.origins = written.origins.into_iter().map(Spanned::into_inner).collect();
         if let Some(seconds) = self.within("idle_s", written.idle_s.as_ref(), 10..=86_400)? {
             listen.idle = Duration::from_secs(seconds);
+        }
+        if let Some(n) = self.within("sessions", written.sessions.as_ref(), 1..=4096)? {
+            listen.sessions = usize::try_from(n).unwrap_or(SESSIONS);
         }
         Ok(listen)
     }

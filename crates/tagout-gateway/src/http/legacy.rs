@@ -2,18 +2,18 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tagout_proto::{Method, Principal, Revision, frame};
+use tagout_proto::{Method, Revision, frame};
 use tagout_wire::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ALIVE, EVENTS, FRAMES, Front, SESSIONS, answered, events_type, finished, headers, locked,
-    refused,
-    replay::{Stream, Streams},
+    ALIVE, EVENTS, FRAMES, Front, PATIENCE, answered, events_type, finished, headers,
+    kept::HttpSession, locked, modern::SerialId, refused, replay::Stream, too_often,
 };
 use crate::{
     exchange::{Abandoned, Exchange, Next},
+    keys::Caller,
     news::Outlet,
     refusal::Refusal,
     session::Session,
@@ -25,76 +25,27 @@ const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 /// How long a request may take to be answered by itself.
 const AT_ONCE: Duration = Duration::from_millis(80);
 
-/// A session and what its streams said.
-pub(super) struct HttpSession {
-    pub(super) session: Arc<Session>,
-    pub(super) streams: Streams,
-}
-
-impl HttpSession {
-    pub(super) fn end(&self) {
-        self.session.news.set_outlet(None);
-        self.session.end();
-    }
-}
-
-/// A name that nobody guesses.
-pub(super) fn unguessable() -> Option<String> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).ok()?;
-    Some(hex::encode(bytes))
-}
-
 impl Front {
-    /// The session `id` of this principal; another's is as if it did not exist.
-    pub(super) fn session(&self, principal: &Principal, id: &str) -> Option<Arc<HttpSession>> {
-        let session = locked(&self.sessions).get(id).cloned()?;
-        let owner = session.session.principal();
-        let same = owner.user == principal.user
-            && owner.authenticated_by == principal.authenticated_by
-            && owner.groups == principal.groups;
-        if same {
-            session.session.touch();
-        }
-        same.then_some(session)
-    }
-
-    /// Keeps a session under a name of its own.
-    pub(super) fn keep_session(&self, session: &Arc<Session>) -> Result<String, Refusal> {
-        let too_many = Refusal::TooMany { what: "sessions" };
-        let id = unguessable().ok_or(Refusal::TooMany { what: "sessions" })?;
-        let mut sessions = locked(&self.sessions);
-        let user = &session.principal().user;
-        let own = sessions.values().filter(|other| other.session.principal().user == *user);
-        if own.count() >= SESSIONS {
-            return Err(too_many);
-        }
-        let kept = HttpSession { session: Arc::clone(session), streams: Streams::default() };
-        sessions.insert(id.clone(), Arc::new(kept));
-        Ok(id)
-    }
-
     pub(super) async fn legacy(
         self: &Arc<Self>,
-        principal: &Principal,
+        caller: &Caller,
         call: Box<Call>,
         (session, said): (Option<&str>, Option<&str>),
         prefers_events: bool,
     ) -> Response {
         if call.method() == Method::Initialize {
-            return self.initialized(principal, call).await;
+            return self.initialized(caller, call).await;
         }
         let (id, method) = (call.id().map(ToOwned::to_owned), Some(call.method()));
         let refuse = async |refusal, status| {
-            let stranger = self.clients.session(principal);
             let unreceived = Unreceived { refusal, id: id.clone().map(Into::into), method };
-            self.one_refused(&stranger, unreceived, status).await
+            self.stranger_refused(caller, unreceived, status).await
         };
         let Some(session) = session else {
             let problem = "there is no session: send `initialize`, then its `Mcp-Session-Id`";
             return refuse(Refusal::Handshake(problem), StatusCode::BAD_REQUEST).await;
         };
-        let Some(session) = self.session(principal, session) else {
+        let Some(session) = self.session(caller, session) else {
             let problem = "there is no such session, or no longer: send `initialize` again";
             return refuse(Refusal::Handshake(problem), StatusCode::NOT_FOUND).await;
         };
@@ -112,28 +63,37 @@ impl Front {
         }
     }
 
-    async fn initialized(self: &Arc<Self>, principal: &Principal, call: Box<Call>) -> Response {
-        let session = self.clients.session(principal);
-        let mut exchange = self.with_session(&session, Ok(call), None);
+    /// A handshake. A client that goes before it is answered takes the session with it: nobody
+    /// knows its name.
+    async fn initialized(self: &Arc<Self>, caller: &Caller, call: Box<Call>) -> Response {
+        let opening = match self.opening(caller) {
+            Ok(opening) => opening,
+            Err(refusal) => {
+                let (id, method) = (call.id().map(Into::into), Some(call.method()));
+                let unreceived = Unreceived { refusal, id, method };
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                return self.stranger_refused(caller, unreceived, status).await;
+            }
+        };
+        let session = &opening.session;
+        // It is under way, and so neither idle nor out of reach of whoever ends it.
+        let Ok(own) = SerialId::admit(session, 1) else {
+            return refused(StatusCode::INTERNAL_SERVER_ERROR);
+        };
+        let (withdrawn, abandoned) = (own.withdrawn.clone(), Abandoned::IsWithdrawn);
+        let mut exchange = self.clients.exchange(session, Ok(call), withdrawn, abandoned);
         let Next::Done(recorded) = exchange.next().await else {
-            session.end();
             return refused(StatusCode::INTERNAL_SERVER_ERROR);
         };
         if session.opened().is_none() {
-            session.end();
             return finished(recorded, StatusCode::OK);
         }
-        let kept = self.keep_session(&session).and_then(|id| {
-            HeaderValue::from_str(&id).map_err(|_| Refusal::TooMany { what: "sessions" })
-        });
-        match kept {
-            Ok(id) => finished(recorded, StatusCode::OK).header(SESSION, id),
-            Err(refusal) => {
-                session.end();
-                let unreceived = Unreceived { refusal, id: Some("null".into()), method: None };
-                self.one_refused(&session, unreceived, StatusCode::SERVICE_UNAVAILABLE).await
-            }
-        }
+        let Ok(id) = HeaderValue::from_str(opening.id()) else {
+            return refused(StatusCode::INTERNAL_SERVER_ERROR);
+        };
+        drop(own);
+        opening.keep();
+        finished(recorded, StatusCode::OK).header(SESSION, id)
     }
 
     fn with_session(
@@ -165,7 +125,9 @@ impl Front {
     ) -> Response {
         let mut exchange = match self.admitted(session, call, id) {
             Ok(exchange) => exchange,
-            Err(exchange) => return self.told(*exchange).await,
+            Err(refused) => {
+                return self.one_refused(&session.session, refused, StatusCode::OK).await;
+            }
         };
         let finishing = Finishing { session: Arc::clone(session), id: id.to_owned() };
         // What takes longer is answered by a stream, which shows that it is alive and can be taken
@@ -188,27 +150,31 @@ impl Front {
                 stream.prime().await;
             }
             drive(&finishing.session.session, exchange, first, &Way::Stream(&stream)).await;
-            stream.end();
         });
         Response::stream(StatusCode::OK, events_type(), listens)
     }
 
-    /// A request that is under way; or one that tells why it is not.
+    /// A request that is under way; or why it is not.
     fn admitted(
         &self,
         session: &Arc<HttpSession>,
         call: Box<Call>,
         id: &str,
-    ) -> Result<Exchange, Box<Exchange>> {
+    ) -> Result<Exchange, Unreceived> {
         let session = &session.session;
         match session.admit(id, self.gateway.config.limits.in_flight) {
             Ok(withdrawn) => Ok(self.with_session(session, Ok(call), Some(withdrawn))),
             Err(refusal) => {
                 let method = Some(call.method());
-                let refused = Unreceived { refusal, id: Some(id.into()), method };
-                Err(Box::new(self.with_session(session, Err(refused), None)))
+                Err(Unreceived { refusal, id: Some(id.into()), method })
             }
         }
+    }
+
+    /// A refusal among others, which counts as one.
+    fn refusing(&self, session: &Arc<Session>, unreceived: Unreceived) -> Exchange {
+        self.strikes.count(&session.principal().user);
+        self.with_session(session, Err(unreceived), None)
     }
 
     /// The messages of one batch, each answered on one stream.
@@ -217,6 +183,9 @@ impl Front {
         session: &Arc<HttpSession>,
         all: Vec<Result<Received, Unreceived>>,
     ) -> Response {
+        if self.strikes.is_out(&session.session.principal().user) {
+            return too_often();
+        }
         let mut exchanges = Vec::new();
         for received in all {
             let call = match received {
@@ -226,8 +195,7 @@ impl Front {
                 }
                 Ok(Received::Call(call)) => call,
                 Err(unreceived) => {
-                    let exchange = self.with_session(&session.session, Err(unreceived), None);
-                    exchanges.push((exchange, None));
+                    exchanges.push((self.refusing(&session.session, unreceived), None));
                     continue;
                 }
             };
@@ -242,13 +210,16 @@ impl Front {
                     let finishing = Finishing { session: Arc::clone(session), id };
                     exchanges.push((exchange, Some(finishing)));
                 }
-                Err(exchange) => exchanges.push((*exchange, None)),
+                Err(refused) => {
+                    exchanges.push((self.refusing(&session.session, refused), None));
+                }
             }
         }
         if exchanges.is_empty() {
             return Response::empty(StatusCode::ACCEPTED);
         }
         let (stream, listens) = session.streams.open();
+        let stream = Arc::new(stream);
         let (session, tasks) = (Arc::clone(session), self.clients.tasks.clone());
         self.clients.tasks.spawn(async move {
             let running: Vec<_> = exchanges
@@ -265,7 +236,6 @@ impl Front {
                 // One that failed has nothing more to say.
                 drop(one.await);
             }
-            stream.end();
         });
         Response::stream(StatusCode::OK, events_type(), listens)
     }
@@ -273,13 +243,13 @@ impl Front {
     /// The client's answer to what it was asked.
     pub(super) fn answered(
         &self,
-        principal: &Principal,
+        caller: &Caller,
         session: Option<&str>,
         id: &str,
         outcome: Result<String, String>,
     ) -> Response {
         let Some(session) = session else { return refused(StatusCode::BAD_REQUEST) };
-        let Some(session) = self.session(principal, session) else {
+        let Some(session) = self.session(caller, session) else {
             return refused(StatusCode::NOT_FOUND);
         };
         // An answer that comes too late is no fault of the client's.
@@ -288,7 +258,7 @@ impl Front {
     }
 
     /// A stream for news, or the rest of one that was lost.
-    pub(super) fn news(&self, principal: &Principal, headers: &HeaderMap) -> Response {
+    pub(super) fn news(&self, caller: &Caller, headers: &HeaderMap) -> Response {
         if headers::revision(headers) == Some(Revision::LATEST.as_str()) {
             return refused(StatusCode::METHOD_NOT_ALLOWED)
                 .header(header::ALLOW, HeaderValue::from_static("POST"));
@@ -296,7 +266,7 @@ impl Front {
         if !headers::accepts(headers, EVENTS) {
             return refused(StatusCode::NOT_ACCEPTABLE);
         }
-        let session = match self.named(principal, headers) {
+        let session = match self.named(caller, headers) {
             Ok(session) => session,
             Err(status) => return refused(status),
         };
@@ -325,12 +295,12 @@ impl Front {
         Response::stream(StatusCode::OK, events_type(), listens)
     }
 
-    pub(super) fn deleted(&self, principal: &Principal, headers: &HeaderMap) -> Response {
+    pub(super) fn deleted(&self, caller: &Caller, headers: &HeaderMap) -> Response {
         if headers::revision(headers) == Some(Revision::LATEST.as_str()) {
             return refused(StatusCode::METHOD_NOT_ALLOWED)
                 .header(header::ALLOW, HeaderValue::from_static("POST"));
         }
-        if let Err(status) = self.named(principal, headers) {
+        if let Err(status) = self.named(caller, headers) {
             return refused(status);
         }
         let id = headers::one(headers, "mcp-session-id").ok().flatten().unwrap_or_default();
@@ -341,14 +311,10 @@ impl Front {
     }
 
     /// The session that the headers name.
-    fn named(
-        &self,
-        principal: &Principal,
-        headers: &HeaderMap,
-    ) -> Result<Arc<HttpSession>, StatusCode> {
+    fn named(&self, caller: &Caller, headers: &HeaderMap) -> Result<Arc<HttpSession>, StatusCode> {
         let id = headers::one(headers, "mcp-session-id").map_err(|_| StatusCode::BAD_REQUEST)?;
         let id = id.ok_or(StatusCode::BAD_REQUEST)?;
-        self.session(principal, id).ok_or(StatusCode::NOT_FOUND)
+        self.session(caller, id).ok_or(StatusCode::NOT_FOUND)
     }
 }
 
@@ -374,11 +340,17 @@ pub(super) enum Way<'a> {
 }
 
 impl Way<'_> {
-    async fn say(&self, frame: &[u8]) {
+    /// Whether there still is a way: a client that does not read its only stream has none.
+    async fn say(&self, frame: &[u8]) -> bool {
         match self {
-            Self::Stream(stream) => stream.say(frame).await,
-            // The client is gone; what it was to hear is on record.
-            Self::Events(events) => drop(events.send(tagout_wire::sse::message(frame)).await),
+            Self::Stream(stream) => {
+                stream.say(frame).await;
+                true
+            }
+            Self::Events(events) => {
+                let event = tagout_wire::sse::message(frame);
+                matches!(timeout(PATIENCE, events.send(event)).await, Ok(Ok(())))
+            }
         }
     }
 
@@ -390,7 +362,8 @@ impl Way<'_> {
     }
 }
 
-/// Drives a request of a client with a session to its answer.
+/// Drives a request of a client with a session to its answer. The session ends where there is no
+/// way to the client.
 pub(super) async fn drive(
     session: &Session,
     mut exchange: Exchange,
@@ -409,21 +382,26 @@ pub(super) async fn drive(
                 }
             },
         };
-        match next {
-            Next::Tell(frame) => way.say(frame.as_bytes()).await,
+        let (frame, last) = match next {
+            Next::Tell(frame) => (Some(Bytes::from(frame)), false),
             Next::Ask(question) => {
                 // Where too much is unanswered, whoever asks learns that by the dropped sender.
                 let Some(id) = session.asks(question.answer) else { continue };
                 let method = question.method.as_str();
                 let asked = frame::request(&id.to_string(), method, &question.params);
-                way.say(asked.as_bytes()).await;
+                (Some(Bytes::from(asked)), false)
             }
-            Next::Done(recorded) => {
-                if let Some(frame) = recorded.into_frame() {
-                    way.say(&frame).await;
-                }
-                return;
-            }
+            Next::Done(recorded) => (recorded.into_frame(), true),
+        };
+        if let Some(frame) = frame
+            && !way.say(&frame).await
+        {
+            // What it was to hear is on record, and what is under way ends with its session.
+            session.end();
+            return;
+        }
+        if last {
+            return;
         }
     }
 }

@@ -2,7 +2,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tagout_proto::Principal;
 use tagout_wire::{
     http::{HeaderMap, Response, StatusCode},
     sse,
@@ -13,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ALIVE, FRAMES, Front, answered, events_type, headers, json, refused};
 use crate::{
     exchange::{Abandoned, Exchange},
+    keys::Caller,
     parked::{Resumed, Step, bound},
     refusal::Refusal,
     session::Session,
@@ -26,23 +26,17 @@ use crate::{
 impl Front {
     pub(super) async fn modern(
         self: &Arc<Self>,
-        principal: &Principal,
+        caller: &Caller,
         mut call: Box<Call>,
         headers: &HeaderMap,
     ) -> Response {
         let (id, method) = (call.id().map(ToOwned::to_owned), call.method());
-        // Headers against body before anything else.
-        let session = headers::mirrored(headers, &call).and_then(|mirrored| {
-            call.set_mirrored(mirrored);
-            self.clients.sessionless(principal, &call)
-        });
-        let session = match session {
+        let session = match self.of_kind(caller, &mut call, headers).await {
             Ok(session) => session,
             Err(refusal) => {
-                let stranger = self.clients.session(principal);
                 let id = id.map(Into::into);
                 let unreceived = Unreceived { refusal, id, method: Some(method) };
-                return self.one_refused(&stranger, unreceived, StatusCode::BAD_REQUEST).await;
+                return self.stranger_refused(caller, unreceived, StatusCode::BAD_REQUEST).await;
             }
         };
         let Some(id) = id else { return Response::empty(StatusCode::ACCEPTED) };
@@ -89,6 +83,17 @@ impl Front {
                 self.streamed(exchange, (bound_of(&bound), id), Some(first), own)
             }
         }
+    }
+
+    /// The session of the client's kind. Headers are held against the body before anything else.
+    async fn of_kind(
+        &self,
+        caller: &Caller,
+        call: &mut Call,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Session>, Refusal> {
+        call.set_mirrored(headers::mirrored(headers, call)?);
+        self.clients.sessionless_of(caller, call).await
     }
 
     fn start(
@@ -162,14 +167,14 @@ fn status(recorded: &Recorded) -> StatusCode {
 
 /// A request under a name of its own: clients of one kind share a session and may choose the same
 /// ids.
-struct SerialId {
+pub(super) struct SerialId {
     session: Arc<Session>,
     id: String,
-    withdrawn: CancellationToken,
+    pub(super) withdrawn: CancellationToken,
 }
 
 impl SerialId {
-    fn admit(session: &Arc<Session>, limit: usize) -> Result<Self, Refusal> {
+    pub(super) fn admit(session: &Arc<Session>, limit: usize) -> Result<Self, Refusal> {
         let id = session.serial();
         let withdrawn = session.admit(&id, limit)?;
         Ok(Self { session: Arc::clone(session), id, withdrawn })

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tagout_proto::Principal;
 use tagout_wire::{
     http::{BodyError, HeaderMap, Request, Response, StatusCode},
     sse::{COMMENT, Event, encode},
@@ -13,10 +12,11 @@ use tokio::sync::mpsc;
 use super::{
     ALIVE, EVENTS, FRAMES, Front, events_type, headers,
     legacy::{Way, drive},
-    locked, refused,
+    refused, too_often,
 };
 use crate::{
     exchange::Abandoned,
+    keys::Caller,
     news::Outlet,
     refusal::Refusal,
     session::Session,
@@ -25,26 +25,20 @@ use crate::{
 
 impl Front {
     /// Opens the stream of a new session.
-    pub(super) fn sse_opened(
-        self: &Arc<Self>,
-        principal: &Principal,
-        headers: &HeaderMap,
-    ) -> Response {
+    pub(super) fn sse_opened(self: &Arc<Self>, caller: &Caller, headers: &HeaderMap) -> Response {
         if !headers::accepts(headers, EVENTS) {
             return refused(StatusCode::NOT_ACCEPTABLE);
         }
-        let session = self.clients.session(principal);
-        let Ok(id) = self.keep_session(&session) else {
-            session.end();
+        let Ok(opening) = self.opening(caller) else {
             return refused(StatusCode::SERVICE_UNAVAILABLE);
         };
+        let session = Arc::clone(&opening.session);
         let (events, listens) = mpsc::channel(FRAMES);
-        let data = format!("/messages?session={id}");
+        let data = format!("/messages?session={}", opening.id());
         let event = Event { id: None, event: Some("endpoint".into()), data, retry: None };
         // It is the first, so there is room.
         drop(events.try_send(encode(&event)));
         session.news.set_outlet(Some(Outlet::Events(events.clone())));
-        let front = Arc::clone(self);
         self.clients.tasks.spawn(async move {
             loop {
                 tokio::select! {
@@ -56,9 +50,7 @@ impl Front {
                 }
             }
             // The stream is the session.
-            if let Some(session) = locked(&front.sessions).remove(&id) {
-                session.end();
-            }
+            drop(opening);
         });
         Response::stream(StatusCode::OK, events_type(), listens)
     }
@@ -66,12 +58,12 @@ impl Front {
     /// Takes what a client says; the answer goes on its stream.
     pub(super) async fn sse_posted(
         self: &Arc<Self>,
-        principal: &Principal,
+        caller: &Caller,
         request: &mut Request,
     ) -> Response {
         let query = request.query.as_deref().unwrap_or_default();
         let id = query.split('&').find_map(|pair| pair.strip_prefix("session="));
-        let session = id.and_then(|id| self.session(principal, id));
+        let session = id.and_then(|id| self.session(caller, id));
         let Some(session) = session else { return refused(StatusCode::NOT_FOUND) };
         let session = Arc::clone(&session.session);
         let Some(Outlet::Events(events)) = session.news.outlet() else {
@@ -86,6 +78,9 @@ impl Front {
             }
             Err(_) => return refused(StatusCode::BAD_REQUEST),
         };
+        if received.is_err() && !self.strikes.count(&session.principal().user) {
+            return too_often();
+        }
         self.sse_taken(&session, received, events).await;
         Response::empty(StatusCode::ACCEPTED)
     }
@@ -116,21 +111,19 @@ impl Front {
             },
             (call, _) => (call, Default::default()),
         };
-        let admitted = call.is_ok();
-        let notifies = id.is_none();
+        // What is refused has no place among what is under way, and waits here for its client to
+        // read; notifications keep their order.
+        let waits = call.is_err() || id.is_none();
         let exchange = self.clients.exchange(session, call, withdrawn, Abandoned::GoesOn);
+        if waits {
+            return drive(session, exchange, None, &Way::Events(&events)).await;
+        }
         let session = Arc::clone(session);
-        let driving = async move {
+        self.clients.tasks.spawn(async move {
             drive(&session, exchange, None, &Way::Events(&events)).await;
-            if let Some(id) = id.filter(|_| admitted) {
+            if let Some(id) = id {
                 session.finished(&id);
             }
-        };
-        // Notifications keep their order.
-        if notifies {
-            driving.await;
-        } else {
-            self.clients.tasks.spawn(driving);
-        }
+        });
     }
 }

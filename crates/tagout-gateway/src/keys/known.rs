@@ -81,6 +81,11 @@ impl Known {
         Ok(Some(Hit { principal: right.principal.clone(), first_today }))
     }
 
+    /// Whether the key `id` is there, and neither revoked nor expired.
+    pub(super) fn is_live(&self, id: &str, now: Timestamp) -> bool {
+        self.keys.get(id).is_some_and(|key| live(key, now).is_ok())
+    }
+
     /// The key `id`, if it is worth a hash.
     pub(super) fn worth_hashing(
         &mut self,
