@@ -1,4 +1,6 @@
 //! What a call is about is found, and its content is looked at.
+mod resources;
+
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use serde_json::Value as Tree;
@@ -9,14 +11,13 @@ use tagout_inspect::{
 use tagout_policy::{Arguments, Effect, Effects, Facts, Subject, SubjectKind};
 use tagout_proto::{Action, Digest, Method, ServerName, Value};
 
+pub(crate) use self::resources::resource;
 use super::{forward::Input, identify::Identified, record::Known};
 use crate::{
     capabilities::EXTENSION_TASKS,
     refusal::Refusal,
     state::StateError,
-    upstream::{
-        Catalogue, Fleet, Offer, Standing, TEMPLATE_BYTES, Tool, Upstream, fits_template,
-    },
+    upstream::{Fleet, Standing, Tool, Upstream},
 };
 
 /// A call whose target is known and whose arguments tripped nothing.
@@ -286,79 +287,6 @@ async fn prompt(identified: &Identified, qualified: &str) -> Result<Target, Refu
         }
         _ => Err(unknown("prompt", qualified)),
     }
-}
-
-/// The server that offers `uri`: the one that lists it or, where none does, has a template that it
-/// fits. Of several, none is preferred, or a server could take another's reads. Nor can a template
-/// of one put out of reach what another lists.
-pub(crate) async fn resource(identified: &Identified, uri: &str) -> Result<Target, Refusal> {
-    // Whoever reads a resource has listed it: a server that is slow to start is not waited for.
-    identified.session().start().await;
-    let offering = |offers: &dyn Fn(&Catalogue) -> bool| -> Vec<Arc<Upstream>> {
-        let all = identified.session().fleet().all().iter();
-        all.filter(|upstream| upstream.known().is_some_and(|c| offers(&c))).cloned().collect()
-    };
-    let mut found = offering(&|catalogue| {
-        let mut listed = catalogue.resources.iter().chain(&catalogue.templates);
-        listed.any(|offer| offer.key == uri)
-    });
-    if found.is_empty() && uri.len() <= TEMPLATE_BYTES {
-        found = offering(&|catalogue| {
-            let mut templates = catalogue.templates.iter().filter(|t| has_scheme(&t.key));
-            templates.any(|template| fits_template(&template.key, uri))
-        });
-    }
-    match found.as_slice() {
-        [upstream] => Ok(Target::Resource { upstream: Arc::clone(upstream), uri: uri.to_owned() }),
-        [] => unlisted(identified, uri).await,
-        [_, _, ..] => {
-            Err(Refusal::Ambiguous { uri: made_visible(uri).0.chars().take(200).collect() })
-        }
-    }
-}
-
-/// Whether a template says itself for which scheme it is, rather than standing for any.
-fn has_scheme(template: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-    template.split_once(':').is_some_and(|(scheme, _)| {
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(fits)
-    })
-}
-
-/// The server of a resource that none lists: tools link to such, and skills consist of them. It is
-/// the only server with resources, or it lists others of the same scheme and authority, and no
-/// other server lists or has templates for any of these.
-async fn unlisted(identified: &Identified, uri: &str) -> Result<Target, Refusal> {
-    let mut with_resources = Vec::new();
-    for upstream in identified.session().fleet().all() {
-        let Some(catalogue) = upstream.known() else { continue };
-        // One that is down now is not there to answer, but what it offers is still its own.
-        let offers = !catalogue.resources.is_empty() || !catalogue.templates.is_empty();
-        if offers || upstream.ready().await.is_ok_and(|(now, _)| now.can("resources")) {
-            with_resources.push((upstream, catalogue));
-        }
-    }
-    let place = place_of(uri);
-    let of_place = |offers: &[Offer]| offers.iter().any(|offer| place_of(&offer.key) == place);
-    if with_resources.len() > 1 {
-        with_resources.retain(|(_, all)| of_place(&all.resources) || of_place(&all.templates));
-        if with_resources.iter().any(|(_, all)| !of_place(&all.resources)) {
-            return Err(unknown("resource", uri));
-        }
-    }
-    match with_resources.as_slice() {
-        [(upstream, _)] => {
-            Ok(Target::Resource { upstream: Arc::clone(upstream), uri: uri.to_owned() })
-        }
-        _ => Err(unknown("resource", uri)),
-    }
-}
-
-/// Scheme and authority of a URI.
-fn place_of(uri: &str) -> (&str, &str) {
-    let (scheme, rest) =
-        uri.split_once("://").unwrap_or((uri.split(':').next().unwrap_or(uri), ""));
-    (scheme, rest.split('/').next().unwrap_or_default())
 }
 
 /// A task of this principal's; another's is as if it did not exist.
