@@ -30,11 +30,16 @@ check() {
   fi
 }
 
-# holds NAME COMMAND…: a condition.
+# holds NAME COMMAND…: a condition, which may be about what the last command said.
 holds() {
   local name="$1"
   shift
-  if "$@" >"$out" 2>"$err"; then pass "$name"; else fail "$name" "$?" 0; fi
+  if "$@" >"$out.held" 2>&1; then
+    pass "$name"
+  else
+    fail "$name" "$?" 0
+    sed 's/^/      /' "$out.held" | head -n 20
+  fi
 }
 
 not() { ! "$@"; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts servers that nobody here wrote behind the real binary: the reference file server (npm) and the
 # reference git server (PyPI) in depth, others for a list and a call each (servers.sh). What only reads
-# is let through, what writes waits for a person.
+# is let through, what writes waits for a person. Then clients that nobody here wrote (clients.sh).
 #
 # usage: tests/interop/run.sh PATH_TO_TAGOUT
 #
@@ -17,6 +17,7 @@ tagout="$(cd "$(dirname "$1")" && pwd)/$(basename "$1")"
 
 scratch="$(mktemp -d)"
 leave() {
+  end_clients
   end_background
   if [[ -n "${INTEROP_KEEP:-}" ]]; then
     echo "everything is in $scratch"
@@ -25,12 +26,14 @@ leave() {
   fi
 }
 
+readonly users_home="$HOME"
 export HOME="$scratch/home" XDG_STATE_HOME="$scratch/state" XDG_CONFIG_HOME="$scratch/config"
 export XDG_DATA_HOME="$scratch/data"
 readonly files="$scratch/files" repo="$scratch/repo" lockfile="$XDG_CONFIG_HOME/tagout/tagout.lock"
 readonly out="$scratch/out" err="$scratch/err"
 . "$here/checks.sh"
 . "$here/servers.sh"
+. "$here/clients.sh"
 trap leave EXIT
 
 # Answers the question on a pseudo-terminal: typed NAME EXIT_CODE PATTERN ANSWER TOOL ARGUMENT…
@@ -41,21 +44,40 @@ typed() {
     python3 "$here/at_terminal.py" "$answer" "$tagout" --json tools call "$@"
 }
 
+install_npm() {
+  timeout 600 npm install --prefix "$scratch/npm" --no-fund --no-audit --no-save \
+    "$FILES_SERVER" "${MORE_NPM[@]}"
+}
+
+install_pypi() {
+  python3 -m venv "$scratch/venv" &&
+    timeout 600 "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check \
+      "$GIT_SERVER" "${MORE_PYPI[@]}"
+}
+
+install_fastmcp() {
+  python3 -m venv "$scratch/fast" &&
+    timeout 600 "$scratch/fast/bin/pip" install --quiet --disable-pip-version-check "$FASTMCP"
+}
+
+# All at once: most of it is waiting for the network.
 install() {
-  local log="$scratch/install.log"
-  if ! {
-    timeout 600 npm install --prefix "$scratch/npm" --no-fund --no-audit --no-save \
-      "$FILES_SERVER" "${MORE_NPM[@]}" &&
-      python3 -m venv "$scratch/venv" &&
-      timeout 600 "$scratch/venv/bin/pip" install --quiet --disable-pip-version-check \
-        "$GIT_SERVER" "${MORE_PYPI[@]}" &&
-      python3 -m venv "$scratch/fast" &&
-      timeout 600 "$scratch/fast/bin/pip" install --quiet --disable-pip-version-check "$FASTMCP"
-  } >"$log" 2>&1; then
-    echo "the servers cannot be installed:" >&2
-    tail -n 30 "$log" >&2
-    exit 1
-  fi
+  local what failed_to=() pids=()
+  local -r all=(npm pypi fastmcp clients forwarder)
+  for what in "${all[@]}"; do
+    "install_$what" >"$scratch/install-$what.log" 2>&1 &
+    pids+=($!)
+  done
+  for what in "${all[@]}"; do
+    wait "${pids[0]}" || failed_to+=("$what")
+    pids=("${pids[@]:1}")
+  done
+  ((${#failed_to[@]} > 0)) || return 0
+  for what in "${failed_to[@]}"; do
+    echo "cannot be installed: $what" >&2
+    tail -n 30 "$scratch/install-$what.log" >&2
+  done
+  exit 1
 }
 
 prepare() {
@@ -191,6 +213,7 @@ use_git
 use_both
 account
 more_servers
+clients
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))
