@@ -2,6 +2,7 @@
 //! that a file says is started, and what it calls a secret is not copied.
 mod dialect;
 mod entry;
+mod loader;
 mod name;
 mod value;
 

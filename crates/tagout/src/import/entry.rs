@@ -3,6 +3,7 @@ use std::path::Path;
 
 use super::{
     dialect::Source,
+    loader::decides_what_runs,
     value::{Text, is_name, is_secret, is_variable, read},
 };
 use crate::clients::tree::Tree;
@@ -149,6 +150,14 @@ fn program(tree: &Tree, command: &Tree, notes: &mut Vec<String>) -> Result<What,
     };
     let (mut env, mut pass_env) = (Vec::new(), names(tree)?);
     for (name, value) in variables(tree)? {
+        let own = Text::Variable { name: name.clone(), default: None };
+        // What it is in one's own environment is one's own choice.
+        if decides_what_runs(&name) && read(&value) != own {
+            notes.push(format!(
+                "`{name}` is left out: it decides what code runs, and no review would cover that"
+            ));
+            continue;
+        }
         match kept(&name, &value, notes) {
             Some(value) => env.push((name, value)),
             None => pass_env.push(name),
@@ -156,7 +165,14 @@ fn program(tree: &Tree, command: &Tree, notes: &mut Vec<String>) -> Result<What,
     }
     pass_env.sort();
     pass_env.dedup();
+    let program = words.first().map(String::as_str).unwrap_or_default();
+    notes.extend(pass_env.iter().map(|name| goes(name, &format!("the program `{program}`"))));
     Ok(What::Program { command: words, env, pass_env, cwd })
+}
+
+/// Nothing that is in one's environment leaves it without a word.
+fn goes(variable: &str, to: &str) -> String {
+    format!("`{variable}` of your environment goes to {to}")
 }
 
 fn word(tree: &Tree) -> Result<String, String> {
@@ -277,6 +293,11 @@ fn remote(server: &str, tree: &Tree, url: &Tree, notes: &mut Vec<String>) -> Res
         let value = Text::Other(format!("Bearer ${variable}"));
         headers.push(("Authorization".to_owned(), held(server, "Authorization", &value, notes)));
     }
+    notes.extend(
+        headers.iter().map(|(header, variable)| {
+            goes(variable, &format!("`{url}`, as the header `{header}`"))
+        }),
+    );
     Ok(What::Url { url: url.to_owned(), transport, headers })
 }
 

@@ -56,6 +56,7 @@ fn files_of_other_programs_are_read() {
         "toolhive.json",
         "toolhive-remote.json",
         "hostile.json",
+        "leaving.json",
     ] {
         assert_snapshot!(file.replace('.', "_"), imported(file));
     }
