@@ -55,7 +55,16 @@ pub async fn forward(cleared: Cleared, gateway: &Gateway) -> Result<Answer, Refu
     }
     let body = match inspected.target().upstream() {
         Some(upstream) => {
-            upstream_call(upstream, inspected, cleared.authorised().approval()).await?
+            let approval = cleared.authorised().approval();
+            let mut body = upstream_call(upstream, inspected, approval).await;
+            let lost = |refusal: &Refusal| {
+                matches!(refusal, Refusal::Upstream { problem: UpstreamError::SessionLost, .. })
+            };
+            // Nothing was done, and what is there now is looked at like after any other start.
+            if body.as_ref().is_err_and(lost) {
+                body = upstream_call(upstream, inspected, approval).await;
+            }
+            body?
         }
         None => {
             let text = session::call(inspected.identified(), gateway).await?;
@@ -123,7 +132,10 @@ async fn upstream_call(
         connection.set_log_level(&level).await.map_err(down)?;
     }
     for _ in 0..ROUNDS {
-        let request = request(&connection, inspected, upstream, input.as_ref());
+        let request = Request {
+            start: Some(catalogue.connection()),
+            ..request(&connection, inspected, upstream, input.as_ref())
+        };
         let answer = connection.request(request, upstream.timeout()).await.map_err(down)?;
         let lane = lane_of(inspected, upstream);
         let needs = input::needed(&answer, connection.revision(), client);
@@ -185,6 +197,7 @@ fn request(
         lane: Some(lane_of(inspected, upstream)),
         subject: target.subject(),
         mirrored: mirrored(call, target),
+        start: None,
     }
 }
 

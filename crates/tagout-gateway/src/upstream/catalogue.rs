@@ -147,7 +147,7 @@ pub(super) async fn ask(
     connection: &Arc<Connection>,
 ) -> Result<Catalogue, UpstreamError> {
     // Noted first: what changes meanwhile is asked for again.
-    let changes = connection.changes();
+    let (number, changes) = (connection.number(), connection.changes());
     let mut lists = Lists { upstream, connection, budget: BYTES };
     let mut texts = Vec::new();
     if connection.can("tools") {
@@ -187,8 +187,7 @@ pub(super) async fn ask(
         }
         fits
     });
-    let connection = connection.number();
-    Ok(Catalogue { tools, resources, templates, prompts, findings, connection, changes })
+    Ok(Catalogue { tools, resources, templates, prompts, findings, connection: number, changes })
 }
 
 /// A server's lists, and how much of them is still taken.

@@ -36,13 +36,16 @@ pub(crate) struct Request {
     pub(crate) subject: Option<String>,
     /// The arguments that HTTP headers repeat: the names of the headers' ends, and the values.
     pub(crate) mirrored: Vec<(String, String)>,
+    /// The start of the server that the call was decided for, where it may go to no other; see
+    /// [`Connection::number`].
+    pub(crate) start: Option<u64>,
 }
 
 impl Request {
     /// A request of the gateway's own.
     pub(crate) fn own(id: u64, method: Method, params: String) -> Self {
         let (progress, lane, subject, mirrored) = (None, None, None, Vec::new());
-        Self { id, method, params, progress, lane, subject, mirrored }
+        Self { id, method, params, progress, lane, subject, mirrored, start: None }
     }
 }
 
@@ -57,8 +60,8 @@ pub(crate) struct Connection {
     pub(super) questions: Questions,
     pub(super) about: About,
     next_id: AtomicU64,
-    /// Told apart from every other connection of this process.
-    number: u64,
+    /// Told apart from every other start of a server by this process, and every other session.
+    number: AtomicU64,
     /// Cancelled when it is over.
     pub(super) ended: CancellationToken,
     /// How often its lists changed.
@@ -86,6 +89,9 @@ pub(super) struct Spoken {
     pub(super) instructions: Option<String>,
 }
 
+/// The levels of log messages that there are, by RFC 5424.
+const LEVELS: [&str; 8] =
+    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 /// How long a server may take to set its log level.
 const SET_LEVEL: Duration = Duration::from_secs(2);
 
@@ -105,7 +111,7 @@ impl Connection {
             questions: Questions::default(),
             about,
             next_id: AtomicU64::new(1),
-            number: STARTED.fetch_add(1, Ordering::Relaxed),
+            number: AtomicU64::new(STARTED.fetch_add(1, Ordering::Relaxed)),
             ended: CancellationToken::new(),
             changes: AtomicU64::new(0),
             spoken: OnceLock::new(),
@@ -117,8 +123,20 @@ impl Connection {
         !self.ended.is_cancelled()
     }
 
-    pub(crate) const fn number(&self) -> u64 {
-        self.number
+    /// Which start of the server, or session with it, this is.
+    pub(crate) fn number(&self) -> u64 {
+        self.number.load(Ordering::Acquire)
+    }
+
+    /// It may be another program from now on: nothing that was found out about it holds any more.
+    pub(super) fn begin_anew(&self) {
+        self.number.store(STARTED.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+        self.changed();
+    }
+
+    /// Whether a call was decided for a start of the server before this one.
+    pub(super) fn is_another_for(&self, request: &Request) -> bool {
+        request.start.is_some_and(|start| start != self.number())
     }
 
     /// The server's process, if it has one here.
@@ -259,8 +277,9 @@ impl Connection {
         let exchange = async {
             let session = http.session().number;
             match http.exchange(self, (revision, request), call).await {
-                // It did nothing, so it may be asked again.
-                Err(UpstreamError::SessionLost) => {
+                // It did nothing, so it may be asked again; not with what was decided for the
+                // session before, which comes back as it is.
+                Err(UpstreamError::SessionLost) if !self.is_another_for(request) => {
                     self.renew(http, session).await?;
                     http.exchange(self, (revision, request), call).await
                 }
@@ -297,8 +316,12 @@ impl Connection {
         self.link.tell(self.settled(), frame::notification(method.as_str(), params)).await;
     }
 
-    /// Has the server tell what it logs from `level` on.
+    /// Has the server tell what it logs from `level` on. Anything that is no level is left out, as is
+    /// what one of several clients of the same server would have.
     pub(crate) async fn set_log_level(&self, level: &str) -> Result<(), UpstreamError> {
+        if self.about.shared || !LEVELS.contains(&level) {
+            return Ok(());
+        }
         let before = {
             let mut set = self.log_level.lock().unwrap_or_else(PoisonError::into_inner);
             set.replace(level.to_owned())

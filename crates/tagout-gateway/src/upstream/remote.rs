@@ -191,6 +191,8 @@ impl Connection {
         if http.session().number != lost {
             return Ok(());
         }
+        // Before the server is asked: what is decided from now on is decided for the new session.
+        self.begin_anew();
         let request = greet::to_initialize(self);
         let answer = self.anew(http, None, request).await?;
         let (revision, _) = greet::settled(&answer)?;
@@ -200,8 +202,6 @@ impl Connection {
         }
         let ready = frame::notification(Method::Initialized.as_str(), "{}");
         self.link.tell(Some(revision), ready).await;
-        // It may be another program by now.
-        self.changed();
         if let (Some(level), true) = (self.log_level(), self.can("logging")) {
             let params = format!(r#"{{"level":{}}}"#, quoted(&level));
             self.again(http, revision, (Method::SetLevel, params)).await?;

@@ -107,6 +107,54 @@ fn a_session_that_the_server_forgot_is_opened_again_once() {
 }
 
 #[test]
+fn a_new_session_is_looked_at_before_a_call_goes_to_it() {
+    let sessions = AtomicUsize::new(0);
+    let peer = Peer::answering(move |heard| match heard.method() {
+        "initialize" => legacy(heard, &format!("s-{}", sessions.fetch_add(1, Ordering::SeqCst))),
+        "tools/call" => empty(404),
+        "tools/list" if heard.header("mcp-session-id") != "s-0" => {
+            let mut other = tool("act");
+            other["description"] = "another by now".into();
+            heard.result(json!({"tools": [other]}))
+        }
+        _ => legacy(heard, ""),
+    });
+    let front = Front::new(&peer, "/mcp", "era = \"legacy\"");
+    assert_eq!(refusal(&act(&mut front.client())), "definition-changed");
+    let sessions: Vec<_> = peer.of("tools/call");
+    let sessions: Vec<_> = sessions.iter().map(|heard| heard.header("mcp-session-id")).collect();
+    assert_eq!(sessions, ["s-0"]);
+}
+
+/// The levels that a legacy server with logs is told when clients say these, over an entry so.
+fn levels_told(entry: &str, said: &[&str]) -> Vec<String> {
+    let peer = Peer::answering(|heard| match heard.method() {
+        "initialize" => heard.result(json!({
+            "protocolVersion": "2025-11-25", "capabilities": {"tools": {}, "logging": {}},
+            "serverInfo": {"name": "far", "version": "1"},
+        })),
+        "logging/setLevel" => heard.result(json!({})),
+        _ => legacy(heard, "s"),
+    });
+    let front = Front::new(&peer, "/mcp", &format!("era = \"legacy\"\n{entry}"));
+    let mut client = front.client();
+    for level in said {
+        let meta = json!({"io.modelcontextprotocol/logLevel": level});
+        let params = json!({"name": "far__act", "arguments": {"x": "y"}, "_meta": meta});
+        done(&client.ask("tools/call", &params));
+    }
+    let told = peer.of("logging/setLevel");
+    told.iter().map(|heard| heard.body["params"]["level"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn only_levels_are_told_to_a_server_and_none_that_all_would_get() {
+    let said = ["warning", "verbose", "DEBUG", "", "debug\n", "emergency"];
+    assert_eq!(levels_told("", &said), ["warning", "emergency"]);
+    assert_eq!(levels_told("stateless = true", &said), [] as [&str; 0]);
+}
+
+#[test]
 fn a_session_that_is_always_forgotten_is_an_error() {
     let peer = Peer::answering(|heard| match heard.method() {
         "tools/call" => empty(404),

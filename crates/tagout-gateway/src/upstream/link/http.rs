@@ -142,7 +142,8 @@ impl Http {
     /// Makes a request and reads its answer. Dropping the future closes the connection.
     ///
     /// # Errors
-    /// [`UpstreamError::SessionLost`]: the server does not know the session and did nothing.
+    /// [`UpstreamError::SessionLost`]: the server does not know the session and did nothing, or the
+    /// call was decided for another.
     pub(in crate::upstream) async fn exchange(
         &self,
         connection: &Connection,
@@ -151,7 +152,12 @@ impl Http {
     ) -> Result<Frame, UpstreamError> {
         let id = request.id.to_string();
         let body = frame::request(&id, request.method.as_str(), &request.params);
+        let session = self.session().number;
         let headers = self.of_request(revision, request);
+        // Asked after the session was read, so that the session is the one that is meant.
+        if connection.is_another_for(request) {
+            return Err(UpstreamError::SessionLost);
+        }
         let sent = self.client.send(http::Method::POST, &self.uri, headers, Bytes::from(body));
         let answer = sent.await.map_err(problem)?;
         if request.method == Method::Initialize && answer.status.is_success() {
@@ -163,7 +169,12 @@ impl Http {
                 let bytes = body.collect(self.frame_bytes).await.map_err(problem)?;
                 whole(connection, connection.take(&bytes, Some(call)))
             }
-            Form::Events(body) => self.streamed(connection, (revision, body), call).await,
+            Form::Events(body) => {
+                // A session that is opened has no number before its answer.
+                let opened = request.method == Method::Initialize;
+                let session = if opened { self.session().number } else { session };
+                self.streamed(connection, (revision, body, session), call).await
+            }
             Form::Nothing => {
                 let why = "it took a request and does not answer it";
                 Err(UpstreamError::Misbehaved(why.to_owned()))
@@ -220,7 +231,7 @@ impl Http {
     async fn streamed(
         &self,
         connection: &Connection,
-        (revision, body): (Option<Revision>, Body),
+        (revision, body, session): (Option<Revision>, Body, u64),
         call: &Arc<UnderWay>,
     ) -> Result<Frame, UpstreamError> {
         let modern = revision.is_some_and(Revision::is_modern);
@@ -241,6 +252,10 @@ impl Http {
                 return Err(UpstreamError::Died { exit: None });
             }
             tokio::time::sleep(cursor.pause()).await;
+            // What a new session calls by the same number is something else.
+            if self.session().number != session {
+                return Err(UpstreamError::Died { exit: None });
+            }
             events = match self.listen(revision, &cursor).await {
                 Ok(events) => Some(events),
                 // It may be away for a moment.
