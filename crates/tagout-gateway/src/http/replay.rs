@@ -212,3 +212,70 @@ impl Drop for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many streams and bytes are kept.
+    fn kept(streams: &Streams) -> (usize, usize) {
+        let known = locked(&streams.0);
+        assert_eq!(known.bytes, known.streams.values().map(Said::bytes).sum::<usize>());
+        (known.streams.len(), known.bytes)
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_of_all_streams_has_one_bound() {
+        let (streams, frame) = (Streams::default(), vec![b'x'; 1 << 20]);
+        let (under_way, _listens) = streams.open();
+        for _ in 0..12 {
+            let (stream, _listens) = streams.open();
+            stream.say(&frame).await;
+            under_way.say(b"a little").await;
+        }
+        let (count, bytes) = kept(&streams);
+        assert!(count <= 4 && bytes <= BYTES, "{count} {bytes}");
+        for _ in 0..12 {
+            under_way.say(&frame).await;
+        }
+        assert!(kept(&streams).1 <= BYTES);
+        assert!(streams.resume("1-23").is_some(), "one under way makes no room");
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_goes_before_what_was_not() {
+        let streams = Streams::default();
+        let (missed, listens) = streams.open();
+        drop(listens);
+        missed.say(b"nobody hears this").await;
+        drop(missed);
+        let taken: Vec<_> = (1..STREAMS).map(|_| streams.open()).collect();
+        for (stream, _) in &taken {
+            stream.say(b"somebody hears this").await;
+        }
+        let listening: Vec<_> = taken.into_iter().map(|(_, listens)| listens).collect();
+        drop(streams.open());
+        assert!(streams.resume("1-0").is_some());
+        assert!(streams.resume("2-0").is_none());
+        drop(listening);
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_whole_is_forgotten_after_a_while() {
+        let streams = Streams::default();
+        let (stream, listens) = streams.open();
+        let (other, unheard) = streams.open();
+        drop(unheard);
+        stream.say(b"1").await;
+        other.say(b"1").await;
+        drop((stream, other));
+        streams.tidy();
+        assert_eq!(kept(&streams).0, 2);
+        let long_ago = Instant::now().checked_sub(KEPT);
+        locked(&streams.0).streams.values_mut().for_each(|said| said.over = long_ago);
+        streams.tidy();
+        assert_eq!(kept(&streams).0, 1);
+        assert!(streams.resume("2-0").is_some());
+        drop(listens);
+    }
+}

@@ -78,11 +78,7 @@ impl Front {
             }
             Err(_) => return refused(StatusCode::BAD_REQUEST),
         };
-        if received.is_err() && !self.strikes.count(&session.principal().user) {
-            return too_often();
-        }
-        self.sse_taken(&session, received, events).await;
-        Response::empty(StatusCode::ACCEPTED)
+        self.sse_taken(&session, received, events).await
     }
 
     async fn sse_taken(
@@ -90,11 +86,12 @@ impl Front {
         session: &Arc<Session>,
         received: Result<Received, Unreceived>,
         events: mpsc::Sender<Bytes>,
-    ) {
+    ) -> Response {
+        let taken = || Response::empty(StatusCode::ACCEPTED);
         let call = match received {
             Ok(Received::Answer { id, outcome }) => {
                 session.answered(&id, outcome);
-                return;
+                return taken();
             }
             Ok(Received::Call(call)) => Ok(call),
             Err(unreceived) => Err(unreceived),
@@ -111,12 +108,16 @@ impl Front {
             },
             (call, _) => (call, Default::default()),
         };
+        if call.is_err() && !self.strikes.count(&session.principal().user) {
+            return too_often();
+        }
         // What is refused has no place among what is under way, and waits here for its client to
         // read; notifications keep their order.
         let waits = call.is_err() || id.is_none();
         let exchange = self.clients.exchange(session, call, withdrawn, Abandoned::GoesOn);
         if waits {
-            return drive(session, exchange, None, &Way::Events(&events)).await;
+            drive(session, exchange, None, &Way::Events(&events)).await;
+            return taken();
         }
         let session = Arc::clone(session);
         self.clients.tasks.spawn(async move {
@@ -125,5 +126,6 @@ impl Front {
                 session.finished(&id);
             }
         });
+        taken()
     }
 }

@@ -73,7 +73,7 @@ impl Served {
     }
 
     /// Whether no server runs, nor what would end it.
-    fn has_no_children(&self) -> bool {
+    pub(crate) fn has_no_children(&self) -> bool {
         let tasks = format!("/proc/{}/task", self.gateway.0.id());
         let tasks = fs::read_dir(tasks).into_iter().flatten().flatten();
         tasks

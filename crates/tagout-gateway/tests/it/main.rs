@@ -17,6 +17,7 @@ mod corpus;
 mod decisions;
 mod http_bench;
 mod http_isolation;
+mod http_mends;
 mod http_transcripts;
 mod keys;
 mod leftovers;
