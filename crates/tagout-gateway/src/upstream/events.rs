@@ -1,10 +1,12 @@
 //! What servers do of their own accord, and who is told.
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tagout_audit::{Durability, Log, Note};
 use tagout_proto::{Method, ServerName};
 use tokio::sync::mpsc;
 
 use super::Catalogue;
+use crate::Clock;
 
 /// What a server does of its own accord.
 #[derive(Clone, Debug)]
@@ -28,7 +30,29 @@ pub(crate) type Listener = mpsc::Sender<(ServerName, Event)>;
 
 /// Who is told of a server's events: one session, or all that share the server.
 #[derive(Clone, Default)]
-pub(super) struct Events(Arc<Mutex<Vec<Listener>>>);
+pub(super) struct Events {
+    listeners: Arc<Mutex<Vec<Listener>>>,
+    /// Where a shared server's doings go on record: they are nobody's in particular.
+    record: Option<Record>,
+}
+
+/// The record, and the time on it.
+#[derive(Clone)]
+pub(super) struct Record {
+    pub(super) audit: Log,
+    pub(super) clock: Clock,
+}
+
+impl Record {
+    fn note(&self, server: &ServerName, (event, detail): (&str, &str)) {
+        let mut note = Note::new(self.clock.now(), event);
+        note.server = Some(server);
+        note.detail = Some(detail);
+        if let Err(error) = self.audit.note(&note, Durability::System) {
+            tracing::error!(%error, event, "what a server did is not on record");
+        }
+    }
+}
 
 /// Places in the queue of events that are kept for what goes on record.
 const KEPT_FREE: usize = 32;
@@ -40,9 +64,14 @@ impl Events {
         events
     }
 
+    /// Of a server that several sessions share.
+    pub(super) fn shared(record: Record) -> Self {
+        Self { record: Some(record), ..Self::default() }
+    }
+
     fn listeners(&self) -> std::sync::MutexGuard<'_, Vec<Listener>> {
         // The guarded sections do not panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more session shares the server; those that have ended do no more.
@@ -62,6 +91,24 @@ impl Events {
 
     /// For the record: told once. The queue is full only when nobody listens any more.
     pub(super) fn note(&self, server: &ServerName, event: Event) {
+        match (&self.record, &event) {
+            (Some(record), Event::Wrong { event, detail }) => {
+                tracing::warn!(%server, event, "{detail}");
+                return record.note(server, (event, detail));
+            }
+            (Some(record), Event::Started { pid }) => {
+                return record.note(server, ("server-started", &format!("process {pid}")));
+            }
+            (
+                _,
+                Event::ListChanged(_)
+                | Event::Progress { .. }
+                | Event::Tells { .. }
+                | Event::Quarantines(_)
+                | Event::Started { .. }
+                | Event::Wrong { .. },
+            ) => {}
+        }
         let mut listeners = self.listeners();
         listeners.retain(|one| !one.is_closed());
         match listeners.first() {

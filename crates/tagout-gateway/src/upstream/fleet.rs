@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Catalogue, Tool, Upstream, UpstreamError,
-    events::{Events, Listener},
+    events::{Events, Listener, Record},
     start_of,
 };
 use crate::{
@@ -31,7 +31,9 @@ impl Fleet {
         let capabilities = Arc::from(capabilities);
         let of = |(name, server): (&ServerName, &Arc<Server>)| {
             if server.stateless {
-                return gateway.shared.upstream(name, events, |told| {
+                let record =
+                    || Record { audit: gateway.audit.clone(), clock: gateway.clock.clone() };
+                return gateway.shared.upstream(name, (events, record), |told| {
                     upstream(gateway, (name, server), (told, Arc::from("{}")), true)
                 });
             }

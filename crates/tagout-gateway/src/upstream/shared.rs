@@ -9,7 +9,7 @@ use tagout_wire::http::Client;
 
 use super::{
     Upstream,
-    events::{Events, Listener},
+    events::{Events, Listener, Record},
     maker::Made,
 };
 
@@ -76,12 +76,12 @@ impl Shared {
     pub(super) fn upstream(
         &self,
         name: &ServerName,
-        listener: &Listener,
+        (listener, record): (&Listener, impl FnOnce() -> Record),
         make: impl FnOnce(Events) -> Upstream,
     ) -> Arc<Upstream> {
         let mut upstreams = locked(&self.upstreams);
         let (upstream, events) = upstreams.entry(name.clone()).or_insert_with(|| {
-            let events = Events::default();
+            let events = Events::shared(record());
             (Arc::new(make(events.clone())), events)
         });
         events.join(listener);

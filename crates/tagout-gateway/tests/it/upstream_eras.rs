@@ -285,6 +285,36 @@ fn one_server_may_serve_all_clients() {
 }
 
 #[test]
+fn what_a_shared_server_does_wrong_is_nobodys() {
+    for (entry, anybodys) in [("", true), ("stateless = true", false)] {
+        // An answer that nobody awaits, on the way to one that somebody does.
+        let peer = Peer::answering(|heard| match heard.method() {
+            "tools/call" => {
+                let stray = json!({"jsonrpc": "2.0", "id": 4711, "result": {}});
+                let result = json!({"content": [{"type": "text", "text": "done"}]});
+                let answer = heard.event("2", result);
+                format!("{STREAM}{}{answer}", event(&stray))
+            }
+            _ => legacy(heard, "s"),
+        });
+        let front = Front::new(&peer, "/mcp", &format!("era = \"legacy\"\n{entry}"));
+        let mut client = front.client();
+        done(&act(&mut client));
+        drop(client.close());
+        let stray = || {
+            let recorded = front.recorded();
+            recorded.lines().find(|line| line.contains("server-answer-stray")).map(str::to_owned)
+        };
+        let line = std::iter::repeat_with(|| {
+            thread::sleep(Duration::from_millis(10));
+            stray()
+        });
+        let line = line.take(1000).flatten().next().expect("it should be on record");
+        assert_eq!(line.contains("\"principal\""), anybodys, "{line}");
+    }
+}
+
+#[test]
 fn names_may_go_without_a_prefix() {
     let peer = Peer::answering(|heard| modern(heard, &json!([tool("act")])));
     let front = Front::new(&peer, "/mcp", "prefix = \"\"");

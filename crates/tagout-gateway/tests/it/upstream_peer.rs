@@ -226,7 +226,7 @@ pub(crate) struct Front {
     pub(crate) gateway: Arc<Gateway>,
     runtime: tokio::runtime::Runtime,
     stop: CancellationToken,
-    _state: tempfile::TempDir,
+    state: tempfile::TempDir,
 }
 
 impl Front {
@@ -255,7 +255,7 @@ impl Front {
         let gateway = Gateway::open(parts, state.path(), &state.path().join("head.key")).unwrap();
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
-        Self { gateway, runtime, stop: CancellationToken::new(), _state: state }
+        Self { gateway, runtime, stop: CancellationToken::new(), state }
     }
 
     /// A client that has shaken hands.
@@ -269,6 +269,12 @@ impl Front {
             gateway.serve(tokio::io::split(theirs), "memory", &stop).await.ok();
         });
         Client::open(Input(ours.try_clone().unwrap()), ours)
+    }
+
+    /// What is on record so far, one JSON object a line.
+    pub(crate) fn recorded(&self) -> String {
+        let log = self.state.path().join("audit/log-000001.jsonl");
+        String::from_utf8(std::fs::read(log).unwrap()).unwrap()
     }
 
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
