@@ -126,6 +126,24 @@ fn a_new_session_is_looked_at_before_a_call_goes_to_it() {
     assert_eq!(sessions, ["s-0"]);
 }
 
+#[test]
+fn an_approval_is_for_no_other_session() {
+    let (calls, sessions) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let peer = Peer::answering(move |heard| match heard.method() {
+        "initialize" => legacy(heard, &format!("s-{}", sessions.fetch_add(1, Ordering::SeqCst))),
+        "tools/call" if calls.fetch_add(1, Ordering::SeqCst) == 1 => empty(404),
+        _ => legacy(heard, ""),
+    });
+    let front = Front::approving(&peer, "/mcp", "era = \"legacy\"");
+    let mut client = front.client();
+    done(&act(&mut client));
+    assert_eq!(refusal(&act(&mut client)), "approval-mismatch");
+    assert_eq!(peer.of("tools/call").len(), 2);
+    // Asked about anew, it goes there.
+    done(&act(&mut client));
+    assert_eq!(peer.of("tools/call")[2].header("mcp-session-id"), "s-1");
+}
+
 /// The levels that a legacy server with logs is told when clients say these, over an entry so.
 fn levels_told(entry: &str, said: &[&str]) -> Vec<String> {
     let peer = Peer::answering(|heard| match heard.method() {

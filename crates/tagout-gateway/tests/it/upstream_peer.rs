@@ -11,7 +11,11 @@ use std::{
 
 use serde_json::{Value, json};
 use tagout_gateway::{
-    Clock, Gateway, Parts, approval::Nobody, config::Config, identity::os_user, lockfile::Lockfile,
+    Clock, Gateway, Parts,
+    approval::{Answer, Approver, Asking, Card, Nobody},
+    config::Config,
+    identity::os_user,
+    lockfile::Lockfile,
 };
 use tagout_policy::{Policy, Profile, Source};
 use tokio_util::sync::CancellationToken;
@@ -221,6 +225,19 @@ pub(crate) fn tool(name: &str) -> Value {
     json!({"name": name, "inputSchema": {"type": "object", "properties": {"x": {"type": "string"}}}})
 }
 
+/// Approves whatever it is asked.
+struct Somebody;
+
+impl Approver for Somebody {
+    fn ask<'a>(&'a self, _card: &'a Card, _limit: Duration) -> Asking<'a> {
+        Box::pin(std::future::ready(Answer::Allow))
+    }
+
+    fn channel(&self) -> &'static str {
+        "somebody"
+    }
+}
+
 /// A gateway that lets everything through, in front of one server called `far`.
 pub(crate) struct Front {
     pub(crate) gateway: Arc<Gateway>,
@@ -237,18 +254,35 @@ impl Front {
     }
 
     pub(crate) fn of(config: &str, lockfile: Lockfile) -> Self {
+        Self::ruled(config, lockfile, ("", Arc::new(Nobody)))
+    }
+
+    /// As [`Front::new`], where each call is asked about and approved.
+    pub(crate) fn approving(peer: &Peer, path: &str, entry: &str) -> Self {
+        let url = format!("http://127.0.0.1:{}{path}", peer.port);
+        let config = format!("[server.far]\nurl = \"{url}\"\n{entry}");
+        let asks = r#"@id("asks") forbid(principal, action == Action::"call-tool", resource)
+            unless { context.approved };"#;
+        Self::ruled(&config, Lockfile::default(), (asks, Arc::new(Somebody)))
+    }
+
+    fn ruled(
+        config: &str,
+        lockfile: Lockfile,
+        (more, approver): (&str, Arc<dyn Approver>),
+    ) -> Self {
         let state = tempfile::tempdir().unwrap();
         let config = Config::parse("tagout.toml", config, state.path()).unwrap();
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        let all = "@id(\"all\")\npermit(principal, action, resource);".to_owned();
-        let all = Source { name: "all".to_owned(), text: all };
+        let all = "@id(\"all\")\npermit(principal, action, resource);\n";
+        let all = Source { name: "all".to_owned(), text: format!("{all}{more}") };
         let parts = Parts {
             policy: Policy::load(Profile::None, &[all]).unwrap(),
             lockfile,
             shipped: Lockfile::default(),
             own_program: "/nowhere".into(),
             principal: os_user(&config),
-            approver: Arc::new(Nobody),
+            approver,
             clock: Clock::new(move || now),
             config,
         };
