@@ -194,8 +194,8 @@ impl Decoder {
 }
 
 /// The bytes of an event. Each line of `data` goes into a field of its own, so that a carriage
-/// return arrives as a line feed; an `id` or `event` that a field cannot hold (line ends, NUL) is
-/// left out.
+/// return arrives as a line feed; an `id` or `event` that a field cannot hold (line ends; NUL in an
+/// `id`) is left out.
 #[must_use]
 pub fn encode(event: &Event) -> Bytes {
     let mut bytes = BytesMut::with_capacity(event.data.len() + 64);
@@ -204,11 +204,11 @@ pub fn encode(event: &Event) -> Bytes {
             bytes.extend_from_slice(part);
         }
     };
-    let fits = |text: &&String| !text.contains(['\r', '\n', '\0']);
+    let fits = |text: &&String| !text.contains(['\r', '\n']);
     if let Some(event) = event.event.as_ref().filter(fits) {
         field(b"event", event.as_bytes());
     }
-    if let Some(id) = event.id.as_ref().filter(fits) {
+    if let Some(id) = event.id.as_ref().filter(fits).filter(|id| !id.contains('\0')) {
         field(b"id", id.as_bytes());
     }
     if let Some(retry) = event.retry {
