@@ -130,15 +130,15 @@ fn headers_say_the_same(identified: &Identified, tool: &Tool) -> Result<(), Refu
 }
 
 /// What the client brings that it was asked for in an earlier request of this call, held against
-/// what the call is about now. Answers to what nobody asked are left out.
+/// what the call is about now. Beside what was asked nothing is answered.
 fn brought_back(identified: &Identified, target: &Target) -> Result<Option<Input>, Refusal> {
     let call = identified.call();
     let responses = call.params().and_then(|params| params.get("inputResponses"));
-    if call.method().classify() == Action::FollowTask {
+    let Some(passed) = call.held() else {
+        // Of a task, or unasked: part of what is decided, shown and approved like the rest.
         let responses = responses.map(|responses| responses.raw().to_owned());
         return Ok(responses.map(|responses| Input { responses: Some(responses), state: None }));
-    }
-    let Some(passed) = call.held() else { return Ok(None) };
+    };
     let server = target.upstream().map(|upstream| upstream.name().as_str());
     if server != Some(&passed.server) || passed.definition != target.definition_text() {
         return Err(StateError::Foreign.into());
