@@ -176,9 +176,13 @@ impl Session {
     /// Opens the session's conversation, beside the threads that serve.
     ///
     /// # Errors
-    /// [`Refusal::Handshake`]: two `initialize` raced, or the store is away.
+    /// [`Refusal::Handshake`]: two `initialize` raced, or the store is away;
+    /// [`Refusal::Cancelled`]: the session has ended meanwhile.
     pub(crate) async fn open(&self, origin: &Origin, revision: Revision) -> Result<(), Refusal> {
         let _one_at_a_time = self.opening.lock().await;
+        if self.over.load(Ordering::SeqCst) {
+            return Err(Refusal::Cancelled);
+        }
         if self.opened.get().is_some() {
             return Err(AGAIN);
         }
