@@ -79,14 +79,15 @@ impl Made {
         let mut params = [0; 32];
         params.fill_with(|| byte(rest));
         let (user, by, method) = (text(rest), text(rest), text(rest));
-        let held = if byte(rest) % 2 == 0 {
+        let held = if byte(rest).is_multiple_of(2) {
             let mut number = [0; 16];
             number.fill_with(|| byte(rest));
             Held::Parked { number: u128::from_be_bytes(number) }
         } else {
-            let approved = byte(rest) % 2 == 0;
+            let approved = byte(rest).is_multiple_of(2);
             let (server, definition) = (text(rest), text(rest));
-            let state = (byte(rest) % 2 == 0).then(|| String::from_utf8_lossy(rest).into_owned());
+            let state =
+                byte(rest).is_multiple_of(2).then(|| String::from_utf8_lossy(rest).into_owned());
             Held::Passed(Passed {
                 server,
                 connection: u64::from(lasts),
@@ -113,7 +114,8 @@ impl Made {
         params[usize::from(self.place) % 32] ^= self.change.max(1);
         let moved = match self.user.char_indices().next_back() {
             Some((at, last)) => {
-                let (user, by) = (self.user[..at].to_owned(), format!("{last}{}", self.by));
+                let (user, by) =
+                    (self.user.split_at(at).0.to_owned(), format!("{last}{}", self.by));
                 Self { user, by, ..self.clone() }
             }
             None => Self { user: more(""), ..self.clone() },

@@ -15,7 +15,6 @@ fn each(target: &str, check: fn(&[u8]) -> bool) -> Vec<String> {
     for file in fs::read_dir(&folder).unwrap() {
         let path = file.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        println!("{name}");
         if check(&fs::read(path).unwrap()) {
             passed.push(name);
         }

@@ -174,7 +174,7 @@ impl Fixture {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let at = line.find("http://").unwrap_or_else(|| panic!("no URL in {line:?}"));
-        Self(child, line[at..].split_whitespace().next().unwrap().to_owned())
+        Self(child, line.split_at(at).1.split_whitespace().next().unwrap().to_owned())
     }
 }
 

@@ -208,9 +208,10 @@ fn tells(say: impl Fn(&Value) -> Vec<String> + Send + Sync + 'static) -> Peer {
             "subscriptions/listen" => {
                 let mut text = STREAM.to_owned();
                 text.extend(say(&heard.body));
-                let held = stream.write_all(text.as_bytes()).is_ok();
+                // Whether it was heard or not, nothing follows.
+                drop(stream.write_all(text.as_bytes()));
                 thread::sleep(Duration::from_secs(10));
-                return held && false;
+                return false;
             }
             _ => modern(heard, &json!([tool("act")])),
         };

@@ -16,7 +16,8 @@ fn report(profile: &Profile) -> String {
 /// The number in the kernel's own table: 0 where the session began in an outer PID namespace, which
 /// `getsid` of rustix takes for impossible.
 fn session_of(process: &str) -> String {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let stat = std::fs::read(format!("/proc/{process}/stat")).unwrap();
+    let stat = String::from_utf8_lossy(&stat);
     let (_, after_name) = stat.rsplit_once(") ").unwrap();
     after_name.split(' ').nth(3).unwrap().to_owned()
 }
