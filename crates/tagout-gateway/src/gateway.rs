@@ -15,6 +15,7 @@ use crate::{
     approval::Approver,
     config::Config,
     lockfile::Lockfile,
+    policies::Policies,
     state::{Sealer, StateError},
     task::TaskNames,
     upstream::{Catalogue, Shared, Standing},
@@ -46,7 +47,7 @@ impl fmt::Debug for Clock {
 /// What a call may need on its way.
 pub struct Gateway {
     pub(crate) config: Config,
-    pub(crate) policy: Policy,
+    pub(crate) policies: Policies,
     pub(crate) lockfile: Lockfile,
     /// What ships reviewed, for servers that are built in.
     pub(crate) shipped: Lockfile,
@@ -99,7 +100,7 @@ pub enum OpenError {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Gateway({} servers, {:?})", self.config.servers.len(), self.policy)
+        write!(f, "Gateway({} servers, {:?})", self.config.servers.len(), self.policies)
     }
 }
 
@@ -115,7 +116,7 @@ impl Gateway {
         let store = Store::open(&state.join("state.sqlite"))?;
         Ok(Arc::new(Self {
             config: parts.config,
-            policy: parts.policy,
+            policies: Policies::new(parts.policy),
             lockfile: parts.lockfile,
             shipped: parts.shipped,
             own_program: parts.own_program,

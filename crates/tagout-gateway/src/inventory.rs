@@ -2,12 +2,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
-use tagout_policy::{Arguments, Decision, Effects, Facts};
-use tagout_proto::{Action, Digest, ServerName, ToolName};
+use tagout_policy::{Arguments, Decision, Effects, History};
+use tagout_proto::{Digest, Method, ServerName, ToolName};
 use tokio::sync::mpsc;
 
 use crate::{
     Gateway,
+    facts::Caller,
     upstream::{Fleet, Standing, Tool, UpstreamError, composed},
 };
 
@@ -80,14 +81,14 @@ impl Gateway {
         let text = |key: &str| document.root().get(key).and_then(|text| text.text());
         let title = text("title").or_else(|| text("description")).unwrap_or_default();
         let title = title.lines().next().unwrap_or_default();
-        let verdict = self.policy.decide(&Facts {
+        let caller = Caller {
             principal: &self.principal,
-            client: "",
-            transport: "stdio",
-            action: Action::CallTool,
-            subject: Some(tool.subject()),
-            arguments: Arguments::Unknown,
-        });
+            origin: None,
+            history: &History::default(),
+            now_ms: self.clock.now().as_millisecond(),
+        };
+        let facts = caller.calls(Method::ToolsCall, Some(tool.subject()), Arguments::Unknown);
+        let verdict = self.policies.now().decide(&facts);
         let (standing, mut problem) = match &tool.standing {
             Standing::Reviewed => ("reviewed", None),
             Standing::Unreviewed => ("unreviewed", None),

@@ -39,7 +39,8 @@ impl Gateway {
         let preparing = prepare(received, lane, &mut known);
         let prepared = withdrawn.run_until_cancelled(preparing).await;
         let prepared = prepared.unwrap_or(Err(Refusal::Cancelled));
-        let decided = prepared.and_then(|inspected| decide::decide(inspected, &self.policy));
+        let decided = prepared
+            .and_then(|inspected| decide::decide(inspected, &self.policies.now(), &self.clock));
         let begun = match record::begin(&self.audit, &self.clock, known, decided.as_ref().ok()) {
             Ok(begun) => begun,
             Err(refused) => return record::unrecorded(*refused),
@@ -55,6 +56,9 @@ impl Gateway {
         if let Err(refusal) = &outcome {
             tracing::Span::current().record("code", refusal.code());
             tracing::info!(code = refusal.code(), %refusal, "refused");
+            if refusal.is_a_no() {
+                session.note(|happened| happened.denied(self.clock.now()));
+            }
         }
         begun.end(outcome)
     }

@@ -374,6 +374,12 @@ impl Refusal {
         }
     }
 
+    /// Whether policy or a person said no.
+    #[must_use]
+    pub const fn is_a_no(&self) -> bool {
+        matches!(self, Self::Denied { .. } | Self::NotApproved { .. })
+    }
+
     /// Where a person was asked, and what came of it, if that is what stopped the call.
     #[must_use]
     pub const fn asked(&self) -> Option<(&'static str, &'static str)> {

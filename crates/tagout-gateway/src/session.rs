@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use tagout_inspect::{characters::one_line, screen::made_safe};
+use tagout_policy::History;
 use tagout_proto::{Conversation, Method, Origin, Principal, Revision, ServerName, Value};
 use tokio::sync::{OnceCell, OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Gateway,
     capabilities::Capabilities,
+    history::Happened,
     news::News,
     refusal::Refusal,
     stage::forward::without_ours,
@@ -49,6 +52,7 @@ pub struct Session {
     pub(crate) news: News,
     gone: CancellationToken,
     used: Mutex<Instant>,
+    happened: Mutex<Happened>,
     serials: AtomicU64,
 }
 
@@ -109,6 +113,7 @@ impl Session {
             news: News::default(),
             gone: CancellationToken::new(),
             used: Mutex::new(Instant::now()),
+            happened: Mutex::default(),
             serials: AtomicU64::new(0),
         }
     }
@@ -151,6 +156,16 @@ impl Session {
 
     pub(crate) fn opened(&self) -> Option<&Opened> {
         self.opened.get()
+    }
+
+    /// What happened in the conversation, as it stands at `now`.
+    pub(crate) fn history(&self, now: Timestamp) -> History {
+        locked(&self.happened).at(now)
+    }
+
+    /// Adds to what happened in the conversation.
+    pub(crate) fn note(&self, add: impl FnOnce(&mut Happened)) {
+        add(&mut locked(&self.happened));
     }
 
     /// The revision that the client speaks; before it said so, the newest with a handshake.
@@ -233,6 +248,7 @@ impl Session {
         Origin {
             transport: self.transport.into(),
             client: client.into(),
+            address: None,
             gateway_pid: std::process::id(),
         }
     }

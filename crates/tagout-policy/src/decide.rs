@@ -5,7 +5,7 @@ use cedar_policy::PolicyId;
 use tagout_proto::Action;
 
 use crate::{
-    facts::{Arguments, Facts, Subject},
+    facts::{Arguments, Facts, Given, Subject},
     load::Policy,
     request::question,
 };
@@ -44,6 +44,8 @@ pub struct Verdict {
     pub reason: String,
     /// What an operator can do about it; empty where there is nothing to do.
     pub remedy: String,
+    /// Of [`Decision::Ask`]: the least approvals that would do. [`Policy::allows`] has the last word.
+    pub demand: Option<Given>,
 }
 
 /// The rule of a deny that no rule asked for.
@@ -94,6 +96,18 @@ impl Policy {
         verdict.unwrap_or_else(|| built_in(Decision::Deny, DEFAULT_DENY, "nothing decides it"))
     }
 
+    /// Whether the call may be made once it has the approvals `given`: allow or deny.
+    pub fn allows(&self, facts: &Facts<'_>, given: &Given) -> Verdict {
+        let verdict = self.decide(facts);
+        match verdict.decision {
+            Decision::Ask if given.any() => {
+                Verdict { decision: Decision::Allow, demand: None, ..verdict }
+            }
+            Decision::Ask => Verdict { decision: Decision::Deny, demand: None, ..verdict },
+            Decision::Allow | Decision::Deny => verdict,
+        }
+    }
+
     /// The verdict, where every evaluation comes out.
     fn asked_twice(&self, evaluate: impl Fn(bool) -> Option<Outcome>) -> Option<Verdict> {
         let first = match evaluate(false)? {
@@ -103,7 +117,10 @@ impl Policy {
         };
         Some(match evaluate(true)? {
             // A `forbid … unless { context.approved }` is what asks, where there is one.
-            Outcome::Allowed { by } => self.verdict(Decision::Ask, first.or(by)),
+            Outcome::Allowed { by } => {
+                let demand = Some(Given { own: true, ..Given::NONE });
+                Verdict { demand, ..self.verdict(Decision::Ask, first.or(by)) }
+            }
             Outcome::Failed { rule, why } => failed(rule, &why),
             Outcome::Denied { by } => self.verdict(Decision::Deny, by.or(first)),
         })
@@ -163,7 +180,7 @@ impl Policy {
             (true, true) => format!("the rule `{id}` forbids it"),
             (true, false) => format!("the rule `{id}` permits it"),
         };
-        Verdict { decision, rule: id.to_owned(), reason, remedy: rule.remedy }
+        Verdict { decision, rule: id.to_owned(), reason, remedy: rule.remedy, demand: None }
     }
 }
 
@@ -190,6 +207,7 @@ fn built_in(decision: Decision, rule: &str, reason: &str) -> Verdict {
         rule: rule.to_owned(),
         reason: reason.to_owned(),
         remedy: remedy.to_owned(),
+        demand: None,
     }
 }
 
@@ -201,5 +219,6 @@ fn failed(rule: Option<PolicyId>, why: &str) -> Verdict {
         reason: format!("the rule `{rule}` could not be evaluated: {why}"),
         remedy: "guard it, for instance by `context.arguments has path &&`".to_owned(),
         rule,
+        demand: None,
     }
 }

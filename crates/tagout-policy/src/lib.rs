@@ -26,8 +26,10 @@ mod facts;
 mod known;
 mod load;
 mod request;
+mod shape;
 
 pub use decide::{Decision, Verdict};
 pub use effects::{Effect, Effects};
-pub use facts::{Arguments, Facts, Subject, SubjectKind};
+pub use facts::{Arguments, Facts, Given, History, Labels, Subject, SubjectKind};
 pub use load::{Policy, PolicyError, Profile, Source};
+pub use shape::Shape;

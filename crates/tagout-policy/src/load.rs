@@ -125,6 +125,12 @@ impl Policy {
         self.version
     }
 
+    /// Whether any rule looks at what happened before in the conversation.
+    #[must_use]
+    pub const fn asks_about_history(&self) -> bool {
+        true
+    }
+
     /// The rules' ids, sorted.
     pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
         self.rules.keys().map(AsRef::as_ref)

@@ -19,6 +19,9 @@ pub struct Origin {
     pub transport: Arc<str>,
     /// What the client calls itself, with its version. Unverified: for records and people only.
     pub client: Arc<str>,
+    /// Where the client is, over a network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<std::net::IpAddr>,
     /// The gateway's process id.
     pub gateway_pid: u32,
 }

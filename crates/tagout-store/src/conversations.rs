@@ -70,6 +70,7 @@ impl Store {
                     let origin = Origin {
                         transport: row.get::<_, String>(0)?.into(),
                         client: row.get::<_, String>(1)?.into(),
+                        address: None,
                         gateway_pid: row.get(2)?,
                     };
                     Ok((origin, row.get::<_, String>(3)?, row.get::<_, String>(4)?))

@@ -16,7 +16,13 @@ use crate::StoreError;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Each takes the file from the version that is its index to the next.
-const MIGRATIONS: [&str; 2] = [include_str!("schema-1.sql"), include_str!("schema-2.sql")];
+const MIGRATIONS: [&str; 5] = [
+    include_str!("schema-1.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+    include_str!("schema-5.sql"),
+];
 
 /// Durable state. Cheap to clone; all clones are one connection.
 #[derive(Clone, Debug)]

@@ -50,7 +50,7 @@ proptest! {
             groups: [texts[1].clone()].into(),
             authenticated_by: texts[2].as_str().into(),
         };
-        let origin = Origin { transport: "stdio".into(), client: texts[3].as_str().into(), gateway_pid: 1 };
+        let origin = Origin { transport: "stdio".into(), client: texts[3].as_str().into(), address: None, gateway_pid: 1 };
         let begin = Begin {
             principal: Some(&principal),
             origin: Some(&origin),

@@ -47,7 +47,12 @@ impl Sample {
                 groups: BTreeSet::from(["operators".to_owned()]),
                 authenticated_by: "os-user".into(),
             },
-            origin: Origin { transport: "stdio".into(), client: "test 1.0".into(), gateway_pid: 7 },
+            origin: Origin {
+                transport: "stdio".into(),
+                client: "test 1.0".into(),
+                address: None,
+                gateway_pid: 7,
+            },
             conversation: Conversation::new("00112233445566778899aabbccddeeff"),
             server: "grid".parse().unwrap(),
         }

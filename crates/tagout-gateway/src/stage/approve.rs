@@ -58,9 +58,9 @@ pub(crate) async fn approve(
     if decided.verdict().decision == Decision::Allow {
         return Ok(Authorised { decided, approval: None });
     }
-    let digest = binding_of(decided.inspected(), &gateway.policy);
+    let digest = binding_of(decided.inspected(), decided.policy());
     let by = decided.inspected().identified().principal().user.to_string();
-    let base = base_of(decided.inspected(), &gateway.policy);
+    let base = base_of(decided.inspected(), decided.policy());
     if was_approved(decided.inspected(), base) {
         let approval = Approval { channel: "earlier", by, digest, base };
         return Ok(Authorised { decided, approval: Some(approval) });

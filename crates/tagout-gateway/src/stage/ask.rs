@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use tagout_audit::{Begin, Decision, Durability, End, Entry, Outcome, Verdict as OnRecord};
 use tagout_inspect::{characters::first_hidden, redact::redacted, screen::made_safe};
 use tagout_policy::{
-    Arguments, Decision as Policy, Effect, Effects, Facts, Subject, SubjectKind, Verdict,
+    Arguments, Decision as Policy, Effect, Effects, Labels, Subject, SubjectKind, Verdict,
 };
 use tagout_proto::{Digest, Method, Value, quoted};
 use tokio::time::timeout;
 
 use crate::{
     Clock,
+    facts::Caller,
     lane::{Lane, Speaker},
     refusal::Refusal,
     upstream::composed,
@@ -249,21 +250,19 @@ fn decide(lane: &Lane, speaker: &Speaker, method: Method, params: &str) -> Verdi
     let tree = composed(params).ok().and_then(|document| document.root().to_tree().ok());
     let arguments = tree.unwrap_or(serde_json::Value::Null);
     let effects = Effects::from([Effect::Read]);
-    let origin = session.opened().map(|opened| &opened.origin);
-    lane.gateway().policy.decide(&Facts {
-        principal: session.principal(),
-        client: origin.map_or("unnamed", |origin| &origin.client),
-        transport: origin.map_or("", |origin| &origin.transport),
-        action: method.classify(),
-        subject: Some(Subject {
-            kind: SubjectKind::Question,
-            server: &speaker.server,
-            name: method.as_str(),
-            qualified: method.as_str(),
-            effects: &effects,
-            reviewed: speaker.reviewed,
-        }),
-        arguments: Arguments::Known(&arguments),
+    let subject = Subject {
+        kind: SubjectKind::Question,
+        server: &speaker.server,
+        name: method.as_str(),
+        qualified: method.as_str(),
+        effects: &effects,
+        reviewed: speaker.reviewed,
+        labels: Labels::none(),
+        shape: None,
+    };
+    let policy = lane.gateway().policies.now();
+    Caller::of(session, &lane.gateway().clock, &policy, |caller| {
+        policy.decide(&caller.calls(method, Some(subject), Arguments::Known(&arguments)))
     })
 }
 

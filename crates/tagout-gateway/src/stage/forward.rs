@@ -50,7 +50,7 @@ enum Body {
 pub async fn forward(cleared: Cleared, gateway: &Gateway) -> Result<Answer, Refusal> {
     let inspected = cleared.authorised().decided().inspected();
     let approved = cleared.authorised().approval().map(|approval| approval.digest);
-    if approved.is_some_and(|digest| digest != binding_of(inspected, &gateway.policy)) {
+    if approved.is_some_and(|digest| digest != binding_of(inspected, &gateway.policies.now())) {
         return Err(Refusal::NotWhatWasApproved);
     }
     let body = match inspected.target().upstream() {

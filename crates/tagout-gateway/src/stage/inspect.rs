@@ -8,13 +8,17 @@ use tagout_inspect::{
     characters::{first_hidden, made_visible},
     schema::ArgumentSchema,
 };
-use tagout_policy::{Arguments, Effect, Effects, Facts, Subject, SubjectKind};
+use tagout_policy::{
+    Arguments, Effect, Effects, Facts, Labels, Policy, Shape, Subject, SubjectKind,
+};
 use tagout_proto::{Action, Digest, Method, ServerName, Value};
 
 pub(crate) use self::resources::resource;
 use super::{forward::Input, identify::Identified, record::Known};
 use crate::{
+    Clock,
     capabilities::EXTENSION_TASKS,
+    facts::Caller,
     refusal::Refusal,
     state::StateError,
     upstream::{Fleet, Standing, Tool, Upstream},
@@ -369,21 +373,22 @@ impl Inspected {
     }
 
     /// Hands the facts of the call to `judge`.
-    pub(crate) fn facts<T>(&self, judge: impl FnOnce(&Facts<'_>) -> T) -> T {
+    pub(crate) fn facts<T>(
+        &self,
+        clock: &Clock,
+        policy: &Policy,
+        judge: impl FnOnce(&Facts<'_>) -> T,
+    ) -> T {
         let effects = self.effects();
-        let origin = self.identified.origin();
+        let (labels, shape) = self.target.review();
         let subject = self.target.upstream().map(|upstream| {
             let (kind, name, qualified, reviewed) = self.target.described();
             let server = upstream.name();
-            Subject { kind, server, name, qualified, effects: &effects, reviewed }
+            Subject { kind, server, name, qualified, effects: &effects, reviewed, labels, shape }
         });
-        judge(&Facts {
-            principal: self.identified.principal(),
-            client: &origin.client,
-            transport: &origin.transport,
-            action: self.identified.call().method().classify(),
-            subject,
-            arguments: Arguments::Known(&self.arguments),
+        let method = self.identified.call().method();
+        Caller::of(self.identified.session(), clock, policy, |caller| {
+            judge(&caller.calls(method, subject, Arguments::Known(&self.arguments)))
         })
     }
 }
@@ -406,6 +411,16 @@ impl Target {
             Self::Tool { tool, .. } => tool.digest.to_string(),
             Self::Session | Self::Resource { .. } | Self::Prompt { .. } | Self::Task { .. } => {
                 String::new()
+            }
+        }
+    }
+
+    /// What the review says of a tool beside its effects, and the types of its arguments.
+    pub(crate) fn review(&self) -> (&Labels, Option<&Shape>) {
+        match self {
+            Self::Tool { tool, .. } => (tool.labels(), tool.shape()),
+            Self::Session | Self::Resource { .. } | Self::Prompt { .. } | Self::Task { .. } => {
+                (Labels::none(), None)
             }
         }
     }

@@ -224,12 +224,14 @@ impl Begun {
             decision: "allow",
         });
         let verdict = authorised.decided().verdict();
-        let decision = decision(self.clock.now(), verdict, approval);
+        let now = self.clock.now();
+        let decision = decision(now, verdict, approval);
         if let (Some(entry), Some(_), false) = (&self.entry, &self.known.server, self.decided) {
             waited_for(self.known.durability(), || {
                 entry.decided(&decision, self.known.durability())
             })?;
         }
+        count(&authorised, now);
         Ok(Cleared { authorised, record: self.number() })
     }
 
@@ -289,6 +291,19 @@ fn ended(at: Timestamp, outcome: &Result<Reply, Refusal>) -> End<'_> {
             end
         }
     }
+}
+
+/// Notes in the conversation's history what is about to be done.
+fn count(authorised: &Authorised, now: Timestamp) {
+    let inspected = authorised.decided().inspected();
+    let Some(server) = inspected.server() else { return };
+    let (_, _, qualified, _) = inspected.target().described();
+    inspected.identified().session().note(|happened| {
+        if authorised.approval().is_some() {
+            happened.approved(now);
+        }
+        happened.called(now, server.as_str(), qualified, &inspected.effects());
+    });
 }
 
 /// What a client is told when the log cannot be written: that, and nothing else.

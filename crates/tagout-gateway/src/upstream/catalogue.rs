@@ -2,7 +2,7 @@
 use std::sync::Arc;
 
 use tagout_inspect::schema::{ArgumentSchema, BadSchema};
-use tagout_policy::{Effects, Subject, SubjectKind};
+use tagout_policy::{Effects, Labels, Shape, Subject, SubjectKind};
 use tagout_proto::{Digest, Frame, Kind, Message, Method, ServerName, ToolName, Value};
 
 use super::{
@@ -110,7 +110,21 @@ impl Tool {
             qualified: &self.qualified,
             effects: &self.effects,
             reviewed: self.reviewed(),
+            labels: self.labels(),
+            shape: self.shape(),
         }
+    }
+
+    /// What the review says of it beside its effects.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        Labels::none()
+    }
+
+    /// The types of its arguments, if it is pinned.
+    #[must_use]
+    pub const fn shape(&self) -> Option<&Shape> {
+        None
     }
 }
 

@@ -1,9 +1,14 @@
 //! Policy does not decide about a call that was not inspected.
-use tagout_gateway::stage::{decide::decide, identify::Identified};
+use std::sync::Arc;
+
+use tagout_gateway::{
+    Clock,
+    stage::{decide::decide, identify::Identified},
+};
 use tagout_policy::Policy;
 
-fn skip(identified: Identified, policy: &Policy) {
-    drop(decide(identified, policy));
+fn skip(identified: Identified, policy: &Arc<Policy>, clock: &Clock) {
+    drop(decide(identified, policy, clock));
 }
 
 fn main() {}

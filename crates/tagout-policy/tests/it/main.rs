@@ -5,7 +5,9 @@ mod properties;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tagout_policy::{Arguments, Effect, Facts, Policy, Profile, Source, Subject, SubjectKind};
+use tagout_policy::{
+    Arguments, Effect, Facts, History, Labels, Policy, Profile, Source, Subject, SubjectKind,
+};
 use tagout_proto::{Action, Principal, ServerName};
 
 pub(crate) fn policy(profile: Profile, rules: &str) -> Policy {
@@ -30,7 +32,9 @@ pub(crate) fn verdict(
         principal: &principal,
         client: "test 1",
         transport: "stdio",
+        address: None,
         action: Action::CallTool,
+        method: "tools/call",
         subject: Some(Subject {
             kind: SubjectKind::Tool,
             server: &server,
@@ -38,8 +42,12 @@ pub(crate) fn verdict(
             qualified: "files__write_file",
             effects: &effects,
             reviewed,
+            labels: Labels::none(),
+            shape: None,
         }),
         arguments,
+        history: &History::default(),
+        now_ms: 0,
     });
     format!("{} by {}", verdict.decision, verdict.rule)
 }

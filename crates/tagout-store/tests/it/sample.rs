@@ -18,7 +18,7 @@ pub(crate) fn principal(user: &str) -> Principal {
 }
 
 pub(crate) fn origin() -> Origin {
-    Origin { transport: "stdio".into(), client: "test 1.0".into(), gateway_pid: 7 }
+    Origin { transport: "stdio".into(), client: "test 1.0".into(), address: None, gateway_pid: 7 }
 }
 
 pub(crate) fn file(root: &Path) -> PathBuf {

@@ -1,13 +1,14 @@
 //! What concerns the session, or what all servers offer.
 use std::sync::Arc;
 
-use tagout_policy::{Arguments, Decision, Effect, Effects, Facts, Subject, SubjectKind};
-use tagout_proto::{Action, Kind, Message, Method, Revision, quoted};
+use tagout_policy::{Arguments, Decision, Effect, Effects, Labels, Subject, SubjectKind};
+use tagout_proto::{Kind, Message, Method, Revision, quoted};
 
 use super::super::{identify::Identified, inspect::resource};
 use crate::{
     Gateway, Session,
     capabilities::{Capabilities, EXTENSION_SKILLS, only_known},
+    facts::Caller,
     news::{SUBSCRIPTION, Wants, tagged},
     refusal::Refusal,
     upstream::{Catalogue, Connection, Fleet, Offer, Standing, Upstream, composed},
@@ -186,6 +187,8 @@ async fn skills(identified: &Identified, gateway: &Gateway) -> Result<String, Re
                 qualified: &uri,
                 effects: &effects,
                 reviewed: upstream.offers_are_reviewed(),
+                labels: Labels::none(),
+                shape: None,
             };
             if shows(identified, gateway, Listing::Resources, subject) {
                 items.push(skill.raw().to_owned());
@@ -240,21 +243,20 @@ async fn watch(identified: &Identified, gateway: &Gateway, uri: &str) -> Option<
     let upstream = Arc::clone(target.upstream()?);
     let arguments = serde_json::json!({ "uri": uri });
     let effects = Effects::from([Effect::Read]);
-    let origin = identified.origin();
-    let verdict = gateway.policy.decide(&Facts {
-        principal: identified.principal(),
-        client: &origin.client,
-        transport: &origin.transport,
-        action: Action::ReadResource,
-        subject: Some(Subject {
-            kind: SubjectKind::Resource,
-            server: upstream.name(),
-            name: uri,
-            qualified: uri,
-            effects: &effects,
-            reviewed: upstream.offers_are_reviewed(),
-        }),
-        arguments: Arguments::Known(&arguments),
+    let subject = Subject {
+        kind: SubjectKind::Resource,
+        server: upstream.name(),
+        name: uri,
+        qualified: uri,
+        effects: &effects,
+        reviewed: upstream.offers_are_reviewed(),
+        labels: Labels::none(),
+        shape: None,
+    };
+    let policy = gateway.policies.now();
+    let verdict = Caller::of(identified.session(), &gateway.clock, &policy, |caller| {
+        let known = Arguments::Known(&arguments);
+        policy.decide(&caller.calls(Method::ResourcesRead, Some(subject), known))
     });
     if verdict.decision != Decision::Allow {
         return None;
@@ -323,7 +325,17 @@ async fn list(
         let reviewed = upstream.offers_are_reviewed();
         for offer in offers {
             let (name, qualified) = (offer.name.as_str(), offer.key.as_str());
-            let subject = Subject { kind, server, name, qualified, effects: &effects, reviewed };
+            let (labels, shape) = (Labels::none(), None);
+            let subject = Subject {
+                kind,
+                server,
+                name,
+                qualified,
+                effects: &effects,
+                reviewed,
+                labels,
+                shape,
+            };
             if shows(subject) {
                 items.extend(match kind {
                     SubjectKind::Prompt => renamed(&offer.text, &offer.key),
@@ -359,11 +371,11 @@ impl Listing {
     }
 
     /// What a caller would do with what is listed.
-    const fn action(self) -> Action {
+    const fn method(self) -> Method {
         match self {
-            Self::Tools => Action::CallTool,
-            Self::Prompts => Action::FetchPrompt,
-            Self::Resources | Self::Templates => Action::ReadResource,
+            Self::Tools => Method::ToolsCall,
+            Self::Prompts => Method::PromptsGet,
+            Self::Resources | Self::Templates => Method::ResourcesRead,
         }
     }
 
@@ -385,14 +397,9 @@ fn shows(
     listing: Listing,
     subject: Subject<'_>,
 ) -> bool {
-    let origin = identified.origin();
-    let verdict = gateway.policy.decide(&Facts {
-        principal: identified.principal(),
-        client: &origin.client,
-        transport: &origin.transport,
-        action: listing.action(),
-        subject: Some(subject),
-        arguments: Arguments::Unknown,
+    let policy = gateway.policies.now();
+    let verdict = Caller::of(identified.session(), &gateway.clock, &policy, |caller| {
+        policy.decide(&caller.calls(listing.method(), Some(subject), Arguments::Unknown))
     });
     verdict.decision != Decision::Deny
 }

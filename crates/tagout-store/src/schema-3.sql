@@ -1,0 +1,1 @@
+-- What is in quarantine, and why.

@@ -1,0 +1,1 @@
+-- Questions that wait for people, and who may answer them.
