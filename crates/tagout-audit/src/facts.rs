@@ -97,6 +97,16 @@ pub struct Approval<'a> {
     pub decision: &'a str,
 }
 
+/// What rules on trial would have said, where that is something else.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Shadow<'a> {
+    /// What they say.
+    pub verdict: Verdict,
+    /// By which rule.
+    #[serde(serialize_with = "clipped")]
+    pub rule: &'a str,
+}
+
 /// What was decided about a call, written before it is forwarded.
 #[derive(Clone, Debug, Serialize)]
 pub struct Decision<'a> {
@@ -110,6 +120,12 @@ pub struct Decision<'a> {
     /// What a person said, if one was to be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval<'a>>,
+    /// Digest of the rules that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Digest>,
+    /// What rules on trial would have said, where that is something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow<'a>>,
 }
 
 /// How a call ended.
@@ -142,6 +158,12 @@ pub struct End<'a> {
     /// What a person said, where no [`Decision`] was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval<'a>>,
+    /// Digest of the rules that decided, where no [`Decision`] was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Digest>,
+    /// What rules on trial would have said, where no [`Decision`] was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadow<'a>>,
     /// Digest of the result as it was passed on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Digest>,
@@ -163,6 +185,8 @@ impl End<'_> {
             refusal: None,
             rule: None,
             approval: None,
+            policy: None,
+            shadow: None,
             result: None,
             result_bytes: None,
             screened: 0,

@@ -168,6 +168,44 @@ impl Reader {
         Ok(lines)
     }
 
+    /// Gives every line of the log in its order, a begin line with its payload, until `visit` gives
+    /// `false`. Holds one line at a time.
+    ///
+    /// # Errors
+    /// [`AuditError::Unreadable`].
+    pub fn each(&self, mut visit: impl FnMut(Line, Payload) -> bool) -> Result<(), AuditError> {
+        for segment in self.directory.segments()? {
+            let path = self.directory.log(segment);
+            let Some(file) = files::open_existing(&path)? else { continue };
+            let mut payloads = PayloadReader::open(self.directory.payloads(segment))?;
+            let mut lines =
+                Lines::new(file, 0, u64::MAX, LINE_BYTES).map_err(files::unreadable(&path))?;
+            while let Some((piece, bytes)) = lines.next().map_err(files::unreadable(&path))? {
+                let (Piece::Line, Ok(line)) = (piece, line::read(bytes)) else { continue };
+                let digest = match &line.event {
+                    Event::Begin(begin) => begin.payload,
+                    Event::Genesis(_)
+                    | Event::Decision(_)
+                    | Event::End(_)
+                    | Event::Note(_)
+                    | Event::Torn(_)
+                    | Event::Adopted(_)
+                    | Event::Lost(_)
+                    | Event::Erased(_)
+                    | Event::Rotated {} => None,
+                };
+                let payload = match digest {
+                    Some(digest) => payloads.find(line.n, &digest)?,
+                    None => Payload::None,
+                };
+                if !visit(line, payload) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The number of the file in which record `n` stands, if it has a payload.
     pub(crate) fn segment_with_payload(&self, n: u64) -> Result<Option<u32>, AuditError> {
         let Some((segment, line)) = self.line(n)? else { return Ok(None) };

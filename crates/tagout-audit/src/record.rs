@@ -124,6 +124,15 @@ pub struct Approved {
     pub decision: String,
 }
 
+/// See [`crate::Shadow`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shadowed {
+    /// What rules on trial say.
+    pub verdict: Verdict,
+    /// By which rule.
+    pub rule: String,
+}
+
 /// The facts of a decision line; see [`crate::Decision`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
@@ -140,6 +149,12 @@ pub struct Decided {
     /// What a person said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approved>,
+    /// Digest of the rules that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Digest>,
+    /// What rules on trial would have said, where that is something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadowed>,
 }
 
 /// The facts of an end line; see [`crate::End`].
@@ -161,6 +176,12 @@ pub struct Ended {
     /// What a person said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approved>,
+    /// Digest of the rules that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Digest>,
+    /// What rules on trial would have said, where that is something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Shadowed>,
     /// Digest of the result as it was passed on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Digest>,
@@ -274,6 +295,20 @@ pub struct Call {
 }
 
 impl Call {
+    /// Digest of the rules that decided.
+    #[must_use]
+    pub fn policy(&self) -> Option<Digest> {
+        let decided = self.decision.as_ref().and_then(|decided| decided.policy);
+        decided.or_else(|| self.end.as_ref()?.policy)
+    }
+
+    /// What rules on trial would have said, where that is something else.
+    #[must_use]
+    pub fn shadow(&self) -> Option<&Shadowed> {
+        let decided = self.decision.as_ref().and_then(|decided| decided.shadow.as_ref());
+        decided.or_else(|| self.end.as_ref()?.shadow.as_ref())
+    }
+
     /// How it ended, in one word: `ok`, `error`, `refused`, `cancelled`, or `unknown`.
     #[must_use]
     pub fn outcome(&self) -> &'static str {

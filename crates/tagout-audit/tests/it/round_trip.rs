@@ -1,10 +1,10 @@
 //! Whatever is written is what is read, and stays on its line.
 use proptest::prelude::*;
 use tagout_audit::{
-    Begin, Decision, Durability, End, Outcome, Reader, Verdict,
+    Begin, Decision, Durability, End, Outcome, Reader, Shadow, Verdict,
     record::{Payload, Subject},
 };
-use tagout_proto::{Origin, Principal};
+use tagout_proto::{Digest, Origin, Principal};
 
 use crate::sample::{Sample, at};
 
@@ -63,8 +63,11 @@ proptest! {
             verdict: Verdict::Deny,
             rule: Some(&texts[7]),
             approval: None,
+            policy: Some(Digest::of(texts[1].as_bytes())),
+            shadow: Some(Shadow { verdict: Verdict::Allow, rule: &texts[3] }),
         };
-        let end = End { result_bytes: Some(size), ..End::new(at(seconds), Outcome::Refused) };
+        let shadow = Some(Shadow { verdict: Verdict::Ask, rule: &texts[0] });
+        let end = End { result_bytes: Some(size), shadow, ..End::new(at(seconds), Outcome::Refused) };
         let n = log.begin_decided(&begin, &decision, Durability::System).unwrap()
             .end(&end, Durability::System).unwrap();
 
@@ -78,11 +81,24 @@ proptest! {
         prop_assert_eq!(call.begin.origin.as_ref(), Some(&origin));
         prop_assert_eq!(call.begin.subject.as_ref(), Some(&texts[4]));
         prop_assert_eq!(&call.begin.method, &texts[6]);
-        prop_assert_eq!(call.payload, Payload::Present(texts[5].clone()));
+        prop_assert_eq!(&call.payload, &Payload::Present(texts[5].clone()));
+        prop_assert_eq!(call.policy(), Some(Digest::of(texts[1].as_bytes())));
+        let shadow = call.shadow().unwrap();
+        prop_assert_eq!((shadow.verdict, &shadow.rule), (Verdict::Allow, &texts[3]));
+        prop_assert_eq!(&call.end.as_ref().unwrap().shadow.as_ref().unwrap().rule, &texts[0]);
         prop_assert_eq!(call.decision.unwrap().rule, Some(texts[7].clone()));
         prop_assert_eq!(call.end.unwrap().result_bytes, Some(size));
         let report = sample.verify();
         prop_assert!(report.ok, "{report}");
+        let mut kept = Vec::new();
+        Reader::new(&sample.dir()).each(|line, payload| {
+            kept.push((line.n, payload));
+            true
+        }).unwrap();
+        let numbers: Vec<_> = kept.iter().map(|(n, _)| *n).collect();
+        prop_assert_eq!(numbers, vec![0, 1, 2, 3]);
+        prop_assert_eq!(&kept[1].1, &Payload::Present(texts[5].clone()));
+        prop_assert_eq!(&kept[2].1, &Payload::None);
     }
 }
 

@@ -141,6 +141,8 @@ pub(crate) fn allow(second: i64) -> Decision<'static> {
         verdict: Verdict::Ask,
         rule: Some("ask-before-writes"),
         approval: Some(approval),
+        policy: None,
+        shadow: None,
     }
 }
 
