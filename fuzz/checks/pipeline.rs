@@ -12,7 +12,7 @@ use tagout_gateway::{
     lockfile::{Lockfile, PinnedServer, PinnedTool},
 };
 use tagout_inspect::definition;
-use tagout_policy::{Effect, Effects, Policy, Profile};
+use tagout_policy::{Effect, Effects, Policy, Profile, Surface};
 use tagout_proto::{Document, Frame, Limits, Message, Principal, ServerName, ToolName};
 use tokio::{
     io::{
@@ -212,7 +212,7 @@ fn gateway(url: &str, state: &std::path::Path) -> Arc<Gateway> {
     let now = "2026-11-21T12:00:00Z".parse().expect("a time");
     let parts = Parts {
         config: Config::parse("tagout.toml", &text, state).expect("a configuration"),
-        policy: Policy::load(Profile::default(), &[]).expect("rules"),
+        policy: Policy::load(Profile::default(), &[], &Surface::default()).expect("rules"),
         lockfile,
         shipped: Lockfile::default(),
         own_program: "tagout".into(),

@@ -27,9 +27,11 @@ mod known;
 mod load;
 mod request;
 mod shape;
+mod surface;
 
 pub use decide::{Decision, Verdict};
 pub use effects::{Effect, Effects};
 pub use facts::{Arguments, Facts, Given, History, Labels, Subject, SubjectKind};
 pub use load::{Policy, PolicyError, Profile, Source};
-pub use shape::Shape;
+pub use shape::{Field, Shape, ShapeError};
+pub use surface::{Surface, SurfaceTool};

@@ -5,7 +5,7 @@ use cedar_policy::{Authorizer, PolicyId, PolicySet};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use tagout_proto::Digest;
 
-use crate::known::Known;
+use crate::{known::Known, surface::Surface};
 
 /// Rules that ship with Tagout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -105,7 +105,11 @@ impl Policy {
     /// # Errors
     /// The first thing wrong, with its place: not Cedar, a template, a rule without an `@id`, an
     /// `@id` that stands twice.
-    pub fn load(profile: Profile, own: &[Source]) -> Result<Self, PolicyError> {
+    pub fn load(
+        profile: Profile,
+        own: &[Source],
+        _surface: &Surface,
+    ) -> Result<Self, PolicyError> {
         let shipped =
             Source { name: format!("profile {profile}"), text: profile.rules().to_owned() };
         let mut set = PolicySet::new();

@@ -10,7 +10,7 @@ use tagout_gateway::{
     Clock, Gateway, OpenError, Parts, approval::Terminal, config::Config, identity::os_user,
     lockfile::Lockfile,
 };
-use tagout_policy::{Policy, Source};
+use tagout_policy::{Policy, Source, Surface};
 
 use crate::{failure::Failure, places::Places};
 
@@ -70,7 +70,8 @@ impl Setup {
         let folder = config.policies.as_deref().unwrap_or(&usual);
         let own = rules(folder, folder == usual)?;
         files.extend(own.iter().map(|source| source.name.clone()));
-        let policy = Policy::load(config.profile, &own).map_err(Failure::at_place)?;
+        let policy =
+            Policy::load(config.profile, &own, &Surface::default()).map_err(Failure::at_place)?;
         let path = places.lockfile();
         let lockfile = match read(&path)? {
             Some(text) => {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tagout_gateway::{
     Clock, Gateway, Parts, approval::Nobody, config::Config, identity::os_user, lockfile::Lockfile,
 };
-use tagout_policy::{Policy, Profile};
+use tagout_policy::{Policy, Profile, Surface};
 use tagout_testkit::Script;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ fn gateway(state: &std::path::Path) -> Arc<Gateway> {
     let config = Config::parse("tagout.toml", "", state).unwrap();
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
     let parts = Parts {
-        policy: Policy::load(Profile::default(), &[]).unwrap(),
+        policy: Policy::load(Profile::default(), &[], &Surface::default()).unwrap(),
         lockfile: Lockfile::default(),
         shipped: Lockfile::default(),
         own_program: "/nowhere".into(),

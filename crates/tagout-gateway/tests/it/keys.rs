@@ -13,7 +13,7 @@ use tagout_gateway::{
     keys::{KeyError, KeyRequest, KeyTrouble, Keys, Minted},
     lockfile::Lockfile,
 };
-use tagout_policy::Policy;
+use tagout_policy::{Policy, Surface};
 use tagout_store::{KeyGroups, Store};
 use tempfile::TempDir;
 
@@ -77,7 +77,7 @@ fn opened(root: &TempDir, millis: &Arc<AtomicI64>) -> Arc<Gateway> {
     let millis = Arc::clone(millis);
     let parts = Parts {
         principal: os_user(&config),
-        policy: Policy::load(config.profile, &[]).unwrap(),
+        policy: Policy::load(config.profile, &[], &Surface::default()).unwrap(),
         config,
         lockfile: Lockfile::default(),
         shipped: Lockfile::default(),

@@ -17,7 +17,7 @@ use tagout_gateway::{
     identity::os_user,
     lockfile::Lockfile,
 };
-use tagout_policy::{Policy, Profile, Source};
+use tagout_policy::{Policy, Profile, Source, Surface};
 use tokio_util::sync::CancellationToken;
 
 use crate::{bench::PATIENCE, client::Client};
@@ -277,7 +277,7 @@ impl Front {
         let all = "@id(\"all\")\npermit(principal, action, resource);\n";
         let all = Source { name: "all".to_owned(), text: format!("{all}{more}") };
         let parts = Parts {
-            policy: Policy::load(Profile::None, &[all]).unwrap(),
+            policy: Policy::load(Profile::None, &[all], &Surface::default()).unwrap(),
             lockfile,
             shipped: Lockfile::default(),
             own_program: "/nowhere".into(),

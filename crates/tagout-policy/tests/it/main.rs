@@ -7,11 +7,17 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tagout_policy::{
     Arguments, Effect, Facts, History, Labels, Policy, Profile, Source, Subject, SubjectKind,
+    Surface,
 };
 use tagout_proto::{Action, Principal, ServerName};
 
 pub(crate) fn policy(profile: Profile, rules: &str) -> Policy {
-    Policy::load(profile, &[Source { name: "test.cedar".into(), text: rules.into() }]).unwrap()
+    Policy::load(
+        profile,
+        &[Source { name: "test.cedar".into(), text: rules.into() }],
+        &Surface::default(),
+    )
+    .unwrap()
 }
 
 /// What `policy` says to a call of `files__NAME` with `effects`, as `decision by rule`.
@@ -203,7 +209,7 @@ fn errors_show_the_place() {
     let mut out = String::new();
     for rules in cases {
         let source = Source { name: "policies/own.cedar".into(), text: rules.into() };
-        let error = Policy::load(Profile::ReadOnly, &[source]).unwrap_err();
+        let error = Policy::load(Profile::ReadOnly, &[source], &Surface::default()).unwrap_err();
         miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::none())
             .render_report(&mut out, &error)
             .unwrap();
