@@ -14,10 +14,10 @@ pub(crate) struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// Hands the caller of `session` to `judge`; what happened before is looked up only if `policy`
-    /// asks about it.
+    /// Hands the caller of `session`, who came from `origin`, to `judge`; what happened before is
+    /// looked up only if `policy` asks about it.
     pub(crate) fn of<T>(
-        session: &Session,
+        (session, origin): (&Session, Option<&Origin>),
         clock: &Clock,
         policy: &Policy,
         judge: impl FnOnce(Caller<'_>) -> T,
@@ -27,7 +27,7 @@ impl Caller<'_> {
             if policy.asks_about_history() { session.history(now) } else { History::default() };
         judge(Caller {
             principal: session.principal(),
-            origin: session.opened().map(|opened| &opened.origin),
+            origin,
             history: &history,
             now_ms: now.as_millisecond(),
         })

@@ -12,6 +12,7 @@ mod strikes;
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -178,6 +179,7 @@ impl Front {
             }
             Err(_) => return refused(StatusCode::BAD_REQUEST),
         };
+        let peer = request.peer.ip();
         let said = headers::revision(&request.headers);
         // Clients without sessions may say there what they like.
         let sessions = said != Some(Revision::LATEST.as_str());
@@ -189,9 +191,9 @@ impl Front {
             }
         };
         if bytes.trim_ascii_start().first() == Some(&b'[') {
-            return self.batch(caller, session, &bytes).await;
+            return self.batch((caller, peer), session, &bytes).await;
         }
-        match receive(&bytes, limits) {
+        match receive(&bytes, limits).map(|received| received.from(peer)) {
             Err(unreceived) => {
                 // A method that is not known is one that is not there.
                 let unknown = matches!(unreceived.refusal, Refusal::Method { .. });
@@ -219,7 +221,7 @@ impl Front {
 
     async fn batch(
         self: &Arc<Self>,
-        caller: &Caller,
+        (caller, peer): (&Caller, IpAddr),
         session: Option<&str>,
         bytes: &Bytes,
     ) -> Response {
@@ -231,7 +233,9 @@ impl Front {
             let refusal = Refusal::Frame(tagout_proto::FrameError::Batch);
             return self.unreceived(caller, refusal, StatusCode::BAD_REQUEST).await;
         };
-        self.legacy_batch(&session, receive_batch(bytes, limits, BATCH)).await
+        let all = receive_batch(bytes, limits, BATCH).into_iter();
+        let all = all.map(|one| one.map(|received| received.from(peer)));
+        self.legacy_batch(&session, all.collect()).await
     }
 
     /// Answers what could not be understood, once that is on record.

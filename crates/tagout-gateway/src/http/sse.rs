@@ -61,6 +61,7 @@ impl Front {
         caller: &Caller,
         request: &mut Request,
     ) -> Response {
+        let peer = request.peer.ip();
         let query = request.query.as_deref().unwrap_or_default();
         let id = query.split('&').find_map(|pair| pair.strip_prefix("session="));
         let session = id.and_then(|id| self.session(caller, id));
@@ -71,7 +72,7 @@ impl Front {
         };
         let limits = self.gateway.config.limits.frame;
         let received = match request.body(limits.frame_bytes).await {
-            Ok(bytes) => receive(&bytes, limits),
+            Ok(bytes) => receive(&bytes, limits).map(|received| received.from(peer)),
             Err(BodyError::TooLarge { .. }) => {
                 let refusal = Refusal::FrameTooLarge { limit: limits.frame_bytes };
                 Err(Unreceived { refusal, id: Some("null".into()), method: None })

@@ -261,7 +261,8 @@ fn decide(lane: &Lane, speaker: &Speaker, method: Method, params: &str) -> Verdi
         shape: None,
     };
     let policy = lane.gateway().policies.now();
-    Caller::of(session, &lane.gateway().clock, &policy, |caller| {
+    let from = (session.as_ref(), session.opened().map(|opened| &opened.origin));
+    Caller::of(from, &lane.gateway().clock, &policy, |caller| {
         policy.decide(&caller.calls(method, Some(subject), Arguments::Known(&arguments)))
     })
 }

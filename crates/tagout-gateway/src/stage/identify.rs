@@ -40,6 +40,7 @@ pub(crate) fn identify(call: Call, lane: Lane) -> Result<Identified, Refusal> {
         (_, None) => return Err(Refusal::Handshake("send `initialize` first")),
         (_, Some(opened)) => (opened.origin.clone(), Some(opened.conversation.clone())),
     };
+    let origin = Origin { address: call.address(), ..origin };
     Ok(Identified { call, session, lane, origin, conversation })
 }
 

@@ -387,7 +387,8 @@ impl Inspected {
             Subject { kind, server, name, qualified, effects: &effects, reviewed, labels, shape }
         });
         let method = self.identified.call().method();
-        Caller::of(self.identified.session(), clock, policy, |caller| {
+        let from = (self.identified.session().as_ref(), Some(self.identified.origin()));
+        Caller::of(from, clock, policy, |caller| {
             judge(&caller.calls(method, subject, Arguments::Known(&self.arguments)))
         })
     }

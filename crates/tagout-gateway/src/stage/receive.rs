@@ -1,4 +1,6 @@
 //! Bytes from the wire become one call by nobody in particular.
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use tagout_inspect::characters::made_visible;
 use tagout_proto::{
@@ -18,6 +20,8 @@ pub struct Call {
     mirrored: Vec<(String, String)>,
     /// What the client was given in an earlier request of this call, and brought back.
     held: Option<Passed>,
+    /// Where the client is, over a network.
+    address: Option<IpAddr>,
 }
 
 /// What a client sends.
@@ -32,6 +36,17 @@ pub enum Received {
         /// The result or the error object, JSON texts.
         outcome: Result<String, String>,
     },
+}
+
+impl Received {
+    /// The same, from a client at `address`.
+    pub(crate) fn from(mut self, address: IpAddr) -> Self {
+        if let Self::Call(call) = &mut self {
+            // Rules know an IPv4 address in IPv6's clothes by its plain form.
+            call.address = Some(address.to_canonical());
+        }
+        self
+    }
 }
 
 /// The keys of `_meta` by which each request of a revision without sessions says what a handshake
@@ -112,7 +127,8 @@ fn understand(frame: Frame) -> Result<Received, Unreceived> {
     };
     let params = params.map(|params| params.index());
     let (mirrored, held) = (Vec::new(), None);
-    Ok(Received::Call(Box::new(Call { frame, method, id, params, mirrored, held })))
+    let address = None;
+    Ok(Received::Call(Box::new(Call { frame, method, id, params, mirrored, held, address })))
 }
 
 impl Call {
@@ -160,6 +176,11 @@ impl Call {
 
     pub(crate) fn set_mirrored(&mut self, mirrored: Vec<(String, String)>) {
         self.mirrored = mirrored;
+    }
+
+    /// Where the client is, over a network.
+    pub(crate) const fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     pub(crate) const fn held(&self) -> Option<&Passed> {

@@ -254,7 +254,8 @@ async fn watch(identified: &Identified, gateway: &Gateway, uri: &str) -> Option<
         shape: None,
     };
     let policy = gateway.policies.now();
-    let verdict = Caller::of(identified.session(), &gateway.clock, &policy, |caller| {
+    let from = (identified.session().as_ref(), Some(identified.origin()));
+    let verdict = Caller::of(from, &gateway.clock, &policy, |caller| {
         let known = Arguments::Known(&arguments);
         policy.decide(&caller.calls(Method::ResourcesRead, Some(subject), known))
     });
@@ -398,7 +399,8 @@ fn shows(
     subject: Subject<'_>,
 ) -> bool {
     let policy = gateway.policies.now();
-    let verdict = Caller::of(identified.session(), &gateway.clock, &policy, |caller| {
+    let from = (identified.session().as_ref(), Some(identified.origin()));
+    let verdict = Caller::of(from, &gateway.clock, &policy, |caller| {
         policy.decide(&caller.calls(listing.method(), Some(subject), Arguments::Unknown))
     });
     verdict.decision != Decision::Deny
