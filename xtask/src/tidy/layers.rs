@@ -16,6 +16,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
     ("tagout-proto", &[]),
     ("tagout-policy", &["tagout-proto"]),
     ("tagout-inspect", &["tagout-proto"]),
+    ("tagout-assertion", &["tagout-proto"]),
     // Ring 1: one kind of input and output each.
     ("tagout-audit", &["tagout-proto"]),
     ("tagout-store", &["tagout-proto"]),
@@ -29,6 +30,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
             "tagout-proto",
             "tagout-policy",
             "tagout-inspect",
+            "tagout-assertion",
             "tagout-audit",
             "tagout-store",
             "tagout-sandbox",
@@ -44,6 +46,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
             "tagout-proto",
             "tagout-policy",
             "tagout-inspect",
+            "tagout-assertion",
             "tagout-audit",
             "tagout-store",
             "tagout-sandbox",
@@ -68,7 +71,7 @@ pub(super) struct Ban {
 
 pub(super) const BANS: &[Ban] = &[
     Ban {
-        crates: &["tagout-proto", "tagout-policy", "tagout-inspect"],
+        crates: &["tagout-proto", "tagout-policy", "tagout-inspect", "tagout-assertion"],
         banned: &["tokio", "mio", "socket2", "hyper", "reqwest", "async-std", "smol", "rusqlite"],
         because: "ring 0 is pure: no runtime, no sockets, no files",
     },
