@@ -193,7 +193,7 @@ fn gateway(url: &str, state: &std::path::Path) -> Arc<Gateway> {
     let document = Document::read(TOOL.as_bytes(), Limits::default()).expect("a definition");
     let definition = definition::digest(document.root());
     let effects = Effects::from([Effect::Read]);
-    let tool = PinnedTool { definition, effects, reviewed: true };
+    let tool = PinnedTool::new(definition, effects, true);
     let name = ToolName::try_from("echo").expect("a name");
     let up = PinnedServer {
         url: Some(url.to_owned()),

@@ -1,9 +1,15 @@
 //! The lockfile: what has been reviewed. Written for review in a pull request.
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf, sync::Arc};
+mod text;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
-use tagout_inspect::definition::Hint;
-use tagout_policy::{Effect, Effects};
+use tagout_inspect::definition::{Hint, Proposal};
+use tagout_policy::{Effect, Effects, Labels};
 use tagout_proto::{Digest, ServerName, ToolName};
 
 use crate::config::Transport;
@@ -18,19 +24,24 @@ pub struct Lockfile {
     pub servers: BTreeMap<ServerName, PinnedServer>,
 }
 
-/// The format's version; there is one.
+/// The format's version. The first said nothing of arguments, output, prompts, templates and
+/// instructions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "u32")]
-struct Version;
+enum Version {
+    First,
+    #[default]
+    Second,
+}
 
 impl TryFrom<u32> for Version {
     type Error = String;
 
     fn try_from(number: u32) -> Result<Self, String> {
-        if number == 1 {
-            Ok(Self)
-        } else {
-            Err(format!("this Tagout reads version 1, not {number}"))
+        match number {
+            1 => Ok(Self::First),
+            2 => Ok(Self::Second),
+            _ => Err(format!("this Tagout reads the versions 1 and 2, not {number}")),
         }
     }
 }
@@ -39,6 +50,10 @@ impl TryFrom<u32> for Version {
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PinnedServer {
+    /// It stands in a lockfile of version 1, which knew only its program and its tools: of the rest
+    /// nothing can be missing, new or changed.
+    #[serde(skip)]
+    pub of_first_version: bool,
     /// The resolved program, then its arguments; nothing for a server that is built in.
     pub command: Option<Vec<String>>,
     /// Digest of the program's file.
@@ -46,6 +61,9 @@ pub struct PinnedServer {
     /// Files among the arguments that are code, and their digests.
     #[serde(default)]
     pub files: Vec<PinnedFile>,
+    /// The package locks that stand with its code, and their digests.
+    #[serde(default)]
+    pub packages: Vec<PinnedFile>,
     /// The names of the variables that it gets.
     #[serde(default)]
     pub environment: Vec<String>,
@@ -58,26 +76,57 @@ pub struct PinnedServer {
     /// The names of the headers that it is sent.
     #[serde(default)]
     pub headers: Vec<String>,
+    /// Digest of the file of certificates that its own must come from, where it is not the
+    /// system's.
+    pub issuer: Option<Digest>,
+    /// Digest of what it says of how to use it, if it says anything.
+    pub instructions: Option<Digest>,
     /// Whether a person has confirmed that its resources and prompts only read.
     #[serde(default)]
     pub offers_reviewed: bool,
     /// Its tools by name.
     #[serde(default, rename = "tool")]
     pub tools: BTreeMap<ToolName, PinnedTool>,
+    /// Its prompts by name.
+    #[serde(default, rename = "prompt")]
+    pub prompts: BTreeMap<String, PinnedOffer>,
+    /// Its resource templates, by the template.
+    #[serde(default, rename = "template")]
+    pub templates: BTreeMap<String, PinnedOffer>,
 }
 
 impl PinnedServer {
     /// Whether both are started by the same program in the same way, or are at the same URL.
     #[must_use]
     pub fn same_program(&self, other: &Self) -> bool {
-        self.command == other.command
-            && self.executable == other.executable
-            && self.files == other.files
-            && self.environment == other.environment
-            && self.cwd == other.cwd
-            && self.url == other.url
-            && self.transport == other.transport
-            && self.headers == other.headers
+        self.how_it_differs(other).is_none()
+    }
+
+    /// What of `found`, which is there now, is not as it was pinned here.
+    pub(crate) fn how_it_differs(&self, found: &Self) -> Option<&'static str> {
+        let differences = [
+            (self.command != found.command, "its command line differs"),
+            (self.url != found.url, "its URL differs"),
+            (
+                self.transport != found.transport || self.headers != found.headers,
+                "its transport, or which headers it is sent, differ",
+            ),
+            (self.executable != found.executable, "the program's file differs"),
+            (self.files != found.files, "a file that it is started with differs"),
+            (
+                self.environment != found.environment || self.cwd != found.cwd,
+                "its environment or its working directory differs",
+            ),
+            (
+                !self.of_first_version && self.packages != found.packages,
+                "the lock of the packages that it is made of differs",
+            ),
+            (
+                !self.of_first_version && self.issuer != found.issuer,
+                "the certificates that its own must come from differ",
+            ),
+        ];
+        differences.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
     }
 }
 
@@ -99,8 +148,98 @@ pub struct PinnedTool {
     pub definition: Digest,
     /// What it may do.
     pub effects: Effects,
+    /// The types of its arguments.
+    pub arguments: Option<String>,
+    /// The arguments that say where something goes.
+    #[serde(default)]
+    pub destinations: BTreeSet<String>,
+    /// The arguments that hold what goes there.
+    #[serde(default)]
+    pub payloads: BTreeSet<String>,
+    /// What is to be thought of its output; nothing where nobody has said.
+    pub output: Option<BTreeSet<Output>>,
+    /// Whether what it is given may leave the organisation.
+    #[serde(default)]
+    pub may_leave: bool,
     /// Whether a person has confirmed that.
     pub reviewed: bool,
+}
+
+/// What is to be thought of a tool's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Output {
+    /// Anybody may have written it.
+    Untrusted,
+    /// It is not for everybody.
+    Sensitive,
+}
+
+impl Output {
+    /// Its name in lockfiles.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Untrusted => "untrusted",
+            Self::Sensitive => "sensitive",
+        }
+    }
+}
+
+/// A prompt or a resource template as it was pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedOffer {
+    /// Digest of its canonical definition.
+    pub definition: Digest,
+    /// Whether a person has looked at it.
+    pub reviewed: bool,
+}
+
+impl PinnedTool {
+    /// A tool with these effects, of which nothing else is known.
+    #[must_use]
+    pub fn new(definition: Digest, effects: Effects, reviewed: bool) -> Self {
+        let (destinations, payloads) = Default::default();
+        Self {
+            definition,
+            effects,
+            arguments: None,
+            destinations,
+            payloads,
+            output: None,
+            may_leave: false,
+            reviewed,
+        }
+    }
+
+    /// A tool that nobody has reviewed, as its definition and its wording propose.
+    #[must_use]
+    pub fn proposed(definition: Digest, proposal: &Proposal) -> Self {
+        let values =
+            |hints: &[Hint]| hints.iter().map(|hint| hint.value.clone()).collect::<BTreeSet<_>>();
+        let says = |word: &str| proposal.output.iter().any(|hint| hint.value == word);
+        let output = [Output::Untrusted, Output::Sensitive];
+        Self {
+            destinations: values(&proposal.destinations),
+            payloads: values(&proposal.payloads),
+            output: Some(output.into_iter().filter(|one| says(one.as_str())).collect()),
+            ..Self::new(definition, proposed(&proposal.effects), false)
+        }
+    }
+
+    /// What rules may go by beside the effects: only what a person has confirmed relaxes anything.
+    #[must_use]
+    pub fn labels(&self) -> Labels {
+        let says = |label| self.output.as_ref().is_none_or(|output| output.contains(&label));
+        Labels {
+            untrusted: !self.reviewed || says(Output::Untrusted),
+            sensitive: !self.reviewed || says(Output::Sensitive),
+            may_leave: self.reviewed && self.may_leave,
+            destinations: self.destinations.clone(),
+            payloads: self.payloads.clone(),
+        }
+    }
 }
 
 /// What is wrong with a lockfile, and where.
@@ -124,11 +263,16 @@ impl Lockfile {
     /// # Errors
     /// The first thing wrong, with its place.
     pub fn parse(name: &str, text: &str) -> Result<Self, LockfileError> {
-        toml::from_str(text).map_err(|e| LockfileError {
+        let mut lockfile: Self = toml::from_str(text).map_err(|e| LockfileError {
             problem: e.message().to_owned(),
             file: NamedSource::new(name, Arc::from(text)),
             at: e.span().map(SourceSpan::from),
-        })
+        })?;
+        let of_first_version = lockfile.is_of_first_version();
+        for server in lockfile.servers.values_mut() {
+            server.of_first_version = of_first_version;
+        }
+        Ok(lockfile)
     }
 
     /// What was pinned of a tool.
@@ -137,89 +281,20 @@ impl Lockfile {
         self.servers.get(server)?.tools.get(tool)
     }
 
-    /// The file's text; `hints` are the reasons for what is not reviewed yet.
+    /// Whether it is of an older version, which says less.
     #[must_use]
-    pub fn text(&self, hints: &BTreeMap<(ServerName, ToolName), Vec<Hint>>) -> String {
-        let mut out = String::from(HEADER);
-        for (name, server) in &self.servers {
-            let written = write_server(&mut out, name, server, hints);
-            debug_assert!(written.is_ok(), "writing to a string does not fail");
-        }
-        out
+    pub fn is_of_first_version(&self) -> bool {
+        self.version == Version::First
     }
 }
 
-const HEADER: &str = "\
-# What has been reviewed of the servers behind Tagout. Review it in a pull request like code.
-#
-# A tool runs by what is said here, not by what its server says of it. `effects` is what it may
-# do: read, write, destructive, egress, exec. While `reviewed` is false it counts as exec, whatever
-# stands there. A tool whose definition has another digest is refused. `offers_reviewed` says that
-# a person has confirmed that the server's resources and prompts only read; until then they ask.
-version = 1
-";
-
-fn write_server(
-    out: &mut String,
-    name: &ServerName,
-    server: &PinnedServer,
-    hints: &BTreeMap<(ServerName, ToolName), Vec<Hint>>,
-) -> std::fmt::Result {
-    let quoted = |text: &str| toml::Value::from(text).to_string();
-    writeln!(out, "\n[server.{name}]")?;
-    if let Some(command) = &server.command {
-        let command: Vec<_> = command.iter().map(|part| quoted(part)).collect();
-        writeln!(out, "command = [{}]", command.join(", "))?;
-    }
-    if let Some(executable) = &server.executable {
-        writeln!(out, "executable = \"{executable}\"")?;
-    }
-    let files = server.files.iter().map(|file| {
-        let path = quoted(&file.path.to_string_lossy());
-        format!("{{ path = {path}, digest = \"{}\" }}", file.digest)
-    });
-    let files: Vec<_> = files.collect();
-    if !files.is_empty() {
-        writeln!(out, "files = [{}]", files.join(", "))?;
-    }
-    if !server.environment.is_empty() {
-        let names: Vec<_> = server.environment.iter().map(|name| quoted(name)).collect();
-        writeln!(out, "environment = [{}]", names.join(", "))?;
-    }
-    if let Some(cwd) = &server.cwd {
-        writeln!(out, "cwd = {}", quoted(&cwd.to_string_lossy()))?;
-    }
-    if let Some(url) = &server.url {
-        writeln!(out, "url = {}", quoted(url))?;
-    }
-    if let Some(transport) = server.transport {
-        writeln!(out, "transport = \"{}\"", transport.as_str())?;
-    }
-    if !server.headers.is_empty() {
-        let names: Vec<_> = server.headers.iter().map(|name| quoted(name)).collect();
-        writeln!(out, "headers = [{}]", names.join(", "))?;
-    }
-    let has_program = server.command.is_some() || server.url.is_some();
-    if has_program || server.offers_reviewed {
-        writeln!(out, "offers_reviewed = {}", server.offers_reviewed)?;
-    }
-    for (tool, pinned) in &server.tools {
-        writeln!(out, "\n[server.{name}.tool.{}]", quoted(tool.as_str()))?;
-        writeln!(out, "definition = \"{}\"", pinned.definition)?;
-        for hint in hints.get(&(name.clone(), tool.clone())).into_iter().flatten() {
-            writeln!(out, "# {}: {}", hint.effect, hint.reason)?;
-        }
-        let effects: Vec<_> = pinned.effects.iter().map(|e| format!("\"{e}\"")).collect();
-        writeln!(out, "effects = [{}]", effects.join(", "))?;
-        writeln!(out, "reviewed = {}", pinned.reviewed)?;
-    }
-    Ok(())
-}
+/// The reasons for what is proposed of tools that nobody has reviewed.
+pub type Hints = BTreeMap<(ServerName, ToolName), Proposal>;
 
 /// The effects that hints name.
 #[must_use]
 pub fn proposed(hints: &[Hint]) -> Effects {
     const ALL: [Effect; 5] =
         [Effect::Read, Effect::Write, Effect::Destructive, Effect::Egress, Effect::Exec];
-    ALL.into_iter().filter(|effect| hints.iter().any(|h| h.effect == effect.as_str())).collect()
+    ALL.into_iter().filter(|effect| hints.iter().any(|h| h.value == effect.as_str())).collect()
 }

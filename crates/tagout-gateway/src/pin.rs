@@ -5,14 +5,14 @@ use std::{
 };
 
 use tagout_audit::{AuditError, Durability, Note};
-use tagout_inspect::definition::{Hint, hints};
+use tagout_inspect::definition::Proposal;
 use tagout_proto::{ServerName, ToolName};
 use tokio::sync::mpsc;
 
 use crate::{
     Gateway,
     config::Start,
-    lockfile::{Lockfile, PinnedServer, PinnedTool, proposed},
+    lockfile::{Hints, Lockfile, PinnedServer, PinnedTool},
     upstream::{Catalogue, Fleet, Tool, Upstream, UpstreamError, composed},
 };
 
@@ -23,7 +23,7 @@ pub struct Survey {
     /// there unreviewed.
     pub proposal: Lockfile,
     /// The reasons for what is not reviewed.
-    pub hints: BTreeMap<(ServerName, ToolName), Vec<Hint>>,
+    pub hints: Hints,
     /// What differs from the lockfile.
     pub changes: Vec<Change>,
     /// Tools that count as reviewed from now on.
@@ -202,13 +202,19 @@ impl Survey {
 
 /// How a tool should be pinned, and the reasons where nobody has reviewed it. `seen` is what stands
 /// in the lockfile, if that is what the server offers now.
-fn proposal(tool: &Tool, seen: Option<&PinnedTool>, accepted: bool) -> (PinnedTool, Vec<Hint>) {
-    let definition = tool.digest;
-    if let Some(seen) = seen {
+fn proposal(tool: &Tool, seen: Option<&PinnedTool>, accepted: bool) -> (PinnedTool, Proposal) {
+    let proposal = composed(&tool.text).map(|document| Proposal::of(document.root()));
+    let proposal = proposal.unwrap_or_default();
+    let proposed = PinnedTool::proposed(tool.digest, &proposal);
+    let pinned = match seen {
         // What somebody wrote into the lockfile stands.
-        let (effects, reviewed) = (seen.effects.clone(), seen.reviewed || accepted);
-        return (PinnedTool { definition, effects, reviewed }, Vec::new());
-    }
-    let found = composed(&tool.text).map(|document| hints(document.root())).unwrap_or_default();
-    (PinnedTool { definition, effects: proposed(&found), reviewed: false }, found)
+        Some(seen) => PinnedTool {
+            arguments: proposed.arguments,
+            output: seen.output.clone().or(proposed.output),
+            reviewed: seen.reviewed || accepted,
+            ..seen.clone()
+        },
+        None => proposed,
+    };
+    (pinned, proposal)
 }

@@ -119,26 +119,10 @@ impl Program {
         let says = |pinned: &&PinnedServer| pinned.command.is_some() || pinned.url.is_some();
         let Some(pinned) = pinned.filter(says) else { return Ok(()) };
         let found = self.pin()?;
-        let changed = |what: &str| Err(UpstreamError::Changed(what.to_owned()));
-        if found.command != pinned.command {
-            return changed("its command line differs");
+        match pinned.how_it_differs(&found) {
+            None => Ok(()),
+            Some(what) => Err(UpstreamError::Changed(what.to_owned())),
         }
-        if found.url != pinned.url {
-            return changed("its URL differs");
-        }
-        if found.transport != pinned.transport || found.headers != pinned.headers {
-            return changed("its transport, or which headers it is sent, differ");
-        }
-        if found.executable != pinned.executable {
-            return changed("the program's file differs");
-        }
-        if found.files != pinned.files {
-            return changed("a file that it is started with differs");
-        }
-        if found.environment != pinned.environment || found.cwd != pinned.cwd {
-            return changed("its environment or its working directory differs");
-        }
-        Ok(())
     }
 }
 

@@ -93,7 +93,7 @@ impl Bench {
             let document = Document::read(text.as_bytes(), Limits::default()).unwrap();
             let effects = serde_json::from_value(effects.as_slice().into()).unwrap();
             let definition = definition::digest(document.root());
-            let pinned = PinnedTool { definition, effects, reviewed: true };
+            let pinned = PinnedTool::new(definition, effects, true);
             let server = lockfile.servers.entry(ServerName::try_from(server).unwrap()).or_default();
             server.tools.insert(ToolName::try_from(tool).unwrap(), pinned);
         }

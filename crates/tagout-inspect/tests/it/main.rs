@@ -115,8 +115,8 @@ fn hints_for_reviewers() {
         (r#"{"name":"frobnicate"}"#, "exec"),
         (r#"{"name":"execute_command"}"#, "exec"),
     ] {
-        let hints = definition::hints(read(text).root());
-        let effects: Vec<_> = hints.iter().map(|hint| hint.effect).collect();
+        let hints = definition::Proposal::of(read(text).root()).effects;
+        let effects: Vec<_> = hints.iter().map(|hint| hint.value.as_str()).collect();
         assert_eq!(effects.join(" "), expected, "{text}");
     }
 }
