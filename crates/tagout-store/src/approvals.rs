@@ -1,169 +1,224 @@
-//! What people answered when they were asked.
+//! What was approved for more than one call, and the last approved call of each tool.
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 use tagout_proto::{Conversation, Digest, Principal};
 
 use crate::{
-    Store, StoreError,
-    conversations::random_id,
+    QuestionId, Scope, Store, StoreError,
     store::{stored, timestamp},
 };
 
-/// What a person answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Go ahead.
-    Allow,
-    /// Stop.
-    Deny,
-}
+/// Approvals for more than one call of one principal that may hold at once.
+const MOST_GRANTS: u32 = 1024;
 
-/// An answer about one call of one conversation.
+/// An approval for more than one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Approval {
-    /// Its identifier, made by [`Approval::new`].
-    pub id: String,
-    /// The conversation.
+pub struct Grant {
+    /// The question that it was the answer to.
+    pub id: QuestionId,
+    /// [`Scope::Conversation`] or [`Scope::Always`].
+    pub scope: Scope,
+    /// Digest of everything that it binds to; of [`Scope::Always`] without the conversation.
+    pub binding: Digest,
+    /// The conversation in which it was given.
     pub conversation: Conversation,
-    /// Digest of everything that the answer binds to: server identity, definition, arguments,
-    /// principal and policy version.
-    pub call: Digest,
-    /// The answer.
-    pub answer: Answer,
-    /// Who answered.
+    /// For whose calls: the user,
+    pub user: String,
+    /// and how that is known.
+    pub authenticated_by: String,
+    /// The tool and its server, for people.
+    pub what: String,
+    /// What policy is told of it, as JSON.
+    pub given: String,
+    /// Who gave it.
     pub by: String,
-    /// Where they were asked: `terminal`.
+    /// By which way.
     pub channel: String,
-    /// When they answered.
+    /// The gateway's code over the above.
+    pub seal: String,
+    /// When.
     pub at: Timestamp,
-    /// When the answer was used; an answer is used once.
-    pub used_at: Option<Timestamp>,
+    /// Until when; nothing for [`Scope::Always`].
+    pub expires_at: Option<Timestamp>,
+    /// When it was taken back.
+    pub revoked_at: Option<Timestamp>,
 }
 
-impl Approval {
-    /// An answer that has not been used, with a random identifier; `by` is who answered and
-    /// `channel` where.
-    ///
-    /// # Errors
-    /// [`StoreError::Random`].
-    pub fn new(
-        about: (&Conversation, Digest),
-        answer: Answer,
-        by: &str,
-        channel: &str,
-        at: Timestamp,
-    ) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: random_id()?,
-            conversation: about.0.clone(),
-            call: about.1,
-            answer,
-            by: by.to_owned(),
-            channel: channel.to_owned(),
-            at,
-            used_at: None,
-        })
+impl Grant {
+    /// Whether it holds at `now`.
+    #[must_use]
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
     }
+}
+
+/// A call that was approved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApprovedCall {
+    /// Its arguments for people, redacted.
+    pub arguments: String,
+    /// Digest of the arguments as they were.
+    pub digest: Digest,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl Store {
-    /// Keeps `approval`, given in a conversation of `principal`.
-    ///
-    /// # Errors
-    /// Any [`StoreError`]; [`StoreError::Database`] also if `principal` has no such conversation or
-    /// the identifier is taken.
-    pub fn record_approval(
-        &self,
-        principal: &Principal,
-        approval: &Approval,
-    ) -> Result<(), StoreError> {
-        let answer = match approval.answer {
-            Answer::Allow => "allow",
-            Answer::Deny => "deny",
-        };
-        // The conversation is looked up under its principal; a stranger's gives no row, hence NULL,
-        // which the column refuses.
-        self.lock()?.execute(
-            "INSERT INTO approval (id, conversation, user, authenticated_by, call, answer, by,
-             channel, at, used_at) VALUES (?1, (SELECT id FROM conversation WHERE id = ?2
-             AND user = ?3 AND authenticated_by = ?4), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            params![
-                approval.id,
-                approval.conversation.as_str(),
-                &*principal.user,
-                &*principal.authenticated_by,
-                approval.call.to_string(),
-                answer,
-                approval.by,
-                approval.channel,
-                stored(approval.at),
-                approval.used_at.map(stored),
-            ],
-        )?;
-        Ok(())
-    }
-
-    /// Uses the approval called `id` of `principal`: gives `true` to exactly one caller, of any
-    /// process, and only if the answer was to allow. It is on disk before this returns.
+    /// Keeps an approval for more than one call; gives `false` where its principal has too many.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub fn use_once(
-        &self,
-        principal: &Principal,
-        id: &str,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        // A power failure must not give back what was used.
-        let rows = self.lock_durable()?.execute(
-            "UPDATE approval SET used_at = ?4 WHERE id = ?1 AND user = ?2 AND
-             authenticated_by = ?3 AND answer = 'allow' AND used_at IS NULL",
-            params![id, &*principal.user, &*principal.authenticated_by, stored(now)],
+    pub fn grant(&self, new: &Grant) -> Result<bool, StoreError> {
+        let connection = self.lock_durable()?;
+        let now = stored(new.at);
+        connection.execute("DELETE FROM \"grant\" WHERE expires_at < ?1", params![now])?;
+        let rows = connection.execute(
+            "INSERT OR IGNORE INTO \"grant\" (id, scope, binding, conversation, user,
+             authenticated_by, what, given, by, channel, seal, at, expires_at)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+             WHERE (SELECT count(*) FROM \"grant\" WHERE user = ?5 AND authenticated_by = ?6) < ?14",
+            params![
+                new.id.as_str(),
+                new.scope.as_str(),
+                new.binding.to_string(),
+                new.conversation.as_str(),
+                new.user,
+                new.authenticated_by,
+                new.what,
+                new.given,
+                new.by,
+                new.channel,
+                new.seal,
+                now,
+                new.expires_at.map(stored),
+                MOST_GRANTS,
+            ],
         )?;
         Ok(rows == 1)
     }
 
-    /// What was answered in `principal`'s conversation `id`, oldest first.
+    /// What holds at `now` and binds to one of `bindings`.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub fn conversation_approvals(
+    pub fn grants_about(
+        &self,
+        bindings: [Digest; 2],
+        now: Timestamp,
+    ) -> Result<Vec<Grant>, StoreError> {
+        let [one, other] = bindings.map(|binding| binding.to_string());
+        let query = format!("{COLUMNS} WHERE binding IN (?1, ?2) LIMIT {MOST_GRANTS}");
+        let mut grants = self.read_grants(&query, &[&one, &other])?;
+        grants.retain(|grant| grant.holds(now));
+        Ok(grants)
+    }
+
+    /// Every approval for more than one call that holds at `now`, oldest first.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn grants(&self, now: Timestamp) -> Result<Vec<Grant>, StoreError> {
+        let mut grants = self.read_grants(&format!("{COLUMNS} ORDER BY at, id"), &[])?;
+        grants.retain(|grant| grant.holds(now));
+        Ok(grants)
+    }
+
+    /// Takes an approval back; gives `false` if there is none that holds.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn revoke_grant(&self, id: &QuestionId, now: Timestamp) -> Result<bool, StoreError> {
+        let rows = self.lock_durable()?.execute(
+            "UPDATE \"grant\" SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL",
+            params![id.as_str(), stored(now)],
+        )?;
+        Ok(rows == 1)
+    }
+
+    fn read_grants(&self, query: &str, values: &[&str]) -> Result<Vec<Grant>, StoreError> {
+        let connection = self.lock()?;
+        let mut statement = connection.prepare_cached(query)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+        let mut grants = Vec::new();
+        while let Some(row) = rows.next()? {
+            grants.push(read(row)?);
+        }
+        Ok(grants)
+    }
+
+    /// The last call of `subject` at `server` that was approved for `principal`.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn last_approved(
         &self,
         principal: &Principal,
-        id: &Conversation,
-    ) -> Result<Vec<Approval>, StoreError> {
-        let connection = self.lock()?;
-        let mut query = connection.prepare_cached(
-            "SELECT id, call, answer, by, channel, at, used_at FROM approval
-             WHERE conversation = ?1 AND user = ?2 AND authenticated_by = ?3 ORDER BY at, rowid",
+        server: &str,
+        subject: &str,
+    ) -> Result<Option<ApprovedCall>, StoreError> {
+        let row = self
+            .lock()?
+            .query_row(
+                "SELECT arguments, digest, at FROM approved_call WHERE user = ?1
+                 AND authenticated_by = ?2 AND server = ?3 AND subject = ?4",
+                params![&*principal.user, &*principal.authenticated_by, server, subject],
+                |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)),
+            )
+            .optional()?;
+        let Some((arguments, digest, at)) = row else { return Ok(None) };
+        let digest = digest.parse().map_err(|_| StoreError::Damaged { what: "digest" })?;
+        Ok(Some(ApprovedCall { arguments, digest, at: timestamp(&at)? }))
+    }
+
+    /// Keeps `call` as the last one of `subject` at `server` that was approved for `principal`.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn keep_approved(
+        &self,
+        principal: &Principal,
+        (server, subject): (&str, &str),
+        call: &ApprovedCall,
+    ) -> Result<(), StoreError> {
+        self.lock()?.execute(
+            "INSERT OR REPLACE INTO approved_call (user, authenticated_by, server, subject,
+             arguments, digest, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                &*principal.user,
+                &*principal.authenticated_by,
+                server,
+                subject,
+                call.arguments,
+                call.digest.to_string(),
+                stored(call.at),
+            ],
         )?;
-        let mut rows =
-            query.query(params![id.as_str(), &*principal.user, &*principal.authenticated_by])?;
-        let mut approvals = Vec::new();
-        while let Some(row) = rows.next()? {
-            approvals.push(read(id, row)?);
-        }
-        Ok(approvals)
+        Ok(())
     }
 }
 
-fn read(conversation: &Conversation, row: &rusqlite::Row<'_>) -> Result<Approval, StoreError> {
-    let call: String = row.get(1)?;
-    let answer: String = row.get(2)?;
-    let at: String = row.get(5)?;
-    let used_at: Option<String> = row.get(6)?;
-    Ok(Approval {
-        id: row.get(0)?,
-        conversation: conversation.clone(),
-        call: call.parse().map_err(|_| StoreError::Damaged { what: "digest" })?,
-        answer: match answer.as_str() {
-            "allow" => Answer::Allow,
-            "deny" => Answer::Deny,
-            _ => return Err(StoreError::Damaged { what: "answer" }),
-        },
-        by: row.get(3)?,
-        channel: row.get(4)?,
-        at: timestamp(&at)?,
-        used_at: used_at.as_deref().map(timestamp).transpose()?,
+const COLUMNS: &str = "SELECT id, scope, binding, conversation, user, authenticated_by, what, given, by, channel, seal, at, expires_at, revoked_at FROM \"grant\"";
+
+fn read(row: &rusqlite::Row<'_>) -> Result<Grant, StoreError> {
+    let text = |column: usize| row.get::<_, String>(column);
+    let time = |column: usize| -> Result<Option<Timestamp>, StoreError> {
+        let written: Option<String> = row.get(column)?;
+        written.as_deref().map(timestamp).transpose()
+    };
+    Ok(Grant {
+        id: text(0)?.parse().map_err(|_| StoreError::Damaged { what: "question" })?,
+        scope: Scope::read(&text(1)?)?,
+        binding: text(2)?.parse().map_err(|_| StoreError::Damaged { what: "digest" })?,
+        conversation: Conversation::new(&text(3)?),
+        user: text(4)?,
+        authenticated_by: text(5)?,
+        what: text(6)?,
+        given: text(7)?,
+        by: text(8)?,
+        channel: text(9)?,
+        seal: text(10)?,
+        at: timestamp(&text(11)?)?,
+        expires_at: time(12)?,
+        revoked_at: time(13)?,
     })
 }

@@ -1,7 +1,7 @@
 //! Conversations: each belongs to one principal.
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
-use tagout_proto::{Conversation, Origin, Principal};
+use tagout_proto::{Conversation, Digest, Origin, Principal};
 
 use crate::{
     Store, StoreError,
@@ -84,6 +84,73 @@ impl Store {
             opened_at: timestamp(&opened)?,
             touched_at: timestamp(&touched)?,
         }))
+    }
+
+    /// The conversation of `principal` that was last used, since `since`, by the client and over the
+    /// transport of `origin`.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn resume_conversation(
+        &self,
+        principal: &Principal,
+        origin: &Origin,
+        since: Timestamp,
+    ) -> Result<Option<Conversation>, StoreError> {
+        let found: Option<String> = self
+            .lock()?
+            .query_row(
+                "SELECT id FROM conversation WHERE authenticated_by = ?1 AND user = ?2
+                 AND touched_at >= ?3 AND transport = ?4 AND client = ?5
+                 ORDER BY touched_at DESC, id LIMIT 1",
+                params![
+                    &*principal.authenticated_by,
+                    &*principal.user,
+                    stored(since),
+                    &*origin.transport,
+                    &*origin.client,
+                ],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(found.map(|id| Conversation::new(&id)))
+    }
+
+    /// The conversation that `principal` calls `name`: one of its own by its identifier, or else by
+    /// a name that its client has made up; made if it is new. Another's of the same name is another.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn named_conversation(
+        &self,
+        principal: &Principal,
+        origin: &Origin,
+        (name, now): (&str, Timestamp),
+    ) -> Result<Conversation, StoreError> {
+        if let Some(found) = self.conversation(principal, name)? {
+            return Ok(found.id);
+        }
+        let parts = [
+            b"tagout-conversation-1".as_slice(),
+            principal.authenticated_by.as_bytes(),
+            principal.user.as_bytes(),
+            name.as_bytes(),
+        ];
+        let id: String = Digest::of_parts(parts).hex().chars().take(32).collect();
+        self.lock()?.execute(
+            "INSERT OR IGNORE INTO conversation (id, user, authenticated_by, transport, client,
+             gateway_pid, opened_at, touched_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+            params![
+                id,
+                &*principal.user,
+                &*principal.authenticated_by,
+                &*origin.transport,
+                &*origin.client,
+                origin.gateway_pid,
+                stored(now),
+            ],
+        )?;
+        Ok(Conversation::new(&id))
     }
 
     /// Notes that `principal`'s conversation `id` was used; gives `false` if there is none.

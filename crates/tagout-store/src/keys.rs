@@ -101,7 +101,7 @@ impl KeyGroups {
     }
 
     /// One a line; no group holds a line's end.
-    fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         self.0.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 }

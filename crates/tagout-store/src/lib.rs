@@ -4,18 +4,25 @@
 //! and any of them may die at any moment. Times come from the caller.
 
 mod approvals;
+mod approvers;
 mod conversations;
 mod definitions;
 mod error;
 mod keys;
 mod quarantine;
+mod questions;
 mod store;
 
-pub use approvals::{Answer, Approval};
+pub use approvals::{ApprovedCall, Grant};
+pub use approvers::{Enrolled, MOST_APPROVERS, StoredApprover};
 pub use conversations::OpenedConversation;
 pub use error::StoreError;
 pub use keys::{
     BadKeyName, KeyAdded, KeyGroups, KeyName, KeyPlace, MOST_GROUPS, MOST_KEYS, StoredKey,
 };
-pub use quarantine::Quarantined;
+pub use quarantine::{Offering, Quarantined};
+pub use questions::{
+    Answer, Asked, BadQuestionId, MOST_QUESTIONS, MOST_QUESTIONS_OF_ONE, Question, QuestionId, Scope,
+    Settled, Vote, VoteChannel, Voted,
+};
 pub use store::Store;

@@ -1,7 +1,7 @@
 //! The file: private, migrated, shared.
 use std::{
     fs, io,
-    ops::Deref,
+    ops::{Deref, DerefMut},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -78,6 +78,12 @@ impl Deref for Durable<'_> {
 
     fn deref(&self) -> &Connection {
         &self.0
+    }
+}
+
+impl DerefMut for Durable<'_> {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
     }
 }
 

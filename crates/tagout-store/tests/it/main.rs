@@ -6,5 +6,6 @@
 mod keys;
 mod private;
 mod processes;
+mod questions;
 mod sample;
 mod tables;

@@ -1,0 +1,186 @@
+//! Questions, votes, grants and approvers.
+use tagout_proto::{Conversation, Digest};
+use tagout_store::{
+    Answer, ApprovedCall, Asked, Enrolled, Grant, MOST_QUESTIONS_OF_ONE, QuestionId, Scope,
+    Settled, StoredApprover, Voted,
+};
+
+use crate::sample::{at, fresh, principal, question, vote};
+
+#[test]
+fn identifiers_are_read_as_people_type_them() {
+    let id = QuestionId::new().unwrap();
+    assert_eq!(id.as_str().len(), 10);
+    assert_eq!(id.as_str().to_uppercase().parse(), Ok(id));
+    assert_eq!("O1il23456x".parse::<QuestionId>().unwrap().as_str(), "011123456x");
+    for bad in ["", "012345678", "01234567890", "012345678u", "01234 6789", "é123456789"] {
+        assert!(bad.parse::<QuestionId>().is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_question_is_settled_once_and_only_while_it_is_open() {
+    let (_root, store) = fresh();
+    let asked = question(b"a", 1);
+    assert_eq!(store.ask(&asked).unwrap(), Asked::Opened);
+    assert_eq!(store.question(&asked.id).unwrap().as_ref(), Some(&asked));
+    assert_eq!(store.open_questions(at(2)).unwrap(), [asked.clone()]);
+    assert_eq!(store.questions_about(Digest::of(b"a"), at(2)).unwrap(), [asked.clone()]);
+    assert_eq!(store.questions_about(Digest::of(b"b"), at(2)).unwrap(), []);
+    let late = at(3601);
+    assert_eq!(store.open_questions(late).unwrap(), []);
+    assert!(!store.settle(&asked.id, Settled::Used, late).unwrap(), "expired");
+    assert!(store.settle(&asked.id, Settled::Used, at(3)).unwrap());
+    for again in [Settled::Used, Settled::Denied, Settled::Withdrawn] {
+        assert!(!store.settle(&asked.id, again, at(4)).unwrap());
+    }
+    assert_eq!(store.open_questions(at(5)).unwrap(), []);
+    assert_eq!(store.question(&asked.id).unwrap().unwrap().settled, Some(Settled::Used));
+}
+
+#[test]
+fn a_question_is_waited_for_by_one() {
+    let (_root, store) = fresh();
+    let asked = question(b"a", 1);
+    store.ask(&asked).unwrap();
+    assert!(!store.wait_again(&asked.id, at(30), at(90)).unwrap(), "somebody waits");
+    store.wait_no_more(&asked.id, at(31)).unwrap();
+    assert!(store.wait_again(&asked.id, at(31), at(91)).unwrap());
+    assert!(!store.wait_again(&asked.id, at(32), at(92)).unwrap());
+    assert!(store.wait_again(&asked.id, at(91), at(151)).unwrap(), "that one has gone");
+    assert!(!store.wait_again(&asked.id, at(3700), at(3800)).unwrap(), "expired");
+}
+
+#[test]
+fn one_person_has_one_vote() {
+    let (_root, store) = fresh();
+    let asked = question(b"a", 1);
+    store.ask(&asked).unwrap();
+    let no = vote(&asked.id, "bob", Answer::Deny, 4);
+    for one in [
+        vote(&asked.id, "bob", Answer::Allow, 2),
+        vote(&asked.id, "eve", Answer::Allow, 3),
+        no.clone(),
+    ] {
+        assert_eq!(store.vote(&one).unwrap(), Voted::Kept);
+    }
+    let votes = store.votes(&asked.id).unwrap();
+    assert_eq!(votes, [vote(&asked.id, "eve", Answer::Allow, 3), no]);
+    let unknown = vote(&QuestionId::new().unwrap(), "bob", Answer::Allow, 2);
+    assert_eq!(store.vote(&unknown).unwrap(), Voted::Unknown);
+    let late = vote(&asked.id, "bob", Answer::Allow, 3601);
+    assert_eq!(store.vote(&late).unwrap(), Voted::Closed);
+    store.settle(&asked.id, Settled::Denied, at(9)).unwrap();
+    let after = vote(&asked.id, "bob", Answer::Allow, 10);
+    assert_eq!(store.vote(&after).unwrap(), Voted::Closed);
+}
+
+#[test]
+fn questions_have_a_bound_and_old_ones_go() {
+    let (_root, store) = fresh();
+    for _ in 0..MOST_QUESTIONS_OF_ONE {
+        assert_eq!(store.ask(&question(b"a", 1)).unwrap(), Asked::Opened);
+    }
+    assert_eq!(store.ask(&question(b"a", 1)).unwrap(), Asked::TooMany);
+    let mut other = question(b"a", 1);
+    other.user = "bob".to_owned();
+    assert_eq!(store.ask(&other).unwrap(), Asked::Opened, "another's are another's");
+    store.vote(&vote(&other.id, "ann", Answer::Allow, 2)).unwrap();
+    let much_later = question(b"a", 200_000);
+    assert_eq!(store.ask(&much_later).unwrap(), Asked::Opened);
+    assert_eq!(store.question(&other.id).unwrap(), None);
+    assert_eq!(store.votes(&other.id).unwrap(), []);
+}
+
+fn grant(scope: Scope, binding: &[u8], end: Option<i64>) -> Grant {
+    Grant {
+        id: QuestionId::new().unwrap(),
+        scope,
+        binding: Digest::of(binding),
+        conversation: Conversation::new("00"),
+        user: "ann".to_owned(),
+        authenticated_by: "os-user".to_owned(),
+        what: "read on grid".to_owned(),
+        given: "{}".to_owned(),
+        by: "bob".to_owned(),
+        channel: "command".to_owned(),
+        seal: "seal".to_owned(),
+        at: at(1),
+        expires_at: end.map(at),
+        revoked_at: None,
+    }
+}
+
+#[test]
+fn grants_hold_until_they_end() {
+    let (_root, store) = fresh();
+    let (one, always) =
+        (grant(Scope::Conversation, b"a", Some(60)), grant(Scope::Always, b"b", None));
+    assert!(store.grant(&one).unwrap() && store.grant(&always).unwrap());
+    let about = |second| {
+        store.grants_about([Digest::of(b"a"), Digest::of(b"b")], at(second)).unwrap().len()
+    };
+    assert_eq!(store.grants(at(2)).unwrap().len(), 2);
+    assert_eq!((about(59), about(60)), (2, 1));
+    assert_eq!(store.grants_about([Digest::of(b"c"); 2], at(2)).unwrap(), []);
+    assert!(store.revoke_grant(&always.id, at(9)).unwrap());
+    assert!(!store.revoke_grant(&always.id, at(9)).unwrap());
+    assert_eq!(about(10), 1);
+    assert_eq!(store.erase_approvals(&principal("ann")).unwrap(), 2);
+    assert_eq!(about(2), 0);
+}
+
+#[test]
+fn the_last_approved_call_is_its_principals() {
+    let (_root, store) = fresh();
+    let call = |text: &str, second| ApprovedCall {
+        arguments: text.to_owned(),
+        digest: Digest::of(text.as_bytes()),
+        at: at(second),
+    };
+    let (ann, about) = (principal("ann"), ("grid", "read"));
+    store.keep_approved(&ann, about, &call("{}", 1)).unwrap();
+    store.keep_approved(&ann, about, &call("[]", 2)).unwrap();
+    let last = |who: &str| store.last_approved(&principal(who), "grid", "read").unwrap();
+    assert_eq!(last("ann"), Some(call("[]", 2)));
+    assert_eq!(last("bob"), None);
+}
+
+#[test]
+fn a_message_is_taken_once() {
+    let (_root, store) = fresh();
+    assert!(store.take_message("a", at(10), at(0)).unwrap());
+    assert!(!store.take_message("a", at(11), at(0)).unwrap());
+    assert!(store.take_message("b", at(99), at(50)).unwrap());
+    assert!(store.take_message("a", at(99), at(50)).unwrap(), "too old to be taken anyway");
+}
+
+#[test]
+fn only_the_first_enrols_itself() {
+    let (_root, store) = fresh();
+    let approver = |name: &str, by: &str| StoredApprover {
+        name: name.parse().unwrap(),
+        user: format!("user of {name}"),
+        groups: ["supervisors".to_owned(), "night".to_owned()].into(),
+        public: format!("ed25519:{name}"),
+        webhook: true,
+        enrolled_by: by.to_owned(),
+        signature: "signature".to_owned(),
+        enrolled_at: at(1),
+        revoked_at: None,
+    };
+    assert_eq!(store.enrol(&approver("ann", "ann"), false).unwrap(), Enrolled::Kept);
+    assert_eq!(store.enrol(&approver("eve", "eve"), false).unwrap(), Enrolled::NotFirst);
+    assert_eq!(store.enrol(&approver("ann", "ann"), true).unwrap(), Enrolled::NameTaken);
+    assert_eq!(store.enrol(&approver("bob", "ann"), false).unwrap(), Enrolled::Kept);
+    assert!(store.revoke_approver(&"ann".parse().unwrap(), at(5)).unwrap());
+    assert!(!store.revoke_approver(&"ann".parse().unwrap(), at(6)).unwrap());
+    // Whoever revokes everybody does not become the first.
+    assert!(store.revoke_approver(&"bob".parse().unwrap(), at(5)).unwrap());
+    assert_eq!(store.enrol(&approver("eve", "eve"), false).unwrap(), Enrolled::NotFirst);
+    assert_eq!(store.enrol(&approver("eve", "eve"), true).unwrap(), Enrolled::Kept);
+    let all = store.approvers().unwrap();
+    let ann = StoredApprover { revoked_at: Some(at(5)), ..approver("ann", "ann") };
+    assert_eq!(all.first(), Some(&ann));
+    assert_eq!(all.len(), 3);
+}
