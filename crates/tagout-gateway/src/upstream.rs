@@ -115,6 +115,11 @@ impl Upstream {
         &self.limits
     }
 
+    /// To whom it is stated who calls; nothing where its entry does not ask for that.
+    pub(crate) fn audience(&self) -> Option<&str> {
+        self.server.assertion.as_deref()
+    }
+
     pub(crate) fn timeout(&self) -> Duration {
         self.server.timeout
     }

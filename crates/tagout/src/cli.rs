@@ -137,6 +137,8 @@ pub(crate) enum Key {
         #[arg(value_name = "NAME|ID")]
         which: String,
     },
+    /// The public key by which servers verify who calls, as a JSON Web Key Set.
+    Assertion,
 }
 
 #[derive(Debug, Args)]

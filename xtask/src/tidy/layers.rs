@@ -58,7 +58,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // Development.
-    ("tagout-testkit", &[]),
+    ("tagout-testkit", &["tagout-assertion", "tagout-proto"]),
     ("xtask", &[]),
 ];
 

@@ -29,6 +29,8 @@ pub struct Server {
     pub stateless: bool,
     /// Whether clients see its tools by the names that it uses.
     pub bare: bool,
+    /// To whom it is stated who calls, where its entry asks for that: its name, or another.
+    pub assertion: Option<Arc<str>>,
 }
 
 /// How a server is reached.
@@ -113,6 +115,9 @@ pub(super) struct WrittenServer {
     start_timeout_s: Option<Spanned<u64>>,
     #[serde(default)]
     undeclared_arguments: Undeclared,
+    #[serde(default)]
+    pub(super) assertion: bool,
+    pub(super) audience: Option<Spanned<String>>,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -129,6 +134,7 @@ impl Server {
             undeclared: Undeclared::Refuse,
             stateless: false,
             bare: false,
+            assertion: None,
         }
     }
 }
@@ -170,6 +176,7 @@ impl Reader<'_> {
             era: w.era,
             stateless: w.stateless,
             bare: w.prefix.is_some(),
+            assertion: self.audience(name, &w)?,
             start: self.start(name, w)?,
         })
     }

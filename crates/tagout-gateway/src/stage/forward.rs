@@ -12,13 +12,13 @@ use tagout_proto::{
 pub(crate) use self::input::Input;
 use self::input::Needs;
 use super::{
-    approve::{Approval, binding_of},
+    approve::binding_of,
     inspect::{Inspected, Target},
     receive::{CAPABILITIES, CLIENT, Call, LOG_LEVEL, VERSION},
     record::Cleared,
 };
 use crate::{
-    Gateway,
+    Gateway, assertion,
     lane::{Lane, Speaker},
     news::SUBSCRIPTION,
     refusal::Refusal,
@@ -55,14 +55,13 @@ pub async fn forward(cleared: Cleared, gateway: &Gateway) -> Result<Answer, Refu
     }
     let body = match inspected.target().upstream() {
         Some(upstream) => {
-            let approval = cleared.authorised().approval();
-            let mut body = upstream_call(upstream, inspected, approval).await;
+            let mut body = upstream_call(upstream, &cleared, gateway).await;
             let lost = |refusal: &Refusal| {
                 matches!(refusal, Refusal::Upstream { problem: UpstreamError::SessionLost, .. })
             };
             // Nothing was done, and what is there now is looked at like after any other start.
             if body.as_ref().is_err_and(lost) {
-                body = upstream_call(upstream, inspected, approval).await;
+                body = upstream_call(upstream, &cleared, gateway).await;
             }
             body?
         }
@@ -107,9 +106,11 @@ const ROUNDS: u32 = 10;
 /// A server's response, once it asks for nothing more, or once only the client can go on.
 async fn upstream_call(
     upstream: &Arc<Upstream>,
-    inspected: &Inspected,
-    approval: Option<&Approval>,
+    cleared: &Cleared,
+    gateway: &Gateway,
 ) -> Result<Body, Refusal> {
+    let inspected = cleared.authorised().decided().inspected();
+    let approval = cleared.authorised().approval();
     let call = inspected.identified().call();
     let down = |problem| Refusal::Upstream { server: upstream.name().clone(), problem };
     let (connection, catalogue) = upstream.ready().await.map_err(down)?;
@@ -132,10 +133,10 @@ async fn upstream_call(
         connection.set_log_level(&level).await.map_err(down)?;
     }
     for _ in 0..ROUNDS {
-        let request = Request {
-            start: Some(catalogue.connection()),
-            ..request(&connection, inspected, upstream, input.as_ref())
-        };
+        let request = request(&connection, inspected, upstream, input.as_ref());
+        // Last, when nothing more is decided, compared or shown.
+        let params = assertion::stated(request.params, upstream, cleared, gateway)?;
+        let request = Request { params, start: Some(catalogue.connection()), ..request };
         let answer = connection.request(request, upstream.timeout()).await.map_err(down)?;
         let lane = lane_of(inspected, upstream);
         let needs = input::needed(&answer, connection.revision(), client);

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use tagout_gateway::{
-    Gateway,
+    Gateway, assertion,
     keys::{KeyRequest, KeyTrouble},
 };
 use tagout_store::{BadKeyName, KeyGroups, StoredKey};
@@ -22,6 +22,7 @@ pub(crate) fn key(places: &Places, key: &Key, json: bool) -> Result<ExitCode, Fa
         Key::Add(add) => make(places, add, json),
         Key::List => list(places, json),
         Key::Revoke { which } => revoke(places, which, json),
+        Key::Assertion => assertion(places, json),
     }
 }
 
@@ -98,6 +99,22 @@ fn revoke(places: &Places, which: &str, json: bool) -> Result<ExitCode, Failure>
             "revoked `{}` ({}); gateways that run turn it away within a second or two",
             revoked.name, revoked.id
         ))?;
+    }
+    Ok(Ended::Done.into())
+}
+
+/// Prints the key set; for people, with what to do with it beside.
+fn assertion(places: &Places, json: bool) -> Result<ExitCode, Failure> {
+    let file = assertion::key_file(&places.head_key);
+    let public = assertion::public_key(&file)
+        .map_err(|error| Failure::of(&error, error.code(), error.help()))?;
+    output::line(public.jwks())?;
+    if !json {
+        output::aside(format_args!(
+            "This key is no secret. Give it to servers whose entry says `assertion = true`; they\n\
+             verify with it who calls. Its private half is in {}.",
+            file.display()
+        ));
     }
     Ok(Ended::Done.into())
 }
