@@ -5,21 +5,25 @@
 
 mod approvals;
 mod approvers;
+mod consents;
 mod conversations;
 mod definitions;
 mod error;
 mod keys;
+mod privacy;
 mod quarantine;
 mod questions;
 mod store;
 
 pub use approvals::{ApprovedCall, Grant};
 pub use approvers::{Enrolled, MOST_APPROVERS, StoredApprover};
+pub use consents::{Consent, Recipient, RecipientKind};
 pub use conversations::OpenedConversation;
 pub use error::StoreError;
 pub use keys::{
     BadKeyName, KeyAdded, KeyGroups, KeyName, KeyPlace, MOST_GROUPS, MOST_KEYS, StoredKey,
 };
+pub use privacy::{Forgotten, HeldRow, HeldValue};
 pub use quarantine::{Offering, Quarantined};
 pub use questions::{
     Answer, Asked, BadQuestionId, MOST_QUESTIONS, MOST_QUESTIONS_OF_ONE, Question, QuestionId, Scope,

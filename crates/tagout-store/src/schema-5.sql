@@ -1,1 +1,13 @@
--- What people agreed to.
+-- Who agreed to what going where.
+CREATE TABLE consent (
+    user             TEXT    NOT NULL,
+    authenticated_by TEXT    NOT NULL,
+    kind             TEXT    NOT NULL CHECK (kind IN ('server', 'model')),
+    recipient        TEXT    NOT NULL,
+    identity         TEXT    NOT NULL,
+    agreed_at        TEXT    NOT NULL,
+    by               TEXT    NOT NULL,
+    channel          TEXT    NOT NULL,
+    record           INTEGER NOT NULL,
+    PRIMARY KEY (user, authenticated_by, kind, recipient)
+) STRICT, WITHOUT ROWID;

@@ -4,8 +4,10 @@
     reason = "a test stops where it fails, also in what its tests share"
 )]
 mod keys;
+mod people;
 mod private;
 mod processes;
+mod quarantine;
 mod questions;
 mod sample;
 mod tables;
