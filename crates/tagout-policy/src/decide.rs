@@ -1,13 +1,16 @@
 //! The decision.
 use std::fmt;
 
-use cedar_policy::PolicyId;
+use cedar_policy::{PolicyId, PolicySet};
 use tagout_proto::Action;
 
 use crate::{
+    evaluate::Outcome,
     facts::{Arguments, Facts, Given, Subject},
+    ladder::ladder,
     load::Policy,
-    request::question,
+    names,
+    value::fits,
 };
 
 /// What is decided about a call.
@@ -49,42 +52,16 @@ pub struct Verdict {
 }
 
 /// The rule of a deny that no rule asked for.
-const DEFAULT_DENY: &str = "tagout:default-deny";
-
-/// How one evaluation came out.
-enum Outcome {
-    Allowed { by: Option<PolicyId> },
-    Denied { by: Option<PolicyId> },
-    Failed { rule: Option<PolicyId>, why: String },
-}
+pub(crate) const DEFAULT_DENY: &str = "tagout:default-deny";
+/// The rule of a deny of what cannot be put to any rule.
+const UNFIT: &str = "tagout:unfit";
 
 impl Policy {
     /// Decides about a call. Total: what cannot be decided is denied.
     pub fn decide(&self, facts: &Facts<'_>) -> Verdict {
-        let subject = match (facts.action, facts.subject.as_ref()) {
-            (Action::Session | Action::List | Action::Tell, _) => {
-                let reason =
-                    "it concerns the session alone; what lists hold is decided item by item";
-                return built_in(Decision::Allow, "tagout:session", reason);
-            }
-            (
-                Action::CallTool
-                | Action::ReadResource
-                | Action::FetchPrompt
-                | Action::Complete
-                | Action::FollowTask
-                | Action::AskClient,
-                Some(subject),
-            ) => subject,
-            (
-                Action::CallTool
-                | Action::ReadResource
-                | Action::FetchPrompt
-                | Action::Complete
-                | Action::FollowTask
-                | Action::AskClient,
-                None,
-            ) => return built_in(Decision::Deny, DEFAULT_DENY, "the call names nothing"),
+        let subject = match about(facts) {
+            Ok(subject) => subject,
+            Err(verdict) => return verdict,
         };
         if let Arguments::Known(_) = facts.arguments
             && let Some(settled) =
@@ -92,81 +69,63 @@ impl Policy {
         {
             return settled;
         }
-        let verdict = self.asked_twice(|approved| Some(self.evaluate(facts, subject, approved)));
-        verdict.unwrap_or_else(|| built_in(Decision::Deny, DEFAULT_DENY, "nothing decides it"))
+        self.decided(&self.set, facts, subject)
     }
 
     /// Whether the call may be made once it has the approvals `given`: allow or deny.
     pub fn allows(&self, facts: &Facts<'_>, given: &Given) -> Verdict {
-        let verdict = self.decide(facts);
-        match verdict.decision {
-            Decision::Ask if given.any() => {
-                Verdict { decision: Decision::Allow, demand: None, ..verdict }
-            }
-            Decision::Ask => Verdict { decision: Decision::Deny, demand: None, ..verdict },
-            Decision::Allow | Decision::Deny => verdict,
+        match about(facts) {
+            Ok(subject) => match self.evaluate(&self.set, (facts, subject), given) {
+                Outcome::Allowed { by } => self.verdict(Decision::Allow, by),
+                Outcome::Denied { by } => self.verdict(Decision::Deny, by),
+                Outcome::Failed { rule, why } => failed(rule, &why),
+            },
+            Err(verdict) => verdict,
         }
     }
 
-    /// The verdict, where every evaluation comes out.
-    fn asked_twice(&self, evaluate: impl Fn(bool) -> Option<Outcome>) -> Option<Verdict> {
-        let first = match evaluate(false)? {
+    /// What `set` says, without looking at what was decided before.
+    pub(crate) fn decided(
+        &self,
+        set: &PolicySet,
+        facts: &Facts<'_>,
+        subject: &Subject<'_>,
+    ) -> Verdict {
+        let verdict = self.climb(facts, |given| Some(self.evaluate(set, (facts, subject), given)));
+        verdict.unwrap_or_else(|| built_in(Decision::Deny, DEFAULT_DENY, "nothing decides it"))
+    }
+
+    /// The verdict, where every evaluation comes out: without an approval, and if that denies, with
+    /// the least that allow. A rule that fails on the way there denies.
+    fn climb(
+        &self,
+        facts: &Facts<'_>,
+        evaluate: impl Fn(&Given) -> Option<Outcome>,
+    ) -> Option<Verdict> {
+        let denied_by = match evaluate(&Given::NONE)? {
             Outcome::Allowed { by } => return Some(self.verdict(Decision::Allow, by)),
             Outcome::Failed { rule, why } => return Some(failed(rule, &why)),
             Outcome::Denied { by } => by,
         };
-        Some(match evaluate(true)? {
-            // A `forbid … unless { context.approved }` is what asks, where there is one.
-            Outcome::Allowed { by } => {
-                let demand = Some(Given { own: true, ..Given::NONE });
-                Verdict { demand, ..self.verdict(Decision::Ask, first.or(by)) }
+        let mut denied_at_last_by = None;
+        for given in ladder(&self.asks, &facts.principal.groups) {
+            match evaluate(&given)? {
+                // A `forbid … unless { context.approved }` is what asks, where there is one.
+                Outcome::Allowed { by } => {
+                    let verdict = self.verdict(Decision::Ask, denied_by.or(by));
+                    return Some(Verdict { demand: Some(given), ..verdict });
+                }
+                Outcome::Failed { rule, why } => return Some(failed(rule, &why)),
+                Outcome::Denied { by } => denied_at_last_by = by,
             }
-            Outcome::Failed { rule, why } => failed(rule, &why),
-            Outcome::Denied { by } => self.verdict(Decision::Deny, by.or(first)),
-        })
+        }
+        // What denies whatever people say is what is to be told.
+        Some(self.verdict(Decision::Deny, denied_at_last_by.or(denied_by)))
     }
 
-    /// The verdict, if it is the same whatever the arguments are: no rule that could decide looks
-    /// at them.
+    /// The verdict, if it is the same whatever the arguments, the history and the time are.
     fn settled(&self, facts: &Facts<'_>, subject: &Subject<'_>) -> Option<Verdict> {
-        let facts = Facts { arguments: Arguments::Unknown, ..*facts };
-        self.asked_twice(|approved| {
-            let (request, entities) = question(&facts, subject, approved, &self.known).ok()?;
-            let response = self.authorizer.is_authorized_partial(&request, &self.set, &entities);
-            let open = response.nontrivial_residuals().next().is_some();
-            if open { None } else { Some(outcome(&response.concretize())) }
-        })
-    }
-
-    fn evaluate(&self, facts: &Facts<'_>, subject: &Subject<'_>, approved: bool) -> Outcome {
-        let (request, entities) = match question(facts, subject, approved, &self.known) {
-            Ok(question) => question,
-            Err(why) => return Outcome::Failed { rule: None, why: why.to_string() },
-        };
-        match facts.arguments {
-            Arguments::Known(_) => {
-                outcome(&self.authorizer.is_authorized(&request, &self.set, &entities))
-            }
-            Arguments::Unknown => self.evaluate_unknown(&request, &entities),
-        }
-    }
-
-    /// Allowed means here that some arguments might be.
-    fn evaluate_unknown(
-        &self,
-        request: &cedar_policy::Request,
-        entities: &cedar_policy::Entities,
-    ) -> Outcome {
-        let response = self.authorizer.is_authorized_partial(request, &self.set, entities);
-        if let Some(rule) = response.definitely_errored().next() {
-            let why = "it fails whatever the arguments are".to_owned();
-            return Outcome::Failed { rule: Some(rule.clone()), why };
-        }
-        let by = response.may_be_determining().map(|policy| policy.id().clone()).min();
-        match response.decision() {
-            Some(cedar_policy::Decision::Allow) | None => Outcome::Allowed { by },
-            Some(cedar_policy::Decision::Deny) => Outcome::Denied { by },
-        }
+        self.climb(facts, |given| self.evaluate_open(facts, subject, given))
     }
 
     fn verdict(&self, decision: Decision, rule: Option<PolicyId>) -> Verdict {
@@ -184,19 +143,33 @@ impl Policy {
     }
 }
 
-fn outcome(response: &cedar_policy::Response) -> Outcome {
-    let diagnostics = response.diagnostics();
-    // Cedar skips a rule that fails, also a `forbid`; here the whole decision fails.
-    if let Some(error) = diagnostics.errors().next() {
-        let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
-        let rule = Some(error.policy_id().clone());
-        return Outcome::Failed { rule, why: error.inner().to_string() };
+/// What a call is about, or what is decided without asking any rule.
+pub(crate) fn about<'a, 'f>(facts: &'a Facts<'f>) -> Result<&'a Subject<'f>, Verdict> {
+    match facts.action {
+        Action::Session | Action::List | Action::Tell => {
+            let reason = "it concerns the session alone; what lists hold is decided item by item";
+            return Err(built_in(Decision::Allow, "tagout:session", reason));
+        }
+        Action::CallTool
+        | Action::ReadResource
+        | Action::FetchPrompt
+        | Action::Complete
+        | Action::FollowTask
+        | Action::AskClient => {}
     }
-    let by = diagnostics.reason().min().cloned();
-    match response.decision() {
-        cedar_policy::Decision::Allow => Outcome::Allowed { by },
-        cedar_policy::Decision::Deny => Outcome::Denied { by },
+    let Some(subject) = facts.subject.as_ref() else {
+        return Err(built_in(Decision::Deny, DEFAULT_DENY, "the call names nothing"));
+    };
+    // Held against the types whatever the rules look at, so that a rule less never allows more.
+    if let (Arguments::Known(value), Some(shape)) = (facts.arguments, names::shape(facts, subject))
+        && let Err(misfit) = fits(value, shape)
+    {
+        return Err(Verdict {
+            remedy: "look at the call; if it is right, pin the tool anew with `tagout pin`".into(),
+            ..built_in(Decision::Deny, UNFIT, &misfit.to_string())
+        });
     }
+    Ok(subject)
 }
 
 fn built_in(decision: Decision, rule: &str, reason: &str) -> Verdict {
@@ -212,8 +185,7 @@ fn built_in(decision: Decision, rule: &str, reason: &str) -> Verdict {
 }
 
 fn failed(rule: Option<PolicyId>, why: &str) -> Verdict {
-    let rule =
-        rule.map_or_else(|| "tagout:unfit".to_owned(), |id| AsRef::<str>::as_ref(&id).to_owned());
+    let rule = rule.map_or_else(|| UNFIT.to_owned(), |id| AsRef::<str>::as_ref(&id).to_owned());
     Verdict {
         decision: Decision::Deny,
         reason: format!("the rule `{rule}` could not be evaluated: {why}"),

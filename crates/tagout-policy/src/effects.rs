@@ -23,6 +23,10 @@ pub enum Effect {
 pub type Effects = BTreeSet<Effect>;
 
 impl Effect {
+    /// All that there are.
+    pub const ALL: [Self; 5] =
+        [Self::Read, Self::Write, Self::Destructive, Self::Egress, Self::Exec];
+
     /// The effect's name in lockfiles and policies.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

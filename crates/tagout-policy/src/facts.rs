@@ -110,6 +110,16 @@ pub struct Given {
 }
 
 impl Labels {
+    /// The labels that are so, by their names in rules.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let labels = [
+            (self.untrusted, "untrusted"),
+            (self.sensitive, "sensitive"),
+            (self.may_leave, "may-leave"),
+        ];
+        labels.into_iter().filter(|(is, _)| *is).map(|(_, name)| name)
+    }
+
     /// Nothing is said.
     #[must_use]
     pub fn none() -> &'static Self {

@@ -2,15 +2,15 @@
 //! the arguments are others, and often no rule looks at them.
 use std::{
     collections::HashMap,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use cedar_policy::{Entities, EntityId, EntityTypeName, EntityUid};
-use tagout_proto::{Action, Principal};
+use cedar_policy::Entities;
 
 use crate::{
     decide::Verdict,
-    facts::{Facts, Subject, SubjectKind},
+    facts::{Facts, Subject},
+    names::kind,
     request::Unfit,
 };
 
@@ -23,7 +23,7 @@ const LONGEST: usize = 4096;
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     entities: Shelf<Arc<Entities>>,
-    /// Nothing for what depends on the arguments.
+    /// Nothing for what depends on arguments, history or time.
     verdicts: Shelf<Option<Verdict>>,
 }
 
@@ -55,14 +55,14 @@ impl<T: Clone> Shelf<T> {
 }
 
 impl Known {
-    /// The entities of `principal` and `subject`, which `make` makes where they are not known.
+    /// The entities that `facts` speak of, which `make` makes where they are not known.
     pub(crate) fn entities(
         &self,
-        principal: &Principal,
+        facts: &Facts<'_>,
         subject: &Subject<'_>,
         make: impl FnOnce() -> Result<Entities, Unfit>,
     ) -> Result<Arc<Entities>, Unfit> {
-        let key = key(principal, subject);
+        let key = key(facts, subject);
         if let Some(known) = self.entities.get(&key) {
             return Ok(known);
         }
@@ -71,17 +71,23 @@ impl Known {
         Ok(made)
     }
 
-    /// The verdict about these facts if it is the same whatever the arguments are; `find` finds
-    /// out where that is not known.
+    /// The verdict about these facts if it is the same whatever the arguments, the history and the
+    /// time are; `find` finds out where that is not known. What cannot be kept is not asked.
     pub(crate) fn settled(
         &self,
         facts: &Facts<'_>,
         subject: &Subject<'_>,
         find: impl FnOnce() -> Option<Verdict>,
     ) -> Option<Verdict> {
-        let mut key = key(facts.principal, subject);
-        for part in [facts.action.as_str(), facts.client, facts.transport] {
+        let mut key = key(facts, subject);
+        for part in [facts.client, facts.transport, facts.method] {
             push(&mut key, part);
+        }
+        if let Some(address) = facts.address {
+            push(&mut key, &address.to_canonical().to_string());
+        }
+        if key.len() > LONGEST {
+            return None;
         }
         if let Some(known) = self.verdicts.get(&key) {
             return known;
@@ -93,8 +99,9 @@ impl Known {
 }
 
 /// All that entities are made of, each part after its length.
-fn key(principal: &Principal, subject: &Subject<'_>) -> String {
-    let mut key = String::with_capacity(256);
+fn key(facts: &Facts<'_>, subject: &Subject<'_>) -> String {
+    let principal = facts.principal;
+    let mut key = String::with_capacity(320);
     let mut push = |part: &str| push(&mut key, part);
     push(&principal.user);
     push(&principal.authenticated_by);
@@ -107,6 +114,13 @@ fn key(principal: &Principal, subject: &Subject<'_>) -> String {
     push(if subject.reviewed { "reviewed" } else { "" });
     push(&subject.effects.len().to_string());
     subject.effects.iter().for_each(|effect| push(effect.as_str()));
+    let labels = subject.labels;
+    push(&labels.names().collect::<Vec<_>>().join(","));
+    for names in [&labels.destinations, &labels.payloads] {
+        push(&names.len().to_string());
+        names.iter().for_each(|name| push(name));
+    }
+    push(facts.action.as_str());
     key
 }
 
@@ -114,36 +128,4 @@ fn push(key: &mut String, part: &str) {
     key.push_str(&part.len().to_string());
     key.push(':');
     key.push_str(part);
-}
-
-/// The name of a subject's type.
-pub(crate) const fn kind(kind: SubjectKind) -> &'static str {
-    match kind {
-        SubjectKind::Tool => "Tool",
-        SubjectKind::Resource => "Resource",
-        SubjectKind::Prompt => "Prompt",
-        SubjectKind::Task => "Task",
-        SubjectKind::Question => "Question",
-    }
-}
-
-/// Types by their names: reading a name takes Cedar's whole parser.
-static TYPES: LazyLock<HashMap<&'static str, EntityTypeName>> = LazyLock::new(|| {
-    let names =
-        ["User", "Group", "Server", "Action", "Tool", "Resource", "Prompt", "Task", "Question"];
-    names.into_iter().filter_map(|name| Some((name, name.parse().ok()?))).collect()
-});
-
-/// The entity called `id` of the type called `kind`.
-pub(crate) fn uid(kind: &'static str, id: &str) -> Result<EntityUid, Unfit> {
-    let kind = match TYPES.get(kind) {
-        Some(kind) => kind.clone(),
-        None => kind.parse()?,
-    };
-    Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
-}
-
-/// The entity of `action`.
-pub(crate) fn action(action: Action) -> Result<EntityUid, Unfit> {
-    uid("Action", action.as_str())
 }

@@ -20,18 +20,28 @@
 //!   integer however it is written (`5.0` is `5`); any other is a record `{number: "1.5"}`; `null`
 //!   is `{null: true}`; an array is a set. Of a resource the arguments are `{uri: …}`, of a
 //!   completion what is to be completed.
+mod asks;
+mod check;
 mod decide;
 mod effects;
+mod evaluate;
 mod facts;
 mod known;
+mod ladder;
 mod load;
+mod names;
+mod profile;
 mod request;
+mod schema;
 mod shape;
 mod surface;
+mod time;
+mod value;
 
 pub use decide::{Decision, Verdict};
 pub use effects::{Effect, Effects};
 pub use facts::{Arguments, Facts, Given, History, Labels, Subject, SubjectKind};
-pub use load::{Policy, PolicyError, Profile, Source};
+pub use load::{Policy, PolicyError, Source};
+pub use profile::Profile;
 pub use shape::{Field, Shape, ShapeError};
 pub use surface::{Surface, SurfaceTool};

@@ -22,3 +22,13 @@ pub struct SurfaceTool {
     /// The types of its arguments.
     pub shape: Shape,
 }
+
+impl Surface {
+    /// All servers, those of the tools among them.
+    pub(crate) fn server_names(&self) -> impl Iterator<Item = &str> {
+        let of_tools = self.tools.iter().map(|tool| tool.server.as_str());
+        let names: BTreeSet<&str> =
+            of_tools.chain(self.servers.iter().map(String::as_str)).collect();
+        names.into_iter()
+    }
+}

@@ -153,8 +153,7 @@ impl<'a> Reader<'a> {
         };
         let mut fields = BTreeMap::new();
         for (name, schema) in properties.iter().filter(|(name, _)| name.len() <= NAME) {
-            let field =
-                Field { shape: self.shape(schema, depth + 1), required: is_required(name) };
+            let field = Field { shape: self.shape(schema, depth + 1), required: is_required(name) };
             fields.insert(name.clone(), field);
         }
         Shape::Record(fields)

@@ -1,0 +1,202 @@
+//! Whether rules can do what they say: their types, and that there is what they speak of.
+use std::collections::BTreeSet;
+
+use cedar_policy::{
+    EntityUid, Policy as CedarPolicy, PolicySet, Schema, ValidationMode, ValidationWarning,
+    Validator,
+};
+use miette::{Diagnostic, SourceSpan};
+
+use crate::{
+    asks::Asks,
+    load::{PolicyError, Source, span},
+    names::{CALL_TOOL, OTHERS, TYPES, tool_action},
+    surface::Surface,
+};
+
+/// What rules may speak of.
+pub(crate) struct Checker {
+    validator: Validator,
+    tools: BTreeSet<String>,
+    servers: BTreeSet<String>,
+    actions: BTreeSet<String>,
+}
+
+const WRITE_IN: &str = "write `action in Action::\"call-tool\"`: the call of each tool is an action \
+    of its own, `Action::\"server__tool\"`, below that one";
+
+impl Checker {
+    pub(crate) fn new(schema: Schema, surface: &Surface) -> Self {
+        let tools: BTreeSet<_> = surface.tools.iter().map(|tool| tool.qualified.clone()).collect();
+        let mut actions: BTreeSet<_> =
+            tools.iter().map(|tool| tool_action(tool).into_owned()).collect();
+        actions.insert(CALL_TOOL.to_owned());
+        actions.extend(OTHERS.iter().map(|(action, _)| action.as_str().to_owned()));
+        let servers = surface.server_names().map(str::to_owned).collect();
+        Self { validator: Validator::new(schema), tools, servers, actions }
+    }
+
+    /// Checks the rules of one text.
+    pub(crate) fn check(&self, rules: &PolicySet, source: &Source) -> Result<(), PolicyError> {
+        for rule in rules.policies() {
+            never_equals(rule, source)?;
+            self.names(rule, source)?;
+        }
+        let result = self.validator.validate(rules, ValidationMode::Strict);
+        let errors = result.validation_errors().map(|error| {
+            (place(error), error.to_string(), error.help().map(|help| help.to_string()))
+        });
+        let warnings = result.validation_warnings().filter_map(|warning| {
+            let (problem, help) = self.serious(warning)?;
+            Some((place(warning), problem, Some(help)))
+        });
+        let first = errors.chain(warnings).min_by_key(|(at, _, _)| at.map_or(0, |at| at.offset()));
+        let Some((at, problem, help)) = first else { return Ok(()) };
+        let help = help.map_or_else(|| self.hint(&problem), |help| Some(help.into()));
+        Err(PolicyError::at(source, &plain(&problem), help.as_deref(), at))
+    }
+
+    /// What a warning says, where it is an error for us.
+    fn serious(&self, warning: &ValidationWarning) -> Option<(String, String)> {
+        let never = |id: &cedar_policy::PolicyId| {
+            let pinned = if self.tools.is_empty() {
+                "no tool is pinned yet, so no tool's arguments are known: run `tagout pin` first"
+            } else {
+                "its conditions contradict each other or what the pinned tools have: see \
+                 `tagout policy schema` for what there is"
+            };
+            Some((format!("the rule `{id}` can never match"), pinned.to_owned()))
+        };
+        match warning {
+            ValidationWarning::ImpossiblePolicy(inner) => never(inner.policy_id()),
+            ValidationWarning::InvalidActionApplication(inner) => never(inner.policy_id()),
+            ValidationWarning::BidiCharsInString(_)
+            | ValidationWarning::BidiCharsInIdentifier(_) => {
+                let help = "take them out: with them a rule reads otherwise than it says";
+                Some((warning.to_string(), help.to_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    /// More help than Cedar gives.
+    fn hint(&self, problem: &str) -> Option<Box<str>> {
+        let help = if problem.contains("optional attribute") {
+            "ask first whether it is there: `context.arguments has NAME && …`"
+        } else if problem.contains("attribute") {
+            "if only some tools have it, name them: `action == Action::\"server__tool\"`; \
+             `tagout policy schema` shows what there is"
+        } else if problem.contains("type") {
+            "arguments that are lists have `elements`, `length` and `json`; numbers have `text` and \
+             perhaps `decimal`; what may be null perhaps `value`; anything else `json`"
+        } else {
+            return None;
+        };
+        Some(help.into())
+    }
+
+    /// Whether there are the tools, servers and actions that a rule names.
+    fn names(&self, rule: &CedarPolicy, source: &Source) -> Result<(), PolicyError> {
+        for uid in rule.entity_literals() {
+            let (kind, id) = (uid.type_name().to_string(), uid.id().unescaped());
+            let known = match kind.as_str() {
+                "Tool" => &self.tools,
+                "Server" => &self.servers,
+                "Action" => &self.actions,
+                name if TYPES.contains(&name) => continue,
+                // Types are the validator's matter.
+                _ => continue,
+            };
+            if known.contains(id) {
+                continue;
+            }
+            let problem = match kind.as_str() {
+                "Tool" => format!("no tool `{}` is pinned", id.escape_debug()),
+                "Server" => format!("there is no server `{}`", id.escape_debug()),
+                _ => format!("there is no action `{}`", id.escape_debug()),
+            };
+            let at = literal(rule, &uid, source);
+            return Err(PolicyError::at(source, &problem, Some(&suggest(id, known)), at));
+        }
+        Ok(())
+    }
+}
+
+/// `action == Action::"call-tool"` is never true: calls are of actions below that one.
+fn never_equals(rule: &CedarPolicy, source: &Source) -> Result<(), PolicyError> {
+    let scope = match rule.action_constraint() {
+        cedar_policy::ActionConstraint::Eq(uid) => uid.id().unescaped() == CALL_TOOL,
+        cedar_policy::ActionConstraint::Any | cedar_policy::ActionConstraint::In(_) => false,
+    };
+    let mut asks = Asks::default();
+    if let Ok(json) = rule.to_json() {
+        asks.add(&json);
+    }
+    if !scope && !asks.compares_call_tool {
+        return Ok(());
+    }
+    let text = "Action::\"call-tool\"";
+    let at = within(rule, text, source);
+    Err(PolicyError::at(source, "no call's action is `call-tool` itself", Some(WRITE_IN), at))
+}
+
+fn place(diagnostic: &dyn Diagnostic) -> Option<SourceSpan> {
+    let label = diagnostic.labels()?.next()?;
+    Some(*label.inner())
+}
+
+/// Where the literal of `uid` stands.
+fn literal(rule: &CedarPolicy, uid: &EntityUid, source: &Source) -> Option<SourceSpan> {
+    within(rule, &uid.to_string(), source)
+}
+
+/// Where `text` stands in the rule, or else where the rule does.
+fn within(rule: &CedarPolicy, text: &str, source: &Source) -> Option<SourceSpan> {
+    let whole = span(rule)?;
+    let rule = source.text.get(whole.offset()..)?.get(..whole.len())?;
+    let found = rule.find(text).map(|at| SourceSpan::from((whole.offset() + at, text.len())));
+    found.or(Some(whole))
+}
+
+/// Cedar's text without the rule's number, which says nothing to people.
+fn plain(problem: &str) -> String {
+    problem
+        .strip_prefix("for policy `")
+        .and_then(|rest| rest.split_once("`, "))
+        .map_or_else(|| problem.to_owned(), |(id, rest)| format!("in the rule `{id}`, {rest}"))
+}
+
+/// What was meant, perhaps.
+fn suggest(id: &str, known: &BTreeSet<String>) -> String {
+    let near = known.iter().map(|name| (distance(id, name), name)).min();
+    match near {
+        Some((distance, name)) if distance <= 3 && distance < id.len() => {
+            format!("did you mean `{}`?", name.escape_debug())
+        }
+        _ if known.is_empty() => "nothing is pinned yet: run `tagout pin` first".to_owned(),
+        _ => {
+            let names: Vec<_> = known.iter().take(12).map(String::as_str).collect();
+            let more = if known.len() > names.len() { ", …" } else { "" };
+            format!("there are `{}`{more}; pin others with `tagout pin`", names.join("`, `"))
+        }
+    }
+}
+
+/// How many letters are to be changed to make one name the other.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (i, a) in one.chars().take(128).enumerate() {
+        let mut before = i;
+        let mut left = i + 1;
+        for (cell, b) in row.iter_mut().skip(1).zip(other.chars()) {
+            let changed = before + usize::from(a != b);
+            before = *cell;
+            left = changed.min(before + 1).min(left + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
