@@ -8,7 +8,7 @@ use std::{
 
 use crate::root;
 
-const TARGETS: &[&str] = &["reader", "headers", "state", "sse", "pipeline"];
+const TARGETS: &[&str] = &["reader", "headers", "state", "sse", "shape", "assertion", "pipeline"];
 /// Where new inputs go, relative to the repository.
 const FOUND: &str = "target/fuzz-found";
 /// Where the fuzzer leaves what breaks something.

@@ -14,7 +14,6 @@ fn types_are_what_their_text_says() {
         .collect();
     neither.sort();
     let expected = [
-        "comma",
         "deep",
         "list-of-lists",
         "list-of-records",

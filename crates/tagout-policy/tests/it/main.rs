@@ -1,5 +1,6 @@
 //! The policy at its boundary: facts in, verdicts out.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
+mod corpus;
 mod properties;
 
 use std::collections::BTreeSet;
