@@ -1,5 +1,6 @@
 //! The log that callers write to.
 use std::{
+    collections::BTreeSet,
     path::Path,
     sync::{
         Arc, Mutex, OnceLock,
@@ -33,6 +34,9 @@ impl Default for Settings {
         Self { segment_bytes: 64 << 20, group_lines: 100 }
     }
 }
+
+/// Lines about erased payloads that are written at once.
+const LINES_AT_ONCE: usize = 256;
 
 /// An append-only, hash-chained log in a directory that several processes may share.
 ///
@@ -198,7 +202,37 @@ impl Log {
         // First the record, then the deed: what is gone is then always accounted for.
         let facts = Own { at: now, facts: Nothing {} };
         self.append(now, Durability::Disk, |batch| batch.push(Kind::Erased, Some(n), facts))?;
-        payload::erase(&path, n)
+        Ok(payload::erase(&path, &[n].into())? > 0)
+    }
+
+    /// As [`Log::erase_payload`], of all the records in `numbers`, reading each file twice however
+    /// many there are. Gives how many payloads that were; numbers without one count for nothing.
+    ///
+    /// # Errors
+    /// Any [`AuditError`]. Some may then be erased, and more be on record as erased: try again.
+    pub fn erase_payloads(
+        &self,
+        numbers: &BTreeSet<u64>,
+        now: Timestamp,
+    ) -> Result<u64, AuditError> {
+        let mut erased = 0;
+        for segment in self.inner.directory.segments()? {
+            let path = self.inner.directory.payloads(segment);
+            let there = payload::there_of(&path, numbers)?;
+            for some in there.chunks(LINES_AT_ONCE) {
+                self.append(now, Durability::System, |batch| {
+                    some.iter().try_for_each(|n| {
+                        let facts = Own { at: now, facts: Nothing {} };
+                        batch.push(Kind::Erased, Some(*n), facts).map(drop)
+                    })
+                })?;
+            }
+            if !there.is_empty() {
+                self.force()?;
+                erased += payload::erase(&path, &there.into_iter().collect())?;
+            }
+        }
+        Ok(erased)
     }
 
     /// Signs everything written so far and forces it to disk.

@@ -3,6 +3,7 @@
 //! The chain holds a digest over a random salt and the payload. The salt stands with the payload
 //! and goes with it, so that nobody can find out an erased payload by trying likely ones.
 use std::{
+    collections::BTreeSet,
     fs::File,
     os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
@@ -225,42 +226,58 @@ pub(crate) fn is_there(path: &Path, n: u64) -> Result<bool, AuditError> {
     let Some(file) = files::open_existing(path)? else { return Ok(false) };
     let mut lines =
         Lines::new(file, 0, u64::MAX, PAYLOAD_LINE_BYTES).map_err(files::unreadable(path))?;
-    let prefix = prefix(n);
     while let Some((_, bytes)) = lines.next().map_err(files::unreadable(path))? {
-        if bytes.starts_with(prefix.as_bytes()) {
+        if number_of(bytes).is_some_and(|(number, _)| number == n) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// How the payload of line `n` begins; also when it is half erased.
-fn prefix(n: u64) -> String {
-    format!("{{\"n\":{n},")
+/// Which of `numbers` have a payload in the file, in its order.
+pub(crate) fn there_of(path: &Path, numbers: &BTreeSet<u64>) -> Result<Vec<u64>, AuditError> {
+    let Some(file) = files::open_existing(path)? else { return Ok(Vec::new()) };
+    let mut lines =
+        Lines::new(file, 0, u64::MAX, PAYLOAD_LINE_BYTES).map_err(files::unreadable(path))?;
+    let mut there = Vec::new();
+    while let Some((_, bytes)) = lines.next().map_err(files::unreadable(path))? {
+        there.extend(number_of(bytes).map(|(n, _)| n).filter(|n| numbers.contains(n)));
+    }
+    there.dedup();
+    Ok(there)
 }
 
-/// Overwrites the payload of line `n` with spaces; gives whether there was one. The file keeps its
-/// length, so that writers who append to it at the same time are not disturbed.
-pub(crate) fn erase(path: &Path, n: u64) -> Result<bool, AuditError> {
-    let Some(file) = files::open_existing(path)? else { return Ok(false) };
+/// The number of the line whose payload this is, and how many bytes say so: also when it is half
+/// erased.
+fn number_of(line: &[u8]) -> Option<(u64, usize)> {
+    let rest = line.strip_prefix(b"{\"n\":")?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let number = std::str::from_utf8(rest.get(..digits)?).ok()?.parse().ok()?;
+    (rest.get(digits) == Some(&b',')).then_some((number, b"{\"n\":,".len() + digits))
+}
+
+/// Overwrites the payloads of `numbers` with spaces; gives how many lines that were. The file keeps
+/// its length, so that writers who append to it at the same time are not disturbed.
+pub(crate) fn erase(path: &Path, numbers: &BTreeSet<u64>) -> Result<u64, AuditError> {
+    let Some(file) = files::open_existing(path)? else { return Ok(0) };
     let mut lines =
         Lines::new(file, 0, u64::MAX, PAYLOAD_LINE_BYTES).map_err(files::unreadable(path))?;
     let target = files::open_private(path)?;
-    let prefix = prefix(n);
-    let mut found = false;
+    let mut found = 0;
     while let Some((_, bytes)) = lines.next().map_err(files::unreadable(path))? {
-        if bytes.starts_with(prefix.as_bytes()) {
-            let (blank, start) = (vec![b' '; bytes.len()], lines.start);
-            // How it begins goes last, so that a second try still finds what a first one left.
-            let (first, rest) = blank.split_at(prefix.len());
-            target
-                .write_all_at(rest, start + prefix.len() as u64)
-                .and_then(|()| target.write_all_at(first, start))
-                .map_err(files::unwritable(path))?;
-            found = true;
-        }
+        let Some((_, prefix)) = number_of(bytes).filter(|(n, _)| numbers.contains(n)) else {
+            continue;
+        };
+        let (blank, start) = (vec![b' '; bytes.len()], lines.start);
+        // How it begins goes last, so that a second try still finds what a first one left.
+        let (first, rest) = blank.split_at(prefix);
+        target
+            .write_all_at(rest, start + prefix as u64)
+            .and_then(|()| target.write_all_at(first, start))
+            .map_err(files::unwritable(path))?;
+        found += 1;
     }
-    if found {
+    if found > 0 {
         target.sync_data().map_err(files::unwritable(path))?;
     }
     Ok(found)

@@ -103,7 +103,7 @@ impl Store {
         let connection = self.lock()?;
         for (table, query) in HELD {
             let mut statement = connection.prepare(query)?;
-            let names: Vec<_> = statement.column_names().into_iter().map(str::to_owned).collect();
+            let names: Vec<_> = statement.column_names().map(str::to_owned).collect();
             let whose = params![&*principal.user, &*principal.authenticated_by];
             let mut rows = statement.query(whose)?;
             while let Some(row) = rows.next()? {

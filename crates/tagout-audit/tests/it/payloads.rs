@@ -13,7 +13,7 @@ type Expected = &'static [(ProblemKind, u64)];
 
 fn payload(sample: &Sample, n: u64) -> Payload {
     let record = Reader::new(&sample.dir()).show(n).unwrap().unwrap();
-    let last = Reader::new(&sample.dir()).last(100).unwrap();
+    let last = Reader::new(&sample.dir()).last(1000).unwrap();
     assert!(last.contains(&record), "both ways of reading agree");
     match record.subject {
         Subject::Call(call) => call.payload,
@@ -37,6 +37,26 @@ fn an_erased_payload_leaves_the_chain_valid() {
     assert_eq!((report.payloads.present, report.payloads.erased), (1, 1));
     let bytes = fs::read(sample.dir().join("payloads-000001.jsonl")).unwrap();
     assert!(!String::from_utf8(bytes).unwrap().contains("\\\"a\\\""));
+}
+
+#[test]
+fn many_payloads_are_erased_at_once() {
+    let sample = Sample::new();
+    let log = sample.open();
+    let begin = |n: usize| {
+        let text = format!("{{\"of\":{n}}}");
+        log.begin(&sample.begin(1, Some(&text)), tagout_audit::Durability::System).unwrap().number()
+    };
+    let numbers: Vec<u64> = (0..700).map(begin).collect();
+    let odd: std::collections::BTreeSet<u64> = numbers.iter().copied().skip(1).step_by(2).collect();
+    let asked = odd.iter().copied().chain([0, 99_999]).collect();
+    assert_eq!(log.erase_payloads(&asked, at(30)).unwrap(), 350);
+    assert_eq!(log.erase_payloads(&asked, at(30)).unwrap(), 0);
+    let report = sample.verify();
+    assert!(report.ok, "{report}");
+    assert_eq!((report.payloads.present, report.payloads.erased), (350, 350));
+    assert_eq!(payload(&sample, numbers[699]), Payload::Erased);
+    assert_eq!(payload(&sample, numbers[698]), Payload::Present("{\"of\":698}".into()));
 }
 
 #[test]
