@@ -1,0 +1,265 @@
+//! Which data goes to which server and which model is agreed to once, by whoever it is of; it is on
+//! record, listed, and can be taken back.
+use tagout_audit::{AuditError, Durability, Note};
+use tagout_policy::{Decision, Given, Verdict};
+use tagout_proto::{Digest, Principal, ServerName};
+use tagout_store::{Consent, Recipient, RecipientKind, StoreError};
+
+use crate::{
+    Gateway,
+    config::Start,
+    refusal::Refusal,
+    stage::{
+        approve::Authorised,
+        inspect::{Inspected, Target},
+    },
+    upstream::{Upstream, UpstreamError, digest_of, start_of},
+};
+
+/// The rule that asks before somebody's data goes to a server for the first time.
+pub const RULE: &str = "tagout:consent";
+
+/// Why a consent is not given or not taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsentTrouble {
+    /// There is no such server.
+    #[error("there is no server `{0}`")]
+    Unknown(String),
+    /// It is part of this program, so nothing leaves it.
+    #[error("server `{0}` is built in: nothing leaves this machine, so there is nothing to agree to")]
+    BuiltIn(ServerName),
+    /// What it is cannot be found out.
+    #[error("it cannot be found out what server `{server}` is")]
+    Unidentified {
+        /// The server.
+        server: ServerName,
+        /// What went wrong.
+        #[source]
+        problem: UpstreamError,
+    },
+    /// There is nothing to take back.
+    #[error("`{user}` has not agreed that anything goes to `{recipient}`")]
+    NotGiven {
+        /// Whose data.
+        user: String,
+        /// To whom.
+        recipient: String,
+    },
+    /// It cannot be put on record.
+    #[error("it cannot be put on record")]
+    Audit(#[from] AuditError),
+    /// The state store is away.
+    #[error("the state store cannot be used")]
+    Store(#[from] StoreError),
+}
+
+impl ConsentTrouble {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "server-unknown",
+            Self::BuiltIn(_) => "consent-needless",
+            Self::Unidentified { problem, .. } => problem.code(),
+            Self::NotGiven { .. } => "consent-missing",
+            Self::Audit(error) => error.code(),
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn help(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "see `tagout list`",
+            Self::BuiltIn(_) => "",
+            Self::Unidentified { .. } => "look at its entry in the configuration",
+            Self::NotGiven { .. } => "see `tagout consent ls`",
+            Self::Audit(error) => error.help(),
+            Self::Store(error) => error.help(),
+        }
+    }
+}
+
+/// Who agrees, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Agreed<'a> {
+    /// Whose data.
+    pub principal: &'a Principal,
+    /// Who says so.
+    pub by: &'a str,
+    /// By which way: `command`, `pin`, `add`, or the channel of an approval.
+    pub channel: &'a str,
+}
+
+/// The model called `name`, `PROVIDER:NAME`, as a recipient.
+#[must_use]
+pub fn model(name: &str) -> Recipient {
+    let identity = Digest::of_parts([b"tagout-model-1".as_slice(), name.as_bytes()]);
+    Recipient { kind: RecipientKind::Model, name: name.to_owned(), identity }
+}
+
+impl Gateway {
+    /// Whether what `principal` sends may go to this server.
+    pub(crate) fn consented(&self, principal: &Principal, upstream: &Upstream) -> bool {
+        if upstream.is_built_in() || self.config.consent.agreed.contains(upstream.name()) {
+            return true;
+        }
+        let recipient = server(upstream.name(), upstream.identity());
+        let agreed = self.store.has_agreed(principal, &recipient);
+        agreed.unwrap_or_else(|error| {
+            tracing::error!(%error, "it cannot be looked up who agreed to what");
+            false
+        })
+    }
+
+    /// The server called `name`, as it is configured and installed now.
+    ///
+    /// # Errors
+    /// [`ConsentTrouble::Unknown`], [`ConsentTrouble::BuiltIn`], [`ConsentTrouble::Unidentified`].
+    pub fn recipient(&self, name: &str) -> Result<Recipient, ConsentTrouble> {
+        let found = self.config.servers.iter().find(|(server, _)| server.as_str() == name);
+        let (name, entry) = found.ok_or_else(|| ConsentTrouble::Unknown(name.to_owned()))?;
+        if matches!(entry.start, Start::BuiltIn(_)) {
+            return Err(ConsentTrouble::BuiltIn(name.clone()));
+        }
+        let pinned = start_of(entry, &self.own_program).pin();
+        let unidentified = |problem| ConsentTrouble::Unidentified { server: name.clone(), problem };
+        Ok(server(name, digest_of(&pinned.map_err(unidentified)?)))
+    }
+
+    /// Puts on record that what somebody sends may go to `recipient`, and from then on it may.
+    ///
+    /// # Errors
+    /// [`ConsentTrouble::Audit`], [`ConsentTrouble::Store`]: then it may not.
+    pub fn agree(&self, recipient: &Recipient, agreed: Agreed<'_>) -> Result<u64, ConsentTrouble> {
+        let record = self.note_consent("consent-given", recipient, agreed)?;
+        self.store.agree(&Consent {
+            user: agreed.principal.user.to_string(),
+            authenticated_by: agreed.principal.authenticated_by.to_string(),
+            recipient: recipient.clone(),
+            agreed_at: self.clock.now(),
+            by: agreed.by.to_owned(),
+            channel: agreed.channel.to_owned(),
+            record,
+        })?;
+        Ok(record)
+    }
+
+    /// Takes a consent back, and puts that on record.
+    ///
+    /// # Errors
+    /// [`ConsentTrouble::NotGiven`], [`ConsentTrouble::Audit`], [`ConsentTrouble::Store`].
+    pub fn revoke_consent(
+        &self,
+        (kind, name): (RecipientKind, &str),
+        agreed: Agreed<'_>,
+    ) -> Result<u64, ConsentTrouble> {
+        let Agreed { principal, .. } = agreed;
+        let given = self.store.consents()?.into_iter().find(|given| {
+            (given.user.as_str(), given.authenticated_by.as_str())
+                == (&*principal.user, &*principal.authenticated_by)
+                && (given.recipient.kind, given.recipient.name.as_str()) == (kind, name)
+        });
+        let not_given = || ConsentTrouble::NotGiven {
+            user: principal.user.to_string(),
+            recipient: name.to_owned(),
+        };
+        let given = given.ok_or_else(not_given)?;
+        // What is taken back must not go on because the log is full.
+        self.store.revoke_consent(principal, kind, name)?;
+        self.note_consent("consent-revoked", &given.recipient, agreed)
+    }
+
+    fn note_consent(
+        &self,
+        event: &str,
+        recipient: &Recipient,
+        agreed: Agreed<'_>,
+    ) -> Result<u64, ConsentTrouble> {
+        let name = ServerName::try_from(recipient.name.as_str()).ok();
+        let name = name.filter(|_| recipient.kind == RecipientKind::Server);
+        let detail = format!("{} by `{}`, by {}", recipient.kind.as_str(), agreed.by, agreed.channel);
+        let mut note = Note::new(self.clock.now(), event);
+        note.principal = Some(agreed.principal);
+        note.server = name.as_ref();
+        note.subject = Some(&recipient.name);
+        note.digest = Some(recipient.identity);
+        note.detail = Some(&detail);
+        Ok(self.audit.note(&note, Durability::Disk)?)
+    }
+}
+
+fn server(name: &ServerName, identity: Digest) -> Recipient {
+    Recipient { kind: RecipientKind::Server, name: name.to_string(), identity }
+}
+
+/// The verdict with the question whether anything may go to the server at all, where that was not
+/// agreed to yet.
+pub(crate) fn asked_too(verdict: Verdict, inspected: &Inspected, gateway: &Gateway) -> Verdict {
+    let Some(upstream) = recipient_of(inspected) else { return verdict };
+    let principal = inspected.identified().principal();
+    match verdict.decision {
+        Decision::Deny => verdict,
+        _ if gateway.consented(principal, upstream) => verdict,
+        // The rule asks anyway; but it has to be the user's own word, too.
+        Decision::Ask => {
+            let demand = verdict.demand.unwrap_or(Given::NONE);
+            Verdict { demand: Some(Given { own: true, ..demand }), ..verdict }
+        }
+        Decision::Allow => {
+            let name = upstream.name();
+            Verdict {
+                decision: Decision::Ask,
+                rule: RULE.to_owned(),
+                reason: format!("what you send goes to server `{name}` for the first time"),
+                remedy: format!("tagout consent give {name}"),
+                demand: Some(Given { own: true, ..Given::NONE }),
+            }
+        }
+    }
+}
+
+/// Whoever approves a call of their own has agreed that what they send goes to its server.
+pub(crate) fn agreed_by_approving(authorised: &Authorised, gateway: &Gateway) {
+    let inspected = authorised.decided().inspected();
+    let principal = inspected.identified().principal();
+    let approval = authorised.approval().filter(|approval| *approval.by == *principal.user);
+    let (Some(approval), Some(upstream)) = (approval, recipient_of(inspected)) else { return };
+    if gateway.consented(principal, upstream) {
+        return;
+    }
+    let agreed = Agreed { principal, by: &principal.user, channel: approval.channel };
+    if let Err(error) = gateway.agree(&server(upstream.name(), upstream.identity()), agreed) {
+        // The call itself was approved; the next one asks again.
+        tracing::error!(%error, "a consent is not kept");
+    }
+}
+
+/// Another program may have taken the server's place since it was decided; what was approved by
+/// itself is held against that elsewhere.
+///
+/// # Errors
+/// [`Refusal::NotAgreed`].
+pub(crate) fn still_agreed(
+    authorised: &Authorised,
+    upstream: &Upstream,
+    gateway: &Gateway,
+) -> Result<(), Refusal> {
+    let inspected = authorised.decided().inspected();
+    let fine = authorised.approval().is_some()
+        || recipient_of(inspected).is_none()
+        || gateway.consented(inspected.identified().principal(), upstream);
+    if fine { Ok(()) } else { Err(Refusal::NotAgreed { server: upstream.name().clone() }) }
+}
+
+/// The server that gets what somebody sends. Who follows a task sends nothing but its name, to the
+/// server that gave it.
+fn recipient_of(inspected: &Inspected) -> Option<&Upstream> {
+    match inspected.target() {
+        Target::Tool { upstream, .. }
+        | Target::Resource { upstream, .. }
+        | Target::Prompt { upstream, .. } => Some(upstream),
+        Target::Session | Target::Task { .. } => None,
+    }
+}
