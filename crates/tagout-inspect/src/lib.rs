@@ -3,6 +3,8 @@
 //! Pure: no I/O, no runtime, no models.
 pub mod characters;
 pub mod definition;
+pub mod lookalike;
 pub mod redact;
 pub mod schema;
 pub mod screen;
+pub mod shadowing;

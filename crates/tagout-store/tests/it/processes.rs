@@ -5,12 +5,12 @@ use std::{
     process::{Child, Command},
 };
 
-use tagout_proto::{Conversation, Digest};
-use tagout_store::{Answer, Approval, Quarantined, Store};
+use tagout_proto::Digest;
+use tagout_store::{Answer, Asked, Offering, Quarantined, Settled, Store, Voted};
 
 use crate::{
     private,
-    sample::{at, file, fresh, origin, principal},
+    sample::{at, file, fresh, origin, principal, question, vote},
 };
 
 const ROLE: &str = "TAGOUT_STORE_TEST_ROLE";
@@ -45,7 +45,7 @@ fn child() {
         "write" => write(&store),
         "use" => {
             for id in about.split(',') {
-                if store.use_once(&principal("ann"), id, at(9)).unwrap() {
+                if store.settle(&id.parse().unwrap(), Settled::Used, at(9)).unwrap() {
                     std::fs::write(root.join(format!("{id}.{}", std::process::id())), "").unwrap();
                 }
             }
@@ -59,15 +59,19 @@ fn write(store: &Store) {
     for second in 0..100 {
         let id = store.open_conversation(&ann, &origin(), at(second)).unwrap();
         assert!(store.touch(&ann, &id, at(second + 1)).unwrap());
-        let about = (&id, Digest::of(b"call"));
-        let approval = Approval::new(about, Answer::Allow, "ann", "terminal", at(second)).unwrap();
-        store.record_approval(&ann, &approval).unwrap();
-        assert!(store.use_once(&ann, &approval.id, at(second)).unwrap());
+        // A question of long ago, so that there is always room for one more.
+        let asked = question(b"call", second * 10_000);
+        assert_eq!(store.ask(&asked).unwrap(), Asked::Opened);
+        let voted = store.vote(&vote(&asked.id, "bob", Answer::Allow, second * 10_000));
+        assert_eq!(voted.unwrap(), Voted::Kept);
+        assert!(store.settle(&asked.id, Settled::Used, at(second * 10_000)).unwrap());
         let text = format!("definition {second}");
         store.remember_definition(Digest::of(text.as_bytes()), &text).unwrap();
         let found = Quarantined {
             server: "grid".parse().unwrap(),
-            tool: "read".parse().unwrap(),
+            kind: Offering::Tool,
+            name: "read".to_owned(),
+            reason: "definition-changed".to_owned(),
             expected: None,
             got: Digest::of(text.as_bytes()),
             at: at(second),
@@ -92,7 +96,7 @@ fn processes_share_one_file() {
     let connection = rusqlite::Connection::open(file(root.path())).unwrap();
     let count = |query: &str| connection.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM conversation"), 500);
-    assert_eq!(count("SELECT count(*) FROM approval WHERE used_at IS NOT NULL"), 500);
+    assert_eq!(count("SELECT count(*) FROM question WHERE settled <> 'used'"), 0);
     assert_eq!(count("SELECT count(*) FROM definition"), 100);
     assert_eq!(store.quarantined().unwrap().len(), 100);
 }
@@ -101,14 +105,11 @@ fn processes_share_one_file() {
 #[test]
 fn an_approval_goes_to_one_process() {
     let (root, store) = fresh();
-    let ann = principal("ann");
-    let conversation: Conversation = store.open_conversation(&ann, &origin(), at(1)).unwrap();
-    let ids: Vec<String> = (0..100)
+    let ids: Vec<String> = (0..60)
         .map(|_| {
-            let about = (&conversation, Digest::of(b"call"));
-            let approval = Approval::new(about, Answer::Allow, "ann", "terminal", at(2)).unwrap();
-            store.record_approval(&ann, &approval).unwrap();
-            approval.id
+            let asked = question(b"call", 1);
+            assert_eq!(store.ask(&asked).unwrap(), Asked::Opened);
+            asked.id.to_string()
         })
         .collect();
     let about = ids.join(",");

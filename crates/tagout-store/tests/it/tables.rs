@@ -1,6 +1,6 @@
 //! What is kept, and from whom.
-use tagout_proto::{Conversation, Digest};
-use tagout_store::{Answer, Approval, Quarantined, Store};
+use tagout_proto::{Digest, Origin, Principal};
+use tagout_store::Store;
 
 use crate::sample::{at, file, fresh, origin, principal};
 
@@ -56,80 +56,43 @@ fn definitions_are_kept_once() {
 }
 
 #[test]
-fn an_approval_is_used_once() {
+fn a_conversation_is_resumed_within_its_time_and_by_its_own() {
     let (_root, store) = fresh();
     let (ann, bob) = (principal("ann"), principal("bob"));
-    let id = store.open_conversation(&ann, &origin(), at(1)).unwrap();
-    let call = Digest::of(b"call");
-    let new =
-        |answer, second| Approval::new((&id, call), answer, "ann", "terminal", at(second)).unwrap();
-    let (yes, no) = (new(Answer::Allow, 2), new(Answer::Deny, 3));
-    store.record_approval(&ann, &yes).unwrap();
-    store.record_approval(&ann, &no).unwrap();
-    assert!(store.record_approval(&ann, &yes).is_err(), "its identifier is taken");
-
-    assert!(!store.use_once(&bob, &yes.id, at(4)).unwrap(), "another's");
-    assert!(!store.use_once(&ann, &no.id, at(4)).unwrap(), "a denial");
-    assert!(!store.use_once(&ann, "unknown", at(4)).unwrap());
-    assert!(store.use_once(&ann, &yes.id, at(4)).unwrap());
-    assert!(!store.use_once(&ann, &yes.id, at(5)).unwrap());
-
-    let used = Approval { used_at: Some(at(4)), ..yes };
-    assert_eq!(store.conversation_approvals(&ann, &id).unwrap(), [used, no]);
-    assert_eq!(store.conversation_approvals(&bob, &id).unwrap(), []);
-}
-
-#[test]
-fn nobody_approves_in_anothers_conversation() {
-    let (_root, store) = fresh();
-    let (ann, bob) = (principal("ann"), principal("bob"));
-    let id = store.open_conversation(&ann, &origin(), at(1)).unwrap();
-    for (who, conversation) in [(&bob, &id), (&ann, &Conversation::new("00"))] {
-        let about = (conversation, Digest::of(b"call"));
-        let approval = Approval::new(about, Answer::Allow, "bob", "terminal", at(2)).unwrap();
-        assert_eq!(store.record_approval(who, &approval).unwrap_err().code(), "store-unavailable");
-        assert!(!store.use_once(who, &approval.id, at(3)).unwrap());
-    }
-}
-
-#[test]
-fn a_quarantine_is_announced_once() {
-    let (_root, store) = fresh();
-    let found = |got: &[u8], second| Quarantined {
-        server: "grid".parse().unwrap(),
-        tool: "read".parse().unwrap(),
-        expected: Some(Digest::of(b"reviewed")),
-        got: Digest::of(got),
-        at: at(second),
+    let old = store.open_conversation(&ann, &origin(), at(1)).unwrap();
+    let last = store.open_conversation(&ann, &origin(), at(2)).unwrap();
+    let resumed = |who: &Principal, origin: &Origin, second| {
+        store.resume_conversation(who, origin, at(second)).unwrap()
     };
-    assert!(store.quarantine(&found(b"a", 1)).unwrap());
-    assert!(!store.quarantine(&found(b"a", 2)).unwrap());
-    assert!(store.quarantine(&found(b"b", 3)).unwrap(), "another change");
-    let unreviewed =
-        Quarantined { expected: None, tool: "write".parse().unwrap(), ..found(b"c", 4) };
-    assert!(store.quarantine(&unreviewed).unwrap());
-    assert_eq!(store.quarantined().unwrap(), [found(b"a", 1), found(b"b", 3), unreviewed]);
-    let (server, tool) = ("grid".parse().unwrap(), "read".parse().unwrap());
-    assert!(store.release(&server, &tool).unwrap());
-    assert!(!store.release(&server, &tool).unwrap());
-    assert_eq!(store.quarantined().unwrap().len(), 1);
-    assert!(store.quarantine(&found(b"a", 5)).unwrap(), "again after a review");
+    assert_eq!(resumed(&ann, &origin(), 0), Some(last));
+    assert!(store.touch(&ann, &old, at(9)).unwrap());
+    assert_eq!(resumed(&ann, &origin(), 5), Some(old));
+    assert_eq!(resumed(&ann, &origin(), 10), None);
+    assert_eq!(resumed(&bob, &origin(), 0), None);
+    for change in ["http", "other"] {
+        let mut other = origin();
+        if change == "http" {
+            other.transport = change.into()
+        } else {
+            other.client = change.into()
+        }
+        assert_eq!(resumed(&ann, &other, 0), None, "{change}");
+    }
 }
 
-/// Times sort as text, with and without decimals.
 #[test]
-fn approvals_come_in_order() {
+fn a_named_conversation_is_its_principals() {
     let (_root, store) = fresh();
-    let ann = principal("ann");
-    let id = store.open_conversation(&ann, &origin(), at(1)).unwrap();
-    let times = [at(1), "2023-11-14T22:13:21.5Z".parse().unwrap(), at(2)];
-    for time in times.into_iter().rev() {
-        let about = (&id, Digest::of(b"call"));
-        let approval = Approval::new(about, Answer::Deny, "ann", "terminal", time).unwrap();
-        store.record_approval(&ann, &approval).unwrap();
-    }
-    let approvals = store.conversation_approvals(&ann, &id).unwrap();
-    assert_eq!(approvals.iter().map(|approval| approval.at).collect::<Vec<_>>(), times);
+    let (ann, bob) = (principal("ann"), principal("bob"));
+    let named =
+        |who, name, second| store.named_conversation(who, &origin(), (name, at(second))).unwrap();
+    let opened = store.open_conversation(&ann, &origin(), at(1)).unwrap();
+    assert_eq!(named(&ann, opened.as_str(), 2), opened);
+    assert_ne!(named(&bob, opened.as_str(), 2), opened, "another's is as if it did not exist");
+    let mine = named(&ann, "night shift", 3);
+    assert_eq!(named(&ann, "night shift", 4), mine);
+    assert_eq!(named(&ann, mine.as_str(), 5), mine);
+    assert_ne!(named(&bob, "night shift", 4), mine);
 }
 
 #[test]
