@@ -6,19 +6,22 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tagout_audit::{AuditError, Durability, Log, Note};
+use tagout_assertion::Signer;
+use tagout_audit::{AuditError, Log};
 use tagout_policy::Policy;
 use tagout_proto::Principal;
-use tagout_store::{Quarantined, Store, StoreError};
+use tagout_store::{Store, StoreError};
 
 use crate::{
-    approval::Approver,
+    approval::{Approver, SealKey},
+    assertion::{self, KeyFileError},
     config::Config,
     lockfile::Lockfile,
     policies::Policies,
+    shadow::Shadow,
     state::{Sealer, StateError},
     task::TaskNames,
-    upstream::{Catalogue, Shared, Standing},
+    upstream::Shared,
 };
 
 /// Tells the time; tests hold it still.
@@ -48,6 +51,8 @@ impl fmt::Debug for Clock {
 pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) policies: Policies,
+    /// Rules on trial.
+    pub(crate) shadow: Shadow,
     pub(crate) lockfile: Lockfile,
     /// What ships reviewed, for servers that are built in.
     pub(crate) shipped: Lockfile,
@@ -60,6 +65,10 @@ pub struct Gateway {
     /// Seals what clients carry between two requests of one call.
     pub(crate) sealer: Sealer,
     pub(crate) tasks: TaskNames,
+    /// Signs who calls, where any server is told.
+    pub(crate) signer: Option<Signer>,
+    /// The gateways' code over questions and grants.
+    pub(crate) seal: SealKey,
     /// What all clients share of the servers.
     pub(crate) shared: Shared,
 }
@@ -96,6 +105,9 @@ pub enum OpenError {
     /// There is no randomness to make a key of.
     #[error("no key can be made")]
     Key(#[from] StateError),
+    /// There is no key to sign statements about callers with.
+    #[error("no server can be told who calls")]
+    Assertion(#[from] KeyFileError),
 }
 
 impl fmt::Debug for Gateway {
@@ -114,9 +126,12 @@ impl Gateway {
         let now = parts.clock.now();
         let audit = Log::open(&state.join("audit"), key_file, now)?;
         let store = Store::open(&state.join("state.sqlite"))?;
+        let signer = assertion::needed_signer(&parts.config, key_file)?;
         Ok(Arc::new(Self {
+            signer,
             config: parts.config,
             policies: Policies::new(parts.policy),
+            shadow: Shadow::default(),
             lockfile: parts.lockfile,
             shipped: parts.shipped,
             own_program: parts.own_program,
@@ -127,6 +142,7 @@ impl Gateway {
             clock: parts.clock,
             sealer: Sealer::new()?,
             tasks: TaskNames::new().map_err(|_| StateError::Unmade)?,
+            seal: SealKey::of_key_file(key_file).map_err(|_| StateError::Unmade)?,
             shared: Shared::default(),
         }))
     }
@@ -135,39 +151,5 @@ impl Gateway {
     #[must_use]
     pub const fn store(&self) -> &Store {
         &self.store
-    }
-
-    /// Puts on record, once, each tool whose definition is not the one that was pinned.
-    pub(crate) fn announce_changes(&self, catalogue: &Catalogue) {
-        for tool in &catalogue.tools {
-            let Standing::Changed { expected } = tool.standing else { continue };
-            let now = self.clock.now();
-            let found = Quarantined {
-                server: tool.server.clone(),
-                tool: tool.name.clone(),
-                expected: Some(expected),
-                got: tool.digest,
-                at: now,
-            };
-            match self.store.quarantine(&found) {
-                Ok(false) => continue,
-                Ok(true) => {}
-                Err(error) => tracing::error!(%error, "a quarantine is not stored"),
-            }
-            tracing::warn!(tool = %tool.qualified, "changed since it was pinned; see `tagout tools inspect`");
-            let detail = format!("pinned as {expected}");
-            let mut note = Note::new(now, "tool-quarantined");
-            note.principal = Some(&self.principal);
-            note.server = Some(&tool.server);
-            note.subject = Some(tool.name.as_str());
-            note.digest = Some(tool.digest);
-            note.detail = Some(&detail);
-            if let Err(error) = self.audit.note(&note, Durability::System) {
-                tracing::error!(%error, "a quarantine is not on record");
-            }
-            if let Err(error) = self.store.remember_definition(tool.digest, &tool.canonical) {
-                tracing::error!(%error, "a changed definition is not stored");
-            }
-        }
     }
 }

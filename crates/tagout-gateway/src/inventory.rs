@@ -1,15 +1,16 @@
 //! What there is behind the gateway, for operators: also what clients do not see, and why.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
-use tagout_policy::{Arguments, Decision, Effects, History};
+use tagout_policy::{Arguments, Decision, Effects, History, Labels, Shape};
 use tagout_proto::{Digest, Method, ServerName, ToolName};
 use tokio::sync::mpsc;
 
 use crate::{
     Gateway,
     facts::Caller,
-    upstream::{Fleet, Standing, Tool, UpstreamError, composed},
+    pin::shape_of,
+    upstream::{Fleet, Quarantine, Tool, UpstreamError, composed},
 };
 
 /// What there is behind the gateway.
@@ -36,8 +37,17 @@ pub struct ToolState {
     pub title: String,
     /// What it may do.
     pub effects: Effects,
-    /// `reviewed`, `unreviewed` or `changed`.
+    /// The types of its arguments, as rules would see them.
+    pub arguments: Option<Shape>,
+    /// What the review says of it beside its effects.
+    pub labels: LabelState,
+    /// `reviewed`, `unreviewed`; or why it is in quarantine: `changed`, `new`, `returned`,
+    /// `lookalike`, `shadowing`.
     pub standing: &'static str,
+    /// The code with which calls are refused, if it is in quarantine.
+    pub quarantine: Option<&'static str>,
+    /// The digest of the definition that was pinned, if that is another.
+    pub pinned: Option<Digest>,
     /// What policy says while the arguments are not known: `allow` means that some may be.
     pub verdict: Decision,
     /// The rule that says so.
@@ -48,6 +58,33 @@ pub struct ToolState {
     pub digest: Digest,
     /// Its definition.
     pub definition: Box<RawValue>,
+}
+
+/// What holds of a tool beside its effects.
+#[derive(Debug, serde::Serialize)]
+pub struct LabelState {
+    /// Whether anybody may have written its output.
+    pub untrusted: bool,
+    /// Whether its output is not for everybody.
+    pub sensitive: bool,
+    /// Whether what it is given may leave.
+    pub may_leave: bool,
+    /// The arguments that say where something goes.
+    pub destinations: BTreeSet<String>,
+    /// The arguments that hold what goes there.
+    pub payloads: BTreeSet<String>,
+}
+
+impl LabelState {
+    fn of(labels: &Labels) -> Self {
+        Self {
+            untrusted: labels.untrusted,
+            sensitive: labels.sensitive,
+            may_leave: labels.may_leave,
+            destinations: labels.destinations.clone(),
+            payloads: labels.payloads.clone(),
+        }
+    }
 }
 
 impl Gateway {
@@ -89,13 +126,8 @@ impl Gateway {
         };
         let facts = caller.calls(Method::ToolsCall, Some(tool.subject()), Arguments::Unknown);
         let verdict = self.policies.now().decide(&facts);
-        let (standing, mut problem) = match &tool.standing {
-            Standing::Reviewed => ("reviewed", None),
-            Standing::Unreviewed => ("unreviewed", None),
-            Standing::Changed { expected } => {
-                ("changed", Some(format!("it was pinned as {expected}")))
-            }
-        };
+        let why = tool.standing.quarantine();
+        let mut problem = why.map(Quarantine::detail);
         if let Err(bad) = &tool.schema {
             problem.get_or_insert_with(|| bad.to_string());
         }
@@ -105,7 +137,11 @@ impl Gateway {
             tool: tool.name.clone(),
             title: title.to_owned(),
             effects: tool.effects().clone(),
-            standing,
+            standing: tool.standing.as_str(),
+            quarantine: why.map(Quarantine::code),
+            pinned: why.and_then(Quarantine::expected),
+            arguments: shape_of(document.root()),
+            labels: LabelState::of(tool.labels()),
             verdict: verdict.decision,
             rule: verdict.rule,
             problem,

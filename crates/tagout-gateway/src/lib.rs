@@ -4,9 +4,11 @@
 #![recursion_limit = "256"]
 
 pub mod approval;
+pub mod assertion;
 mod capabilities;
 mod clients;
 pub mod config;
+pub mod consent;
 mod exchange;
 mod facts;
 mod gateway;
@@ -22,9 +24,13 @@ mod parked;
 pub mod pin;
 mod pipeline;
 mod policies;
+pub mod policy_tools;
+mod quarantine;
 pub mod refusal;
+pub mod reload;
 mod serve;
 mod session;
+mod shadow;
 pub mod stage;
 pub mod state;
 mod task;
@@ -33,4 +39,6 @@ mod upstream;
 pub use gateway::{Clock, Gateway, OpenError, Parts};
 pub use refusal::Refusal;
 pub use session::Session;
-pub use upstream::{Catalogue, Offer, Program, Standing, Tool, Upstream, UpstreamError, start_of};
+pub use upstream::{
+    Catalogue, Offer, Program, Quarantine, Standing, Tool, Upstream, UpstreamError, start_of,
+};

@@ -1,4 +1,5 @@
 //! The lockfile: what has been reviewed. Written for review in a pull request.
+mod surface;
 mod text;
 
 use std::{
@@ -9,9 +10,11 @@ use std::{
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use tagout_inspect::definition::{Hint, Proposal};
-use tagout_policy::{Effect, Effects, Labels};
+use tagout_policy::{Effect, Effects, Labels, Shape};
 use tagout_proto::{Digest, ServerName, ToolName};
+use tagout_store::Offering;
 
+pub use self::surface::surface;
 use crate::config::Transport;
 
 /// What has been pinned, by server.
@@ -102,6 +105,27 @@ impl PinnedServer {
         self.how_it_differs(other).is_none()
     }
 
+    /// Its prompts or its templates.
+    #[must_use]
+    pub const fn offers(&self, kind: Offering) -> Option<&BTreeMap<String, PinnedOffer>> {
+        match kind {
+            Offering::Prompt => Some(&self.prompts),
+            Offering::Template => Some(&self.templates),
+            Offering::Tool | Offering::Instructions => None,
+        }
+    }
+
+    pub(crate) const fn offers_mut(
+        &mut self,
+        kind: Offering,
+    ) -> Option<&mut BTreeMap<String, PinnedOffer>> {
+        match kind {
+            Offering::Prompt => Some(&mut self.prompts),
+            Offering::Template => Some(&mut self.templates),
+            Offering::Tool | Offering::Instructions => None,
+        }
+    }
+
     /// What of `found`, which is there now, is not as it was pinned here.
     pub(crate) fn how_it_differs(&self, found: &Self) -> Option<&'static str> {
         let differences = [
@@ -149,7 +173,7 @@ pub struct PinnedTool {
     /// What it may do.
     pub effects: Effects,
     /// The types of its arguments.
-    pub arguments: Option<String>,
+    pub arguments: Option<Shape>,
     /// The arguments that say where something goes.
     #[serde(default)]
     pub destinations: BTreeSet<String>,
@@ -215,12 +239,13 @@ impl PinnedTool {
 
     /// A tool that nobody has reviewed, as its definition and its wording propose.
     #[must_use]
-    pub fn proposed(definition: Digest, proposal: &Proposal) -> Self {
+    pub fn proposed(definition: Digest, proposal: &Proposal, arguments: Option<Shape>) -> Self {
         let values =
             |hints: &[Hint]| hints.iter().map(|hint| hint.value.clone()).collect::<BTreeSet<_>>();
         let says = |word: &str| proposal.output.iter().any(|hint| hint.value == word);
         let output = [Output::Untrusted, Output::Sensitive];
         Self {
+            arguments,
             destinations: values(&proposal.destinations),
             payloads: values(&proposal.payloads),
             output: Some(output.into_iter().filter(|one| says(one.as_str())).collect()),
@@ -288,8 +313,14 @@ impl Lockfile {
     }
 }
 
-/// The reasons for what is proposed of tools that nobody has reviewed.
-pub type Hints = BTreeMap<(ServerName, ToolName), Proposal>;
+/// The reasons for what is proposed of what nobody has reviewed.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// Of tools.
+    pub tools: BTreeMap<(ServerName, ToolName), Proposal>,
+    /// What speaks against a tool, a prompt or a template, by server, kind and name.
+    pub warnings: BTreeMap<(ServerName, Offering, String), String>,
+}
 
 /// The effects that hints name.
 #[must_use]

@@ -1,19 +1,23 @@
 //! Making a lockfile: asking every server what it is and what it offers.
+mod found;
+mod suspicions;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use tagout_audit::{AuditError, Durability, Note};
-use tagout_inspect::definition::Proposal;
-use tagout_proto::{ServerName, ToolName};
+use tagout_policy::Shape;
+use tagout_proto::{Digest, ServerName, Value};
+use tagout_store::{Offering, StoreError};
 use tokio::sync::mpsc;
 
 use crate::{
     Gateway,
     config::Start,
-    lockfile::{Hints, Lockfile, PinnedServer, PinnedTool},
-    upstream::{Catalogue, Fleet, Tool, Upstream, UpstreamError, composed},
+    lockfile::{Hints, Lockfile, PinnedServer},
+    upstream::{Catalogue, Fleet, Upstream, UpstreamError},
 };
 
 /// What servers are and offer now, against what the lockfile says.
@@ -22,19 +26,36 @@ pub struct Survey {
     /// The lockfile as it should be now: what was reviewed and is unchanged stays so, all else is
     /// there unreviewed.
     pub proposal: Lockfile,
-    /// The reasons for what is not reviewed.
+    /// The reasons for what is not reviewed, and what speaks against it.
     pub hints: Hints,
     /// What differs from the lockfile.
     pub changes: Vec<Change>,
-    /// Tools that count as reviewed from now on.
-    pub reviewed: Vec<(ServerName, ToolName)>,
-    /// Tools that were to be accepted and were not: what the server offers now does not stand in
-    /// the lockfile, so nobody can have looked at it.
-    pub unseen: Vec<(ServerName, ToolName)>,
+    /// What counts as looked at from now on, and did not before.
+    pub reviewed: Vec<(ServerName, Item)>,
+    /// What was to be accepted and was not: what the server offers now does not stand in the
+    /// lockfile, so nobody can have looked at it.
+    pub unseen: Vec<(ServerName, Item)>,
     /// Servers that could not be asked; what is pinned of them stays.
     pub failed: BTreeMap<ServerName, UpstreamError>,
-    /// The canonical text of every definition.
-    pub definitions: BTreeMap<(ServerName, ToolName), String>,
+    /// The canonical text of every definition, and what servers say of how to use them.
+    pub definitions: BTreeMap<(ServerName, Item), String>,
+}
+
+/// One thing that a server offers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Item {
+    /// What it is.
+    pub kind: Offering,
+    /// Its name at the server; of a template, the template; of instructions, nothing.
+    pub name: String,
+}
+
+impl Item {
+    /// What it is, and its name.
+    #[must_use]
+    pub fn new(kind: Offering, name: &str) -> Self {
+        Self { kind, name: name.to_owned() }
+    }
 }
 
 /// One difference between a server and the lockfile.
@@ -42,13 +63,15 @@ pub struct Survey {
 pub struct Change {
     /// The server.
     pub server: ServerName,
-    /// The tool; nothing where it is about the server's program.
-    pub tool: Option<ToolName>,
+    /// What it is about; nothing where it is the server's program.
+    pub item: Option<Item>,
     /// What happened.
     pub kind: ChangeKind,
+    /// The digest of the definition that is pinned.
+    pub before: Option<Digest>,
 }
 
-/// What happened to a tool or a program.
+/// What happened to something that is, or should be, pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
@@ -58,16 +81,18 @@ pub enum ChangeKind {
     Removed,
     /// It is another than was pinned.
     Changed,
+    /// It is as it was pinned, and was missing meanwhile.
+    Returned,
 }
 
-/// Which tools count as reviewed from now on.
+/// What counts as reviewed from now on: all of a server, or what it calls so.
 #[derive(Clone, Debug, Default)]
-pub struct Accept(pub BTreeSet<(ServerName, Option<ToolName>)>);
+pub struct Accept(pub BTreeSet<(ServerName, Option<String>)>);
 
 impl Accept {
-    fn covers(&self, server: &ServerName, tool: &ToolName) -> bool {
+    fn covers(&self, server: &ServerName, item: &Item) -> bool {
         self.0.contains(&(server.clone(), None))
-            || self.0.contains(&(server.clone(), Some(tool.clone())))
+            || self.0.contains(&(server.clone(), Some(item.name.clone())))
     }
 }
 
@@ -90,8 +115,7 @@ impl Gateway {
             }
             let pinned = self.lockfile.servers.get(name);
             if pinned.is_none() && !start_changed {
-                let change = Change { server: name.clone(), tool: None, kind: ChangeKind::Added };
-                survey.changes.push(change);
+                survey.changed(name, None, ChangeKind::Added, None);
                 match upstream.program().pin() {
                     Ok(program) => survey.proposal.servers.insert(name.clone(), program).is_none(),
                     Err(error) => survey.failed.insert(name.clone(), error).is_none(),
@@ -99,7 +123,7 @@ impl Gateway {
                 continue;
             }
             match asked(upstream, pinned.filter(|_| !start_changed)).await {
-                Ok(found) => survey.add(name, pinned, found, accept),
+                Ok(found) => survey.add(name, pinned, found, (accept, &self.came_back(name))),
                 Err(error) => {
                     survey.failed.insert(name.clone(), error);
                     let kept = pinned.map(|pinned| (name.clone(), pinned.clone()));
@@ -108,28 +132,57 @@ impl Gateway {
             }
         }
         fleet.stop();
+        survey.suspect(&self.config, &self.shipped);
         survey
+    }
+
+    /// What was missing from a list of the server since it was last accepted.
+    fn came_back(&self, server: &ServerName) -> BTreeSet<(Offering, String)> {
+        self.store.absent(server).unwrap_or_else(|error| {
+            tracing::error!(%error, "it is not known what was missing");
+            BTreeSet::new()
+        })
     }
 }
 
 impl Gateway {
-    /// Puts on record which tools count as reviewed from now on.
+    /// Puts on record what counts as looked at from now on.
     ///
     /// # Errors
     /// The log cannot be written.
     pub fn record_reviews(&self, survey: &Survey) -> Result<(), AuditError> {
-        for (server, tool) in &survey.reviewed {
-            let pinned = survey.proposal.tool(server, tool);
-            let effects = pinned.into_iter().flat_map(|pinned| &pinned.effects);
+        for (server, item) in &survey.reviewed {
+            let pinned = survey.proposal.servers.get(server);
+            let tool = pinned.and_then(|pinned| pinned.tools.get(item.name.as_str()));
+            let tool = tool.filter(|_| item.kind == Offering::Tool);
+            let effects = tool.into_iter().flat_map(|pinned| &pinned.effects);
             let effects: Vec<_> = effects.map(|effect| effect.as_str()).collect();
             let detail = effects.join(", ");
-            let mut note = Note::new(self.clock.now(), "tool-reviewed");
+            let event = match item.kind {
+                Offering::Tool => "tool-reviewed",
+                Offering::Prompt => "prompt-reviewed",
+                Offering::Template => "template-reviewed",
+                Offering::Instructions => "instructions-reviewed",
+            };
+            let text = survey.definitions.get(&(server.clone(), item.clone()));
+            let mut note = Note::new(self.clock.now(), event);
             note.principal = Some(&self.principal);
             note.server = Some(server);
-            note.subject = Some(tool.as_str());
-            note.digest = pinned.map(|pinned| pinned.definition);
-            note.detail = Some(&detail);
+            note.subject = Some(&item.name);
+            note.digest = text.map(|text| Digest::of(text.as_bytes()));
+            note.detail = Some(detail.as_str()).filter(|detail| !detail.is_empty());
             self.audit.note(&note, Durability::Disk)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the quarantine of what counts as looked at from now on.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub fn release(&self, survey: &Survey) -> Result<(), StoreError> {
+        for (server, item) in &survey.reviewed {
+            self.store.release(server, item.kind, &item.name)?;
         }
         Ok(())
     }
@@ -152,69 +205,21 @@ struct Found {
 }
 
 impl Survey {
-    /// Adds what a server is and offers now, against what is pinned of it.
-    fn add(
+    fn changed(
         &mut self,
-        name: &ServerName,
-        pinned: Option<&PinnedServer>,
-        found: Found,
-        accept: &Accept,
+        server: &ServerName,
+        item: Option<Item>,
+        kind: ChangeKind,
+        before: Option<Digest>,
     ) {
-        let Found { program: mut found, catalogue } = found;
-        let same = pinned.is_some_and(|pinned| pinned.same_program(&found));
-        found.offers_reviewed = same && pinned.is_some_and(|pinned| pinned.offers_reviewed);
-        if !same {
-            let kind = if pinned.is_some() { ChangeKind::Changed } else { ChangeKind::Added };
-            self.changes.push(Change { server: name.clone(), tool: None, kind });
-        }
-        for tool in &catalogue.tools {
-            let before = pinned.and_then(|pinned| pinned.tools.get(&tool.name));
-            let kind = match before {
-                None => Some(ChangeKind::Added),
-                Some(before) if before.definition != tool.digest => Some(ChangeKind::Changed),
-                Some(_) => None,
-            };
-            let (server, tool_name) = (name.clone(), Some(tool.name.clone()));
-            self.changes.extend(kind.map(|kind| Change { server, tool: tool_name, kind }));
-            let key = (name.clone(), tool.name.clone());
-            // Only what stands in the lockfile can have been looked at; what a changed program
-            // offers is to be looked at again.
-            let seen = before.filter(|_| kind.is_none() && same);
-            let accepted = accept.covers(name, &tool.name);
-            match seen {
-                Some(seen) if accepted && !seen.reviewed => self.reviewed.push(key.clone()),
-                None if accepted => self.unseen.push(key.clone()),
-                Some(_) | None => {}
-            }
-            let (pinned, hints) = proposal(tool, seen, accepted);
-            found.tools.insert(tool.name.clone(), pinned);
-            self.definitions.insert(key.clone(), tool.canonical.clone());
-            self.hints.insert(key, hints);
-        }
-        let gone = pinned.into_iter().flat_map(|pinned| pinned.tools.keys());
-        for tool in gone.filter(|tool| catalogue.tool(tool).is_none()) {
-            let (server, tool) = (name.clone(), Some(tool.clone()));
-            self.changes.push(Change { server, tool, kind: ChangeKind::Removed });
-        }
-        self.proposal.servers.insert(name.clone(), found);
+        self.changes.push(Change { server: server.clone(), item, kind, before });
     }
 }
 
-/// How a tool should be pinned, and the reasons where nobody has reviewed it. `seen` is what stands
-/// in the lockfile, if that is what the server offers now.
-fn proposal(tool: &Tool, seen: Option<&PinnedTool>, accepted: bool) -> (PinnedTool, Proposal) {
-    let proposal = composed(&tool.text).map(|document| Proposal::of(document.root()));
-    let proposal = proposal.unwrap_or_default();
-    let proposed = PinnedTool::proposed(tool.digest, &proposal);
-    let pinned = match seen {
-        // What somebody wrote into the lockfile stands.
-        Some(seen) => PinnedTool {
-            arguments: proposed.arguments,
-            output: seen.output.clone().or(proposed.output),
-            reviewed: seen.reviewed || accepted,
-            ..seen.clone()
-        },
-        None => proposed,
-    };
-    (pinned, proposal)
+/// The types of the arguments of the tool that is defined so; nothing where its schema holds a
+/// number that nothing holds exactly.
+pub(crate) fn shape_of(definition: Value<'_>) -> Option<Shape> {
+    let schema = definition.get("inputSchema");
+    let tree = schema.map_or(Ok(serde_json::Value::Null), |schema| schema.to_tree()).ok()?;
+    Some(Shape::of_schema(&tree))
 }

@@ -1,8 +1,9 @@
 //! Everything that can stop a call, with what to do about it.
 use std::{borrow::Cow, time::Duration};
 
+use tagout_audit::Approval;
 use tagout_inspect::{
-    characters::Hidden,
+    characters::{Hidden, one_line},
     schema::{BadSchema, Unfit},
 };
 use tagout_proto::{Digest, FrameError, Inexact, Method, ReadError, Revision, ServerName, quoted};
@@ -89,6 +90,30 @@ pub enum Refusal {
         /// What the server says now; nothing if it has no such tool any more.
         got: Option<Digest>,
     },
+    /// It does not stand in the lockfile, and its server does.
+    #[error("`{name}` appeared after its server was pinned, and nobody has looked at it")]
+    DefinitionNew {
+        /// What clients would see.
+        name: String,
+    },
+    /// It was missing from a list since it was pinned.
+    #[error("`{name}` had vanished, and nobody has looked at it since it came back")]
+    DefinitionReturned {
+        /// What clients would see.
+        name: String,
+    },
+    /// Its name passes for another.
+    #[error("the name of `{name}` passes for another")]
+    NameLookalike {
+        /// What clients would see.
+        name: String,
+    },
+    /// What it says of itself is about another server's tool.
+    #[error("`{name}` speaks of another server's tool")]
+    NameShadowing {
+        /// What clients would see.
+        name: String,
+    },
     /// A rule says no, no rule says yes, or a rule could not be evaluated.
     #[error("denied by `{rule}`: {reason}")]
     Denied {
@@ -104,8 +129,10 @@ pub enum Refusal {
     NotApproved {
         /// The rule that asked.
         rule: String,
-        /// Where: `terminal`, `elicitation`.
+        /// Where: `terminal`, `elicitation`, `command`, `webhook`.
         how: &'static str,
+        /// Who it was, and what that person has to say, where it was said outside the client.
+        said: Option<(String, String)>,
     },
     /// Nobody could be asked.
     #[error("`{rule}` asks for a person's approval, and there is nobody to ask")]
@@ -120,12 +147,23 @@ pub enum Refusal {
         rule: String,
         /// How long the call was held.
         waited: Duration,
-        /// Where: `terminal`, `elicitation`.
+        /// Where: `terminal`, `elicitation`, `question`.
         how: &'static str,
+        /// The question that is still open, where there is one.
+        question: Option<String>,
     },
+    /// Who may approve, or what was approved, cannot be read or written.
+    #[error("approvals cannot be read or written")]
+    Approvals(#[from] tagout_store::StoreError),
     /// What is about to be sent is not what was approved.
     #[error("what would be sent is not what was approved")]
     NotWhatWasApproved,
+    /// Another program, or another URL, has taken the server's place since it was decided.
+    #[error("nobody has agreed that this goes to what server `{server}` is now")]
+    NotAgreed {
+        /// The server.
+        server: ServerName,
+    },
     /// The server cannot be used, or did not answer as it should.
     #[error("server `{server}`: {problem}")]
     Upstream {
@@ -217,7 +255,10 @@ impl Refusal {
         "audit-unavailable",
         "cancelled",
         "capability-missing",
+        "consent-missing",
         "definition-changed",
+        "definition-new",
+        "definition-returned",
         "frame-ambiguous",
         "frame-malformed",
         "frame-too-large",
@@ -225,6 +266,8 @@ impl Refusal {
         "header-mismatch",
         "meta-missing",
         "method-unknown",
+        "name-lookalike",
+        "name-shadowing",
         "number-inexact",
         "params-invalid",
         "policy-denied",
@@ -245,6 +288,9 @@ impl Refusal {
         "server-unreachable",
         "server-untrusted",
         "state-invalid",
+        "store-damaged",
+        "store-newer",
+        "store-unavailable",
         "subject-unknown",
         "too-many-calls",
         "too-many-open",
@@ -272,11 +318,17 @@ impl Refusal {
             Self::Number(_) => "number-inexact",
             Self::Schema(_) => "schema-invalid",
             Self::DefinitionChanged { .. } => "definition-changed",
+            Self::DefinitionNew { .. } => "definition-new",
+            Self::DefinitionReturned { .. } => "definition-returned",
+            Self::NameLookalike { .. } => "name-lookalike",
+            Self::NameShadowing { .. } => "name-shadowing",
             Self::Denied { .. } => "policy-denied",
             Self::NotApproved { .. } => "approval-denied",
             Self::NobodyToAsk { .. } => "approval-unavailable",
             Self::Unapproved { .. } => "approval-expired",
+            Self::Approvals(error) => error.code(),
             Self::NotWhatWasApproved => "approval-mismatch",
+            Self::NotAgreed { .. } => "consent-missing",
             Self::Upstream { problem, .. } => problem.code(),
             Self::ResultTooLarge { .. } => "result-too-large",
             Self::Header { .. } => "header-mismatch",
@@ -316,14 +368,19 @@ impl Refusal {
             | Self::Meta { .. }
             | Self::State(_)
             | Self::Ambiguous { .. } => -32602,
-            Self::Audit(_) => -32603,
+            Self::Audit(_) | Self::Approvals(_) => -32603,
             Self::Schema(_)
             | Self::DefinitionChanged { .. }
+            | Self::DefinitionNew { .. }
+            | Self::DefinitionReturned { .. }
+            | Self::NameLookalike { .. }
+            | Self::NameShadowing { .. }
             | Self::Denied { .. }
             | Self::NotApproved { .. }
             | Self::NobodyToAsk { .. }
             | Self::Unapproved { .. }
             | Self::NotWhatWasApproved
+            | Self::NotAgreed { .. }
             | Self::Upstream { .. }
             | Self::ResultTooLarge { .. }
             | Self::AskDenied
@@ -356,7 +413,12 @@ impl Refusal {
             | Self::Number(_)
             | Self::Schema(_)
             | Self::DefinitionChanged { .. }
+            | Self::DefinitionNew { .. }
+            | Self::DefinitionReturned { .. }
+            | Self::NameLookalike { .. }
+            | Self::NameShadowing { .. }
             | Self::NotWhatWasApproved
+            | Self::NotAgreed { .. }
             | Self::Upstream { .. }
             | Self::ResultTooLarge { .. }
             | Self::Header { .. }
@@ -382,14 +444,15 @@ impl Refusal {
 
     /// Where a person was asked, and what came of it, if that is what stopped the call.
     #[must_use]
-    pub const fn asked(&self) -> Option<(&'static str, &'static str)> {
+    pub fn asked(&self) -> Option<Approval<'_>> {
         // Each cause that has to do with asking stands here; the rest has not.
-        if let Self::NotApproved { how, .. } = self {
-            Some((how, "deny"))
+        if let Self::NotApproved { how, said, .. } = self {
+            let by = said.as_ref().map(|(by, _)| by.as_str());
+            Some(Approval { by, ..Approval::new(how, "deny") })
         } else if let Self::NobodyToAsk { .. } = self {
-            Some(("none", "none"))
-        } else if let Self::Unapproved { how, .. } = self {
-            Some((how, "none"))
+            Some(Approval::new("none", "none"))
+        } else if let Self::Unapproved { how, question, .. } = self {
+            Some(Approval { question: question.as_deref(), ..Approval::new(how, "none") })
         } else {
             None
         }
@@ -412,6 +475,14 @@ impl Refusal {
         }
         if let Some(record) = record {
             data.push_str(&format!(r#","record":{record}"#));
+        }
+        if let Self::Unapproved { question: Some(question), .. } = self {
+            data.push_str(&format!(r#","approval":{}"#, quoted(question)));
+        }
+        if let Self::NotApproved { said: Some((_, message)), .. } = self
+            && !message.is_empty()
+        {
+            data.push_str(&format!(r#","said":{}"#, quoted(&one_line(message))));
         }
         if let Self::Revision { requested } = self {
             let supported: Vec<_> = Revision::ALL.iter().map(|r| quoted(r.as_str())).collect();

@@ -8,14 +8,20 @@ mod events;
 mod fleet;
 mod greet;
 mod hear;
+mod identity;
+mod judge;
 mod link;
 mod listening;
 mod maker;
 mod mirror;
+mod neighbours;
+mod offer;
+mod packages;
 mod program;
 mod questions;
 mod remote;
 mod shared;
+mod standing;
 mod start;
 
 use std::{
@@ -27,14 +33,18 @@ use std::{
 use tagout_proto::{Digest, Document, ServerName, ToolName, qualified};
 use tokio_util::sync::CancellationToken;
 
-pub use catalogue::{Catalogue, Offer, Standing, Tool};
+pub use catalogue::{Catalogue, Tool};
 pub(crate) use connection::{Connection, Request};
 pub use error::UpstreamError;
 pub(crate) use events::Event;
 use events::Events;
+pub(crate) use identity::digest_of;
+pub(crate) use neighbours::{Neighbours, pinned_of};
+pub use offer::Offer;
 pub(crate) use fleet::{Fleet, TEMPLATE_BYTES, binding, fits_template};
 pub use program::{Program, start_of};
 use shared::Known;
+pub use standing::{Quarantine, Standing};
 pub(crate) use shared::Shared;
 
 use crate::{
@@ -54,10 +64,15 @@ pub struct Upstream {
     capabilities: Arc<str>,
     events: Events,
     known: Arc<Known>,
+    neighbours: Arc<Neighbours>,
+    /// Where it is remembered what was missing; nothing where the lockfile is only made.
+    absences: Option<judge::Absences>,
     /// What runs now, for those who need not wait.
     now: RwLock<Now>,
     /// Held by whoever starts the server or asks it what it offers.
     starting: tokio::sync::Mutex<Starts>,
+    /// What it is, once that was asked.
+    identity: identity::Identity,
     stopped: CancellationToken,
 }
 
@@ -97,6 +112,17 @@ impl Upstream {
             || self.pinned.as_ref().is_some_and(|pinned| pinned.offers_reviewed)
     }
 
+    /// What is pinned of it, if that says what prompts and templates it has.
+    fn pinned_for_offers(&self) -> Option<&Arc<PinnedServer>> {
+        let says = |pinned: &&Arc<PinnedServer>| !pinned.of_first_version;
+        self.pinned.as_ref().filter(says).filter(|_| !self.program.is_built_in())
+    }
+
+    /// What it should say of how to use it, if the lockfile says so.
+    fn pinned_instructions(&self) -> Option<Option<Digest>> {
+        self.pinned_for_offers().map(|pinned| pinned.instructions)
+    }
+
     /// Whether other clients use the same process, or session.
     pub(crate) fn is_shared(&self) -> bool {
         self.server.stateless
@@ -118,6 +144,11 @@ impl Upstream {
     /// To whom it is stated who calls; nothing where its entry does not ask for that.
     pub(crate) fn audience(&self) -> Option<&str> {
         self.server.assertion.as_deref()
+    }
+
+    /// Whether it is part of this program.
+    pub(crate) const fn is_built_in(&self) -> bool {
+        self.program.is_built_in()
     }
 
     pub(crate) fn timeout(&self) -> Duration {
@@ -259,7 +290,9 @@ impl Upstream {
             self.happened(Event::Wrong { event, detail: detail.clone() });
         }
         let catalogue = Arc::new(asked);
-        if catalogue.tools.iter().any(|tool| matches!(tool.standing, Standing::Changed { .. })) {
+        let says = catalogue.instructions.as_ref().map(|text| Digest::of(text.as_bytes()));
+        let differs = self.pinned_instructions().is_some_and(|pinned| pinned != says);
+        if differs || catalogue.holds_back() {
             self.happened(Event::Quarantines(Arc::clone(&catalogue)));
         }
         Ok(catalogue)

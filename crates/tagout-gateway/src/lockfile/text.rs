@@ -6,6 +6,7 @@ use tagout_inspect::{
     definition::{Hint, Proposal},
 };
 use tagout_proto::ServerName;
+use tagout_store::Offering;
 
 use super::{Hints, Lockfile, PinnedFile, PinnedOffer, PinnedServer, PinnedTool};
 
@@ -81,15 +82,31 @@ fn write_server(
     for (tool, pinned) in &server.tools {
         writeln!(out, "\n[server.{name}.tool.{}]", quoted(tool.as_str()))?;
         let key = (name.clone(), tool.clone());
-        write_tool(out, pinned, hints.get(&key).filter(|_| !pinned.reviewed))?;
+        warn(out, hints, (name, Offering::Tool, tool.as_str()))?;
+        write_tool(out, pinned, hints.tools.get(&key).filter(|_| !pinned.reviewed))?;
     }
-    for (kind, offers) in [("prompt", &server.prompts), ("template", &server.templates)] {
-        for (offer, PinnedOffer { definition, reviewed }) in offers {
-            writeln!(out, "\n[server.{name}.{kind}.{}]", quoted(offer))?;
+    for kind in [Offering::Prompt, Offering::Template] {
+        for (offer, PinnedOffer { definition, reviewed }) in
+            server.offers(kind).into_iter().flatten()
+        {
+            writeln!(out, "\n[server.{name}.{}.{}]", kind.as_str(), quoted(offer))?;
+            warn(out, hints, (name, kind, offer))?;
             writeln!(out, "definition = \"{definition}\"\nreviewed = {reviewed}")?;
         }
     }
     Ok(())
+}
+
+/// What speaks against something.
+fn warn(
+    out: &mut String,
+    hints: &Hints,
+    (server, kind, name): (&ServerName, Offering, &str),
+) -> Result {
+    match hints.warnings.get(&(server.clone(), kind, name.to_owned())) {
+        Some(warning) => writeln!(out, "# {}", comment(warning)),
+        None => Ok(()),
+    }
 }
 
 fn write_files(out: &mut String, key: &str, files: &[PinnedFile]) -> Result {
@@ -120,7 +137,7 @@ fn write_tool(out: &mut String, pinned: &PinnedTool, why: Option<&Proposal>) -> 
     let effects: Vec<_> = pinned.effects.iter().map(|effect| effect.as_str()).collect();
     writeln!(out, "effects = {}", list(&effects))?;
     if let Some(arguments) = &pinned.arguments {
-        writeln!(out, "arguments = {}", quoted(arguments))?;
+        writeln!(out, "arguments = {}", quoted(&arguments.to_string()))?;
     }
     reasons(out, |why| &why.destinations, "no argument is called like a destination")?;
     writeln!(out, "destinations = {}", list(&pinned.destinations))?;

@@ -4,10 +4,7 @@ mod resources;
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use serde_json::Value as Tree;
-use tagout_inspect::{
-    characters::{first_hidden, made_visible},
-    schema::ArgumentSchema,
-};
+use tagout_inspect::characters::{first_hidden, made_visible};
 use tagout_policy::{
     Arguments, Effect, Effects, Facts, Labels, Policy, Shape, Subject, SubjectKind,
 };
@@ -48,9 +45,9 @@ pub(crate) enum Target {
         connection: u64,
     },
     /// A resource.
-    Resource { upstream: Arc<Upstream>, uri: String },
+    Resource { upstream: Arc<Upstream>, uri: String, reviewed: bool },
     /// A prompt, by the name that clients see and its own.
-    Prompt { upstream: Arc<Upstream>, qualified: String, name: String },
+    Prompt { upstream: Arc<Upstream>, qualified: String, name: String, reviewed: bool },
     /// A task, by its server's id.
     Task { upstream: Arc<Upstream>, id: String },
 }
@@ -59,7 +56,7 @@ pub(crate) enum Target {
 /// that a person would not see, for numbers that nothing here holds exactly.
 ///
 /// # Errors
-/// [`Refusal::Unknown`], [`Refusal::Ambiguous`], [`Refusal::DefinitionChanged`],
+/// [`Refusal::Unknown`], [`Refusal::Ambiguous`], those of a [`Quarantine`](crate::Quarantine),
 /// [`Refusal::Schema`], [`Refusal::Arguments`], [`Refusal::HiddenCharacter`],
 /// [`Refusal::Number`], [`Refusal::Params`], [`Refusal::Upstream`].
 pub async fn inspect(identified: Identified, known: &mut Known) -> Result<Inspected, Refusal> {
@@ -88,9 +85,8 @@ pub async fn inspect(identified: Identified, known: &mut Known) -> Result<Inspec
         let input = brought_back(&identified, &target)?;
         return Ok(Inspected { identified, target, arguments, input });
     };
-    if let Standing::Changed { expected } = tool.standing {
-        let (tool, got) = (tool.qualified.clone(), Some(tool.digest));
-        return Err(Refusal::DefinitionChanged { tool, expected, got });
+    if let Some(why) = tool.standing.quarantine() {
+        return Err(why.refusal(tool.qualified.clone(), Some(tool.digest)));
     }
     headers_say_the_same(&identified, tool)?;
     let input = brought_back(&identified, &target)?;
@@ -204,7 +200,7 @@ const CHECKED_FOR: Duration = Duration::from_secs(5);
 
 /// The arguments, once they fit the tool's schema.
 async fn checked(tool: &Arc<Tool>, arguments: Tree, bytes: usize) -> Result<Tree, Refusal> {
-    let weight = tool.schema.as_ref().map_or(1, ArgumentSchema::weight);
+    let weight = tool.schema.as_ref().map_or(1, |schema| schema.weight());
     let steps = weight.saturating_mul(u64::try_from(bytes).unwrap_or(u64::MAX));
     let tool = Arc::clone(tool);
     let check = move || {
@@ -239,9 +235,18 @@ fn needed(identified: &Identified, key: &'static str) -> Result<String, Refusal>
 /// The arguments for rules: of a resource its URI, of a completion what is to be completed.
 fn arguments(identified: &Identified) -> Result<Tree, Refusal> {
     let call = identified.call();
-    let nothing = || Ok(Tree::Object(serde_json::Map::new()));
-    let Some(params) = call.params() else { return nothing() };
-    if members(call.method()).is_some_and(|members| !members.contains(&"arguments")) {
+    match call.params() {
+        None => Ok(Tree::Object(serde_json::Map::new())),
+        Some(params) => rules_see(call.method(), params),
+    }
+}
+
+/// What rules see of the `params` of a call of `method` as its arguments.
+///
+/// # Errors
+/// [`Refusal::Params`], [`Refusal::Number`].
+pub(crate) fn rules_see(method: Method, params: Value<'_>) -> Result<Tree, Refusal> {
+    if members(method).is_some_and(|members| !members.contains(&"arguments")) {
         let mut tree = params.to_tree()?;
         if let Some(members) = tree.as_object_mut() {
             members.retain(|key, _| key != "_meta" && !BROUGHT.contains(&key.as_str()));
@@ -249,13 +254,13 @@ fn arguments(identified: &Identified) -> Result<Tree, Refusal> {
         return Ok(tree);
     }
     match params.get("arguments") {
-        None => nothing(),
+        None => Ok(Tree::Object(serde_json::Map::new())),
         Some(arguments) if arguments.kind() == tagout_proto::Kind::Object => {
             Ok(arguments.to_tree()?)
         }
         Some(_) => {
             let problem = "`arguments` is no object";
-            Err(Refusal::Params { method: call.method(), problem })
+            Err(Refusal::Params { method, problem })
         }
     }
 }
@@ -286,8 +291,12 @@ async fn prompt(identified: &Identified, qualified: &str) -> Result<Target, Refu
     let mut named = catalogue.prompts.iter().filter(|prompt| prompt.key == qualified);
     match (named.next(), named.next()) {
         (Some(prompt), None) => {
+            if let Some(why) = prompt.standing.quarantine() {
+                return Err(why.refusal(qualified.to_owned(), prompt.digest));
+            }
             let (qualified, name) = (qualified.to_owned(), prompt.name.clone());
-            Ok(Target::Prompt { upstream, qualified, name })
+            let reviewed = prompt.standing == Standing::Reviewed;
+            Ok(Target::Prompt { upstream, qualified, name, reviewed })
         }
         _ => Err(unknown("prompt", qualified)),
     }
@@ -379,6 +388,16 @@ impl Inspected {
         policy: &Policy,
         judge: impl FnOnce(&Facts<'_>) -> T,
     ) -> T {
+        self.facts_with(clock, policy.asks_about_history(), judge)
+    }
+
+    /// The same, with what happened before only if `history` asks for it.
+    pub(crate) fn facts_with<T>(
+        &self,
+        clock: &Clock,
+        history: bool,
+        judge: impl FnOnce(&Facts<'_>) -> T,
+    ) -> T {
         let effects = self.effects();
         let (labels, shape) = self.target.review();
         let subject = self.target.upstream().map(|upstream| {
@@ -388,7 +407,7 @@ impl Inspected {
         });
         let method = self.identified.call().method();
         let from = (self.identified.session().as_ref(), Some(self.identified.origin()));
-        Caller::of(from, clock, policy, |caller| {
+        Caller::with(from, clock, history, |caller| {
             judge(&caller.calls(method, subject, Arguments::Known(&self.arguments)))
         })
     }
@@ -443,11 +462,9 @@ impl Target {
             Self::Tool { tool, .. } => {
                 (SubjectKind::Tool, tool.name.as_str(), &tool.qualified, tool.reviewed())
             }
-            Self::Resource { upstream, uri } => {
-                (SubjectKind::Resource, uri, uri, upstream.offers_are_reviewed())
-            }
-            Self::Prompt { upstream, qualified, name } => {
-                (SubjectKind::Prompt, name, qualified, upstream.offers_are_reviewed())
+            Self::Resource { uri, reviewed, .. } => (SubjectKind::Resource, uri, uri, *reviewed),
+            Self::Prompt { qualified, name, reviewed, .. } => {
+                (SubjectKind::Prompt, name, qualified, *reviewed)
             }
             // The call that set it going was decided when it was made.
             Self::Task { upstream, id } => (SubjectKind::Task, id, upstream.name().as_str(), true),

@@ -1,20 +1,28 @@
 //! What a server offers, held against the lockfile.
 use std::sync::Arc;
 
+use tagout_inspect::lookalike::Looks;
 use tagout_inspect::schema::{ArgumentSchema, BadSchema};
-use tagout_policy::{Effects, Labels, Shape, Subject, SubjectKind};
+use tagout_policy::{Effect, Effects, Labels, Shape, Subject, SubjectKind};
 use tagout_proto::{Digest, Frame, Kind, Message, Method, ServerName, ToolName, Value};
+use tagout_store::Offering;
 
 use super::{
-    Connection, Upstream, UpstreamError, composed,
+    Connection, Offer, Quarantine, Standing, Upstream, UpstreamError,
     fleet::TEMPLATE_BYTES,
-    maker::{Finding, Maker},
+    judge::Offered,
+    maker::{Finding, Maker, unreviewed},
     mirror::{self, Mirror},
+    neighbours::Suspect,
 };
 
 /// What a server offers, as of one moment.
 #[derive(Debug)]
 pub struct Catalogue {
+    /// The server.
+    pub server: ServerName,
+    /// What it says of how to use it. It is shown to nobody but operators.
+    pub instructions: Option<String>,
     /// Its tools, in its own order.
     pub tools: Vec<Arc<Tool>>,
     /// Its resources.
@@ -31,7 +39,7 @@ pub struct Catalogue {
 }
 
 /// A tool, as its server defines it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Tool {
     /// Its server.
     pub server: ServerName,
@@ -47,34 +55,14 @@ pub struct Tool {
     pub digest: Digest,
     /// How it stands with the lockfile.
     pub standing: Standing,
-    pub(crate) schema: Result<ArgumentSchema, BadSchema>,
+    pub(crate) schema: Result<Arc<ArgumentSchema>, BadSchema>,
     pub(super) effects: Effects,
+    pub(super) labels: Labels,
+    /// The types of its arguments, by the lockfile.
+    pub(super) shape: Option<Shape>,
+    pub(super) looks: Looks,
+    pub(super) suspects: Vec<Suspect>,
     pub(super) mirrors: Vec<Mirror>,
-}
-
-/// How a tool stands with the lockfile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// A person has reviewed this definition.
-    Reviewed,
-    /// Nobody has; it counts as `exec`.
-    Unreviewed,
-    /// The definition that was pinned is another.
-    Changed {
-        /// Digest of that one.
-        expected: Digest,
-    },
-}
-
-/// A resource, a template or a prompt.
-#[derive(Debug)]
-pub struct Offer {
-    /// The URI, the URI template, or the prompt's name for clients.
-    pub key: String,
-    /// The prompt's name at its server; for others as `key`.
-    pub name: String,
-    /// The definition, as it came.
-    pub text: String,
 }
 
 impl Tool {
@@ -115,16 +103,22 @@ impl Tool {
         }
     }
 
-    /// What the review says of it beside its effects.
+    /// What the review says of it beside its effects; of what nobody has reviewed, the worst.
     #[must_use]
-    pub fn labels(&self) -> &Labels {
-        Labels::none()
+    pub const fn labels(&self) -> &Labels {
+        &self.labels
     }
 
-    /// The types of its arguments, if it is pinned.
+    /// The types of its arguments, if it is pinned as it is now.
     #[must_use]
     pub const fn shape(&self) -> Option<&Shape> {
-        None
+        self.shape.as_ref()
+    }
+
+    /// The same, hidden and refused.
+    pub(super) fn in_quarantine(&self, why: Quarantine) -> Self {
+        let (effects, labels) = (Effects::from([Effect::Exec]), unreviewed());
+        Self { standing: Standing::Quarantined(why), effects, labels, ..self.clone() }
     }
 }
 
@@ -153,6 +147,19 @@ impl Catalogue {
     pub fn tool(&self, name: &ToolName) -> Option<&Arc<Tool>> {
         self.tools.iter().find(|tool| tool.name == *name)
     }
+
+    /// Prompts and templates, which are pinned like tools.
+    pub(crate) fn pinned_offers(&self) -> impl Iterator<Item = (Offering, &Offer)> {
+        let prompts = self.prompts.iter().map(|offer| (Offering::Prompt, offer));
+        prompts.chain(self.templates.iter().map(|offer| (Offering::Template, offer)))
+    }
+
+    /// Whether anything of it is in quarantine.
+    pub(crate) fn holds_back(&self) -> bool {
+        let mut offers = self.pinned_offers().map(|(_, offer)| &offer.standing);
+        self.tools.iter().any(|tool| tool.standing.quarantine().is_some())
+            || offers.any(|standing| standing.quarantine().is_some())
+    }
 }
 
 /// Asks a server for all its lists.
@@ -178,9 +185,7 @@ pub(super) async fn ask(
         };
     }
     if connection.can("prompts") {
-        let named = |offer: Offer| Offer { key: upstream.name_for_clients(&offer.name), ..offer };
-        let offered = lists.offers(Method::PromptsList, ["prompts", "name"]).await?;
-        prompts = offered.into_iter().map(named).collect();
+        prompts = lists.offers(Method::PromptsList, ["prompts", "name"]).await?;
     }
     let maker = Maker::of(upstream, connection);
     let (tools, mut findings) = if maker.knows(&texts) {
@@ -201,7 +206,27 @@ pub(super) async fn ask(
         }
         fits
     });
-    Ok(Catalogue { tools, resources, templates, prompts, findings, connection: number, changes })
+    let against = |offers: Vec<Offer>, kind: Offering| -> Vec<Offer> {
+        offers.into_iter().map(|offer| offer.held_against(upstream, kind)).collect()
+    };
+    let for_clients = |offer: Offer| Offer { key: upstream.name_for_clients(&offer.name), ..offer };
+    let offered = Offered {
+        tools,
+        prompts: against(prompts.into_iter().map(for_clients).collect(), Offering::Prompt),
+        templates: against(templates, Offering::Template),
+    };
+    let offered = offered.judged(upstream).map_err(|e| UpstreamError::Unchecked(e.to_string()))?;
+    Ok(Catalogue {
+        server: upstream.name().clone(),
+        instructions: connection.instructions().map(str::to_owned),
+        tools: offered.tools,
+        resources: resources.into_iter().map(|one| one.unpinned(upstream)).collect(),
+        templates: offered.templates,
+        prompts: offered.prompts,
+        findings,
+        connection: number,
+        changes,
+    })
 }
 
 /// A server's lists, and how much of them is still taken.
@@ -219,12 +244,7 @@ impl Lists<'_> {
         [list_key, key]: [&str; 2],
     ) -> Result<Vec<Offer>, UpstreamError> {
         let texts = self.all(method, list_key).await?;
-        let offers = texts.into_iter().filter_map(|text| {
-            let document = composed(&text).ok()?;
-            let name = document.root().get(key)?.text()?.into_owned();
-            Some(Offer { key: name.clone(), name, text })
-        });
-        Ok(offers.collect())
+        Ok(texts.into_iter().filter_map(|text| Offer::of(text, key)).collect())
     }
 
     /// All items of a list, page by page.

@@ -173,7 +173,6 @@ impl Connection {
     }
 
     /// What the server says of how to use it.
-    #[expect(dead_code, reason = "whether clients see it is decided where servers are merged")]
     pub(crate) fn instructions(&self) -> Option<&str> {
         self.spoken.get()?.instructions.as_deref()
     }

@@ -9,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Catalogue, Tool, Upstream, UpstreamError,
     events::{Events, Listener, Record},
+    judge::Absences,
+    neighbours::{Neighbours, pinned_of},
     start_of,
 };
 use crate::{
@@ -138,11 +140,14 @@ fn upstream(
     (events, capabilities): (Events, Arc<str>),
     pins: bool,
 ) -> Upstream {
-    let own = match &server.start {
-        Start::BuiltIn(which) => gateway.shipped.servers.get(which.subcommand()),
-        Start::Command(_) | Start::Remote(_) => None,
-    };
-    let pinned = gateway.lockfile.servers.get(name).or(own).filter(|_| pins);
+    let locks = (&gateway.lockfile, &gateway.shipped);
+    let pinned = pinned_of(name, server, locks).filter(|_| pins);
+    let built_in = matches!(server.start, Start::BuiltIn(_));
+    let absences = Absences { store: gateway.store.clone(), clock: gateway.clock.clone() };
+    let known = &gateway.shared.known;
+    let neighbours = || Neighbours::of(&gateway.config, &gateway.lockfile, &gateway.shipped);
+    // What is to be pinned is held against the others when all is known.
+    let neighbours = if pins { known.neighbours(neighbours) } else { Arc::default() };
     Upstream {
         name: name.clone(),
         server: Arc::clone(server),
@@ -151,9 +156,12 @@ fn upstream(
         limits: gateway.config.limits,
         capabilities,
         events,
-        known: Arc::clone(&gateway.shared.known),
+        known: Arc::clone(known),
+        neighbours,
+        absences: Some(absences).filter(|_| pins && !built_in),
         now: std::sync::RwLock::default(),
         starting: tokio::sync::Mutex::default(),
+        identity: super::identity::Identity::default(),
         stopped: CancellationToken::new(),
     }
 }

@@ -9,12 +9,14 @@ use tagout_inspect::{
     definition,
     schema::{ArgumentSchema, BadSchema, Undeclared},
 };
-use tagout_policy::{Effect, Effects};
+use tagout_inspect::{lookalike::looks, shadowing::Said};
+use tagout_policy::{Effect, Effects, Labels, Shape};
 use tagout_proto::{Digest, ServerName, ToolName, Value, qualified};
 
 use super::{
-    Connection, Standing, Tool, Upstream, composed,
+    Connection, Quarantine, Standing, Tool, Upstream, composed,
     mirror::{self, Mirror},
+    neighbours::Neighbours,
     shared::Known,
 };
 use crate::lockfile::PinnedServer;
@@ -28,6 +30,7 @@ pub(super) struct Maker {
     /// Whether annotations for headers mean something.
     mirrors: bool,
     known: Arc<Known>,
+    neighbours: Arc<Neighbours>,
 }
 
 /// What was wrong: an event and its detail.
@@ -88,6 +91,7 @@ impl Maker {
             bare: upstream.server.bare,
             mirrors: connection.revision().is_modern(),
             known: Arc::clone(&upstream.known),
+            neighbours: Arc::clone(&upstream.neighbours),
         }
     }
 
@@ -144,31 +148,54 @@ impl Maker {
         let mirrors = mirrors.map_err(|why| ("tool-header-invalid", format!("`{name}`: {why}")))?;
         let canonical = definition::canonical(root);
         let digest = Digest::of(canonical.as_bytes());
-        let (standing, effects) = self.standing(&name, digest);
+        let review = self.review(&name, digest);
+        let said = root.members().filter(|(key, _)| key != "name").flat_map(|(_, v)| v.strings());
+        let suspects = self.neighbours.suspects(&self.server, name.as_str(), &Said::of(said));
         let bare = name.as_str().to_owned();
         Ok(Tool {
             server: self.server.clone(),
             qualified: if self.bare { bare } else { qualified(&self.server, name.as_str()) },
-            schema: self.schema(root),
+            schema: self.schema(root).map(Arc::new),
+            looks: looks(name.as_str()),
+            suspects,
             name,
             canonical,
             digest,
-            standing,
-            effects,
+            standing: review.standing,
+            effects: review.effects,
+            labels: review.labels,
+            shape: review.shape,
             mirrors,
             text,
         })
     }
 
-    fn standing(&self, name: &ToolName, digest: Digest) -> (Standing, Effects) {
-        let pinned = self.pinned.as_ref().and_then(|pinned| pinned.tools.get(name));
-        let unknown = || Effects::from([Effect::Exec]);
-        match pinned {
+    fn review(&self, name: &ToolName, digest: Digest) -> Review {
+        let unreviewed = |standing| Review {
+            standing,
+            effects: Effects::from([Effect::Exec]),
+            labels: unreviewed(),
+            shape: None,
+        };
+        let Some(server) = &self.pinned else { return unreviewed(Standing::Unreviewed) };
+        match server.tools.get(name) {
+            None if server.of_first_version => unreviewed(Standing::Unreviewed),
+            None => unreviewed(Standing::Quarantined(Quarantine::New)),
             Some(pinned) if pinned.definition != digest => {
-                (Standing::Changed { expected: pinned.definition }, unknown())
+                let expected = pinned.definition;
+                unreviewed(Standing::Quarantined(Quarantine::Changed { expected }))
             }
-            Some(pinned) if pinned.reviewed => (Standing::Reviewed, pinned.effects.clone()),
-            Some(_) | None => (Standing::Unreviewed, unknown()),
+            Some(pinned) if pinned.reviewed => Review {
+                standing: Standing::Reviewed,
+                effects: pinned.effects.clone(),
+                labels: pinned.labels(),
+                shape: pinned.arguments.clone(),
+            },
+            Some(pinned) => Review {
+                labels: pinned.labels(),
+                shape: pinned.arguments.clone(),
+                ..unreviewed(Standing::Unreviewed)
+            },
         }
     }
 
@@ -185,4 +212,17 @@ impl Maker {
         let tree = tree.map_err(|e| BadSchema::new(e.to_string()))?;
         ArgumentSchema::compile(&tree, self.undeclared)
     }
+}
+
+/// What the lockfile says of a tool.
+struct Review {
+    standing: Standing,
+    effects: Effects,
+    labels: Labels,
+    shape: Option<Shape>,
+}
+
+/// What is to be thought of a tool that nobody has reviewed.
+pub(super) fn unreviewed() -> Labels {
+    Labels { untrusted: true, sensitive: true, ..Labels::default() }
 }

@@ -12,7 +12,10 @@ use sha2::Digest as _;
 use tagout_proto::Digest;
 use tagout_sandbox::{Profile, resolve};
 
-use super::UpstreamError;
+use super::{
+    UpstreamError,
+    packages::{locks_beside, locks_of},
+};
 use crate::{
     config::{Remote, Server, Start},
     lockfile::{PinnedFile, PinnedServer},
@@ -85,42 +88,46 @@ impl Program {
                     url: Some(remote.url.clone()),
                     transport: Some(remote.transport),
                     headers: remote.headers.keys().cloned().collect(),
+                    issuer: remote.ca.as_deref().map(digest_of).transpose()?,
                     ..PinnedServer::default()
                 });
             }
             Self::Started { profile, variables } => (profile, variables),
         };
         let profile = profile.as_ref().map_err(Clone::clone)?;
-        let unreadable = |path: &Path, error: io::Error| {
-            UpstreamError::Unchecked(format!("cannot read `{}`: {error}", path.display()))
-        };
         let text = |part: &OsString| part.to_string_lossy().into_owned();
         let mut command = vec![profile.program.to_string_lossy().into_owned()];
         command.extend(profile.args.iter().map(text));
-        let executable =
-            digest_of_file(&profile.program).map_err(|e| unreadable(&profile.program, e))?;
-        let mut files = Vec::new();
-        for path in code(profile) {
-            let digest = digest_of_file(&path).map_err(|e| unreadable(&path, e))?;
-            files.push(PinnedFile { path, digest });
-        }
+        let executable = digest_of(&profile.program)?;
+        let code = code(profile);
+        let mut locks: BTreeSet<_> = locks_beside(&profile.program).into_iter().collect();
+        // A script is run from its sources.
+        let sources = code.iter().chain(is_script(&profile.program).then_some(&profile.program));
+        locks.extend(sources.flat_map(|file| locks_of(file)));
+        let pinned = |path: PathBuf| Ok(PinnedFile { digest: digest_of(&path)?, path });
+        let files = code.into_iter().map(pinned).collect::<Result<_, UpstreamError>>()?;
+        let packages = locks.into_iter().map(pinned).collect::<Result<_, UpstreamError>>()?;
         Ok(PinnedServer {
             command: Some(command),
             executable: Some(executable),
             files,
+            packages,
             environment: variables.clone(),
             cwd: profile.cwd.clone(),
             ..PinnedServer::default()
         })
     }
 
-    /// Holds the program against what was pinned of it.
-    pub(super) fn check(&self, pinned: Option<&PinnedServer>) -> Result<(), UpstreamError> {
+    /// Holds the program against what was pinned of it; gives what it is, if that can be found out.
+    pub(super) fn check(
+        &self,
+        pinned: Option<&PinnedServer>,
+    ) -> Result<Option<PinnedServer>, UpstreamError> {
         let says = |pinned: &&PinnedServer| pinned.command.is_some() || pinned.url.is_some();
-        let Some(pinned) = pinned.filter(says) else { return Ok(()) };
+        let Some(pinned) = pinned.filter(says) else { return Ok(self.pin().ok()) };
         let found = self.pin()?;
         match pinned.how_it_differs(&found) {
-            None => Ok(()),
+            None => Ok(Some(found)),
             Some(what) => Err(UpstreamError::Changed(what.to_owned())),
         }
     }
@@ -164,6 +171,19 @@ fn code(profile: &Profile) -> Vec<PathBuf> {
         }
     }
     paths
+}
+
+/// Whether a file says itself what runs it.
+fn is_script(program: &Path) -> bool {
+    let mut start = [0; 2];
+    let read = File::open(program).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *b"#!"
+}
+
+fn digest_of(path: &Path) -> Result<Digest, UpstreamError> {
+    digest_of_file(path).map_err(|error| {
+        UpstreamError::Unchecked(format!("cannot read `{}`: {error}", path.display()))
+    })
 }
 
 fn digest_of_file(path: &Path) -> io::Result<Digest> {

@@ -1,7 +1,7 @@
 //! What all sessions of one gateway share of their servers.
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use tagout_proto::ServerName;
@@ -11,6 +11,7 @@ use super::{
     Upstream,
     events::{Events, Listener, Record},
     maker::Made,
+    neighbours::Neighbours,
 };
 
 /// What all sessions of one gateway share of their servers.
@@ -26,6 +27,7 @@ pub(super) struct Known {
     speaks: Mutex<BTreeMap<ServerName, Speaks>>,
     clients: Mutex<BTreeMap<ServerName, Client>>,
     pub(super) made: Made,
+    neighbours: OnceLock<Arc<Neighbours>>,
 }
 
 /// What a server turned out to speak.
@@ -52,6 +54,11 @@ impl Known {
 
     pub(super) fn learn(&self, server: &ServerName, speaks: Speaks) {
         locked(&self.speaks).insert(server.clone(), speaks);
+    }
+
+    /// What is pinned of all servers, which stays as it is for as long as the gateway runs.
+    pub(super) fn neighbours(&self, make: impl FnOnce() -> Neighbours) -> Arc<Neighbours> {
+        Arc::clone(self.neighbours.get_or_init(|| Arc::new(make())))
     }
 
     /// The client that keeps the connections to a server, if there is one yet.

@@ -312,7 +312,7 @@ async fn list(
         let server = upstream.name();
         if listing == Listing::Tools {
             let tools = catalogue.tools.iter().filter(|tool| {
-                !matches!(tool.standing, Standing::Changed { .. })
+                tool.standing.quarantine().is_none()
                     && tool.schema.is_ok()
                     // Two that were cut to the same name are both unreachable.
                     && Fleet::tool(&catalogue, &tool.qualified).is_some()
@@ -323,8 +323,8 @@ async fn list(
         }
         let (kind, offers) = listing.offered(&catalogue);
         let effects = Effects::from([Effect::Read]);
-        let reviewed = upstream.offers_are_reviewed();
-        for offer in offers {
+        for offer in offers.iter().filter(|offer| offer.standing.quarantine().is_none()) {
+            let reviewed = offer.standing == Standing::Reviewed;
             let (name, qualified) = (offer.name.as_str(), offer.key.as_str());
             let (labels, shape) = (Labels::none(), None);
             let subject = Subject {

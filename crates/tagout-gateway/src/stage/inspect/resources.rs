@@ -6,7 +6,7 @@ use tagout_inspect::characters::made_visible;
 use super::{Identified, Target, unknown};
 use crate::{
     refusal::Refusal,
-    upstream::{Catalogue, Offer, TEMPLATE_BYTES, Upstream, fits_template},
+    upstream::{Catalogue, Offer, Standing, TEMPLATE_BYTES, Upstream, fits_template},
 };
 
 /// The server that offers `uri`: the one that lists it or, where none does, has a template that it
@@ -30,12 +30,34 @@ pub(crate) async fn resource(identified: &Identified, uri: &str) -> Result<Targe
         });
     }
     match found.as_slice() {
-        [upstream] => Ok(Target::Resource { upstream: Arc::clone(upstream), uri: uri.to_owned() }),
+        [upstream] => offered(upstream, uri),
         [] => unlisted(identified, uri).await,
         [_, _, ..] => {
             Err(Refusal::Ambiguous { uri: made_visible(uri).0.chars().take(200).collect() })
         }
     }
+}
+
+/// A resource of this server. One that no list names stands with the templates that it fits, and
+/// is held back if all of them are.
+fn offered(upstream: &Arc<Upstream>, uri: &str) -> Result<Target, Refusal> {
+    let catalogue = upstream.known();
+    let mut reviewed = upstream.offers_are_reviewed();
+    let listed = |all: &Catalogue| all.resources.iter().any(|one| one.key == uri);
+    if let Some(all) = catalogue.filter(|all| !listed(all)) {
+        let fits = |one: &&Offer| {
+            one.key == uri || (uri.len() <= TEMPLATE_BYTES && fits_template(&one.key, uri))
+        };
+        let (held, free): (Vec<_>, Vec<_>) =
+            all.templates.iter().filter(fits).partition(|one| one.standing.quarantine().is_some());
+        if let (Some(held), []) = (held.first(), free.as_slice())
+            && let Some(why) = held.standing.quarantine()
+        {
+            return Err(why.refusal(made_visible(&held.key).0.into_owned(), held.digest));
+        }
+        reviewed |= free.iter().any(|one| one.standing == Standing::Reviewed);
+    }
+    Ok(Target::Resource { upstream: Arc::clone(upstream), uri: uri.to_owned(), reviewed })
 }
 
 /// Whether a template says itself for which scheme it is, rather than standing for any.
@@ -68,9 +90,7 @@ async fn unlisted(identified: &Identified, uri: &str) -> Result<Target, Refusal>
         }
     }
     match with_resources.as_slice() {
-        [(upstream, _)] => {
-            Ok(Target::Resource { upstream: Arc::clone(upstream), uri: uri.to_owned() })
-        }
+        [(upstream, _)] => offered(upstream, uri),
         _ => Err(unknown("resource", uri)),
     }
 }
