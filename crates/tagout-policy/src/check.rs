@@ -36,6 +36,11 @@ impl Checker {
         Self { validator: Validator::new(schema), tools, servers, actions }
     }
 
+    /// Whether this tool is pinned.
+    pub(crate) fn knows_tool(&self, qualified: &str) -> bool {
+        self.tools.contains(qualified)
+    }
+
     /// Checks the rules of one text.
     pub(crate) fn check(&self, rules: &PolicySet, source: &Source) -> Result<(), PolicyError> {
         for rule in rules.policies() {
@@ -44,16 +49,26 @@ impl Checker {
         }
         let result = self.validator.validate(rules, ValidationMode::Strict);
         let errors = result.validation_errors().map(|error| {
-            (place(error), error.to_string(), error.help().map(|help| help.to_string()))
+            let problem = error.to_string();
+            let help = hint(&problem, error.help().map(|help| help.to_string()));
+            (place(error), problem, help)
         });
         let warnings = result.validation_warnings().filter_map(|warning| {
             let (problem, help) = self.serious(warning)?;
             Some((place(warning), problem, Some(help)))
         });
-        let first = errors.chain(warnings).min_by_key(|(at, _, _)| at.map_or(0, |at| at.offset()));
-        let Some((at, problem, help)) = first else { return Ok(()) };
-        let help = help.map_or_else(|| self.hint(&problem), |help| Some(help.into()));
-        Err(PolicyError::at(source, &plain(&problem), help.as_deref(), at))
+        // In the order of the text; Cedar's own order changes from run to run. What has a wrong
+        // type often never matches either, and the type says more.
+        let first = |(at, problem, _): &(Option<SourceSpan>, String, Option<String>)| {
+            (at.map_or(0, |at| at.offset()), problem.clone())
+        };
+        let first = errors.min_by_key(first).or_else(|| warnings.min_by_key(first));
+        match first {
+            Some((at, problem, help)) => {
+                Err(PolicyError::at(source, &plain(&problem), help.as_deref(), at))
+            }
+            None => Ok(()),
+        }
     }
 
     /// What a warning says, where it is an error for us.
@@ -75,24 +90,11 @@ impl Checker {
                 let help = "take them out: with them a rule reads otherwise than it says";
                 Some((warning.to_string(), help.to_owned()))
             }
-            _ => None,
+            ValidationWarning::MixedScriptString(_)
+            | ValidationWarning::MixedScriptIdentifier(_)
+            | ValidationWarning::ConfusableIdentifier(_)
+            | _ => None,
         }
-    }
-
-    /// More help than Cedar gives.
-    fn hint(&self, problem: &str) -> Option<Box<str>> {
-        let help = if problem.contains("optional attribute") {
-            "ask first whether it is there: `context.arguments has NAME && …`"
-        } else if problem.contains("attribute") {
-            "if only some tools have it, name them: `action == Action::\"server__tool\"`; \
-             `tagout policy schema` shows what there is"
-        } else if problem.contains("type") {
-            "arguments that are lists have `elements`, `length` and `json`; numbers have `text` and \
-             perhaps `decimal`; what may be null perhaps `value`; anything else `json`"
-        } else {
-            return None;
-        };
-        Some(help.into())
     }
 
     /// Whether there are the tools, servers and actions that a rule names.
@@ -138,6 +140,23 @@ fn never_equals(rule: &CedarPolicy, source: &Source) -> Result<(), PolicyError> 
     let text = "Action::\"call-tool\"";
     let at = within(rule, text, source);
     Err(PolicyError::at(source, "no call's action is `call-tool` itself", Some(WRITE_IN), at))
+}
+
+/// More help than Cedar gives.
+fn hint(problem: &str, cedar: Option<String>) -> Option<String> {
+    let ours = if problem.contains("unexpected type") {
+        "an argument that is a list has `elements`, `length` and `json`; a number `text` and \
+         perhaps `decimal`; what may be null perhaps `value`; what has no one type `json`"
+    } else if problem.contains("attribute `arguments.") && problem.contains("not found") {
+        "if only some tools have it, name them: `action == Action::\"server__tool\"`, or ask \
+         `context.arguments has NAME && …`; `tagout policy schema` shows what there is"
+    } else {
+        return cedar;
+    };
+    Some(match cedar.filter(|help| help.starts_with("did you mean")) {
+        Some(cedar) => format!("{cedar} {ours}"),
+        None => ours.to_owned(),
+    })
 }
 
 fn place(diagnostic: &dyn Diagnostic) -> Option<SourceSpan> {

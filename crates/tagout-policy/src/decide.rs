@@ -75,12 +75,22 @@ impl Policy {
     /// Whether the call may be made once it has the approvals `given`: allow or deny.
     pub fn allows(&self, facts: &Facts<'_>, given: &Given) -> Verdict {
         match about(facts) {
-            Ok(subject) => match self.evaluate(&self.set, (facts, subject), given) {
-                Outcome::Allowed { by } => self.verdict(Decision::Allow, by),
-                Outcome::Denied { by } => self.verdict(Decision::Deny, by),
-                Outcome::Failed { rule, why } => failed(rule, &why),
-            },
+            Ok(subject) => self.allowed(&self.set, (facts, subject), given),
             Err(verdict) => verdict,
+        }
+    }
+
+    /// What `set` says with exactly these approvals.
+    pub(crate) fn allowed(
+        &self,
+        set: &PolicySet,
+        call: (&Facts<'_>, &Subject<'_>),
+        given: &Given,
+    ) -> Verdict {
+        match self.evaluate(set, call, given) {
+            Outcome::Allowed { by } => self.verdict(Decision::Allow, by),
+            Outcome::Denied { by } => self.verdict(Decision::Deny, by),
+            Outcome::Failed { rule, why } => failed(rule, &why),
         }
     }
 

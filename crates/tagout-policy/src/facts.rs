@@ -1,6 +1,7 @@
 //! Everything that a decision may depend on.
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::IpAddr,
 };
 
@@ -142,6 +143,24 @@ impl Given {
     #[must_use]
     pub const fn any(&self) -> bool {
         self.own || self.people > 0
+    }
+}
+
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.own, self.people) {
+            (false, 0) => return f.write_str("nobody"),
+            (true, 0) => f.write_str("the caller's own user")?,
+            (own, people) => {
+                f.write_str(if own { "the caller's own user and " } else { "" })?;
+                let who = if people == 1 { "person" } else { "people" };
+                write!(f, "{people} other {who}")?;
+            }
+        }
+        for (n, group) in self.groups.iter().enumerate() {
+            write!(f, "{}`{}`", if n == 0 { " in " } else { " and " }, group.escape_debug())?;
+        }
+        f.write_str(if self.outside { ", not by way of the client" } else { "" })
     }
 }
 

@@ -25,6 +25,7 @@ mod check;
 mod decide;
 mod effects;
 mod evaluate;
+mod explain;
 mod facts;
 mod known;
 mod ladder;
@@ -40,6 +41,7 @@ mod value;
 
 pub use decide::{Decision, Verdict};
 pub use effects::{Effect, Effects};
+pub use explain::{Alteration, Change, Explanation, RuleEffect, RuleSaid};
 pub use facts::{Arguments, Facts, Given, History, Labels, Subject, SubjectKind};
 pub use load::{Policy, PolicyError, Source};
 pub use profile::Profile;

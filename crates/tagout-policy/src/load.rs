@@ -158,9 +158,10 @@ impl Rules {
                 Err(_) => self.asks.add_everything(),
             }
             // The id is new, so neither fails.
-            let added = self.set.add(renamed.clone()).and_then(|()| of_source.add(renamed));
-            if let Err(error) = added {
-                return Err(PolicyError::at(source, &error.to_string(), None, span(policy)));
+            for set in [&mut self.set, &mut of_source] {
+                set.add(renamed.clone()).map_err(|error| {
+                    PolicyError::at(source, &error.to_string(), None, span(policy))
+                })?;
             }
             self.about.insert(id, rule(policy, source, &name));
         }

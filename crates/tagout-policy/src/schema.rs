@@ -18,6 +18,8 @@ pub(crate) fn schema(surface: &Surface) -> Result<(Schema, String), String> {
     }});
     let fragment = SchemaFragment::from_json_value(json).map_err(|error| error.to_string())?;
     let text = fragment.to_cedarschema().map_err(|error| error.to_string())?;
+    // Nothing here is called as Cedar's own types are.
+    let text = text.replace(": __cedar::", ": ").replace("Set<__cedar::", "Set<");
     let schema = fragment.try_into().map_err(|error: cedar_policy::SchemaError| error.to_string());
     Ok((schema?, text))
 }
