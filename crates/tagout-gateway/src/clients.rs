@@ -20,7 +20,7 @@ use crate::{
     refusal::Refusal,
     session::Session,
     stage::receive::{CAPABILITIES, CLIENT, Call, Unreceived, VERSION},
-    upstream::{Event, composed},
+    upstream::{Catalogue, Event, composed},
 };
 
 /// Events of servers that wait to be passed on.
@@ -228,6 +228,7 @@ async fn tell(
     mut happened: mpsc::Receiver<(ServerName, Event)>,
     over: CancellationToken,
 ) {
+    let mut rules = gateway.policies.changes();
     loop {
         let ended = async {
             tokio::select! {
@@ -237,6 +238,11 @@ async fn tell(
         };
         let next = tokio::select! {
             next = happened.recv() => next,
+            // The gateway lives as long as this does, and so do its rules.
+            Ok(()) = rules.changed() => {
+                other_rules(&session).await;
+                continue;
+            }
             () = ended => {
                 happened.close();
                 happened.recv().await
@@ -277,6 +283,29 @@ async fn tell(
         // A client that does not read must not keep things from the record.
         if !session.news.publish(method, &params).await {
             tracing::warn!(%server, %method, "the client does not read");
+        }
+    }
+}
+
+/// Tells the client of `session` that other rules hold: they decide what lists show.
+async fn other_rules(session: &Session) {
+    if session.opened().is_none() {
+        return;
+    }
+    let any = |offers: fn(&Catalogue) -> bool| {
+        let mut all = session.fleet().all().iter();
+        all.any(|upstream| upstream.known().is_some_and(|known| offers(&known)))
+    };
+    let prompts = any(|known| !known.prompts.is_empty());
+    let resources = any(|known| !known.resources.is_empty() || !known.templates.is_empty());
+    for (method, there) in [
+        (Method::ToolsListChanged, true),
+        (Method::PromptsListChanged, prompts),
+        (Method::ResourcesListChanged, resources),
+    ] {
+        let Some(params) = session.fit_to_hear(method, "{}").filter(|_| there) else { continue };
+        if !session.news.publish(method, &params).await {
+            tracing::warn!(%method, "the client does not read");
         }
     }
 }

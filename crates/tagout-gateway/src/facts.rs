@@ -17,14 +17,23 @@ impl Caller<'_> {
     /// Hands the caller of `session`, who came from `origin`, to `judge`; what happened before is
     /// looked up only if `policy` asks about it.
     pub(crate) fn of<T>(
-        (session, origin): (&Session, Option<&Origin>),
+        from: (&Session, Option<&Origin>),
         clock: &Clock,
         policy: &Policy,
         judge: impl FnOnce(Caller<'_>) -> T,
     ) -> T {
+        Self::with(from, clock, policy.asks_about_history(), judge)
+    }
+
+    /// The same, with what happened before only if `history` asks for it.
+    pub(crate) fn with<T>(
+        (session, origin): (&Session, Option<&Origin>),
+        clock: &Clock,
+        history: bool,
+        judge: impl FnOnce(Caller<'_>) -> T,
+    ) -> T {
         let now = clock.now();
-        let history =
-            if policy.asks_about_history() { session.history(now) } else { History::default() };
+        let history = if history { session.history(now) } else { History::default() };
         judge(Caller {
             principal: session.principal(),
             origin,

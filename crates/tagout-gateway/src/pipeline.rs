@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Gateway,
+    Gateway, consent,
     lane::Lane,
     refusal::Refusal,
     session::Session,
@@ -39,8 +39,7 @@ impl Gateway {
         let preparing = prepare(received, lane, &mut known);
         let prepared = withdrawn.run_until_cancelled(preparing).await;
         let prepared = prepared.unwrap_or(Err(Refusal::Cancelled));
-        let decided = prepared
-            .and_then(|inspected| decide::decide(inspected, &self.policies.now(), &self.clock));
+        let decided = prepared.and_then(|inspected| decide::decide(inspected, self, &mut known));
         let begun = match record::begin(&self.audit, &self.clock, known, decided.as_ref().ok()) {
             Ok(begun) => begun,
             Err(refused) => return record::unrecorded(*refused),
@@ -76,6 +75,7 @@ impl Gateway {
         // Nobody approves for a client that has gone.
         let approved = session.while_client_is_there(approving).await;
         let authorised = approved.unwrap_or(Err(Refusal::Cancelled))?;
+        consent::agreed_by_approving(&authorised, self);
         let cleared = begun.decided(authorised)?;
         let answer = forward::forward(cleared, self).await?;
         screen::screen(answer).await

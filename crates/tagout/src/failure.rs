@@ -60,6 +60,26 @@ impl Failure {
         self
     }
 
+    /// Its stable code.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// What happened, with its place in a file as people see it.
+    pub(crate) fn with_place(&self) -> String {
+        let Some(diagnostic) = &self.diagnostic else { return self.message.clone() };
+        let mut place = None;
+        if let (Some(source), Some(label)) =
+            (diagnostic.source_code(), diagnostic.labels().and_then(|mut labels| labels.next()))
+        {
+            place = source.read_span(label.inner(), 0, 0).ok().map(|found| {
+                let name = found.name().unwrap_or_default();
+                format!("{name}:{}:{}: ", found.line() + 1, found.column() + 1)
+            });
+        }
+        format!("{}{}", place.unwrap_or_default(), self.message)
+    }
+
     /// What happened.
     pub(crate) fn message(&self) -> &str {
         &self.message

@@ -1,6 +1,6 @@
 //! From files to a gateway.
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read as _},
     path::Path,
     sync::Arc,
@@ -10,9 +10,13 @@ use tagout_gateway::{
     Clock, Gateway, OpenError, Parts, approval::Terminal, config::Config, identity::os_user,
     lockfile::Lockfile,
 };
-use tagout_policy::{Policy, Source, Surface};
+use tagout_policy::Policy;
 
-use crate::{failure::Failure, places::Places};
+use crate::{
+    failure::Failure,
+    places::Places,
+    rules::{RulesFrom, lockfile},
+};
 
 /// What ships reviewed: the built-in servers' tools.
 const SHIPPED: &str = include_str!("../shipped.lock");
@@ -25,9 +29,18 @@ const FILE_BYTES: u64 = 16 << 20;
 pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) policy: Policy,
+    /// Rules on trial, where there are any.
+    shadow: Option<Policy>,
+    /// Where both come from.
+    pub(crate) rules: Arc<RulesFrom>,
     pub(crate) lockfile: Lockfile,
     /// The files that were read.
     pub(crate) files: Vec<String>,
+}
+
+/// What ships reviewed, for servers that are built in.
+pub(crate) fn shipped() -> Result<Lockfile, Failure> {
+    Lockfile::parse("shipped.lock", SHIPPED).map_err(Failure::at_place)
 }
 
 /// The content of a file; nothing if there is none.
@@ -66,26 +79,20 @@ impl Setup {
             }
             None => Config::built_in(),
         };
-        let usual = places.folder().join("policies");
-        let folder = config.policies.as_deref().unwrap_or(&usual);
-        let own = rules(folder, folder == usual)?;
+        let rules = RulesFrom::of(&config, places);
+        let own = rules.sources()?;
         files.extend(own.iter().map(|source| source.name.clone()));
-        let policy =
-            Policy::load(config.profile, &own, &Surface::default()).map_err(Failure::at_place)?;
         let path = places.lockfile();
-        let lockfile = match read(&path)? {
-            Some(text) => {
-                files.push(shown(&path));
-                Lockfile::parse(&shown(&path), &text).map_err(Failure::at_place)?
-            }
-            None => Lockfile::default(),
-        };
-        Ok(Self { config, policy, lockfile, files })
+        let lockfile = lockfile(&path)?;
+        files.extend(lockfile.as_ref().map(|_| shown(&path)));
+        let lockfile = lockfile.unwrap_or_default();
+        let (policy, shadow) = (rules.policy(&own, &lockfile)?, rules.shadow(&lockfile)?);
+        Ok(Self { config, policy, shadow, rules: Arc::new(rules), lockfile, files })
     }
 
     /// Opens the gateway on the state that `places` names.
     pub(crate) fn open(self, places: &Places) -> Result<Arc<Gateway>, Failure> {
-        let shipped = Lockfile::parse("shipped.lock", SHIPPED).map_err(Failure::at_place)?;
+        let shipped = shipped()?;
         let own_program =
             std::env::current_exe().map_err(|e| Failure::io(Path::new("/proc"), e))?;
         let principal = os_user(&self.config);
@@ -99,11 +106,15 @@ impl Setup {
             approver: Arc::new(Terminal::new(places.state.clone())),
             clock: clock(),
         };
-        Gateway::open(parts, &places.state, &places.head_key).map_err(|error| match &error {
+        let opened = Gateway::open(parts, &places.state, &places.head_key);
+        let gateway = opened.map_err(|error| match &error {
             OpenError::Audit(inner) => Failure::of(&error, inner.code(), inner.help()),
             OpenError::Store(inner) => Failure::of(&error, inner.code(), inner.help()),
+            OpenError::Assertion(inner) => Failure::of(&error, inner.code(), inner.help()),
             OpenError::Key(_) => Failure::of(&error, "state-invalid", ""),
-        })
+        })?;
+        gateway.try_out(self.shadow);
+        Ok(gateway)
     }
 }
 
@@ -111,29 +122,4 @@ impl Setup {
 pub(crate) fn clock() -> Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody is to use")]
     Clock::new(jiff::Timestamp::now)
-}
-
-/// One's own rules, by file name. The usual folder need not be there; one that was named must be,
-/// and so must whatever has a rule's name: what is left out may be what forbids.
-fn rules(folder: &Path, is_usual: bool) -> Result<Vec<Source>, Failure> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && is_usual => return Ok(Vec::new()),
-        Err(error) => return Err(Failure::io(folder, error)),
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| Failure::io(folder, error))?.path();
-        if path.extension().is_some_and(|extension| extension == "cedar") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    let mut sources = Vec::new();
-    for path in paths {
-        let gone = || Failure::io(&path, io::Error::from(io::ErrorKind::NotFound));
-        let text = read(&path)?.ok_or_else(gone)?;
-        sources.push(Source { name: path.display().to_string(), text });
-    }
-    Ok(sources)
 }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use tagout_policy::{Decision, Policy, Verdict};
 
-use super::inspect::Inspected;
-use crate::{Clock, refusal::Refusal};
+use super::{inspect::Inspected, record::Known};
+use crate::{Gateway, consent, refusal::Refusal};
 
 /// A call that policy does not deny: it may go on, or a person must be asked.
 #[derive(Debug)]
@@ -14,20 +14,30 @@ pub struct Decided {
     policy: Arc<Policy>,
 }
 
-/// Puts the call's facts to `policy`.
+/// Puts the call's facts to the rules that hold, and to those on trial; notes for the record what
+/// was decided on what.
 ///
 /// # Errors
 /// [`Refusal::Denied`].
 pub fn decide(
     inspected: Inspected,
-    policy: &Arc<Policy>,
-    clock: &Clock,
+    gateway: &Gateway,
+    known: &mut Known,
 ) -> Result<Decided, Refusal> {
-    let verdict = inspected.facts(clock, policy, |facts| policy.decide(facts));
+    let policy = gateway.policies.now();
+    let trial = gateway.shadow.now();
+    let asks = |rules: &Policy| rules.asks_about_history();
+    let history = asks(&policy) || trial.as_deref().is_some_and(asks);
+    let verdict = inspected.facts_with(&gateway.clock, history, |facts| {
+        let verdict = policy.decide(facts);
+        let shadow =
+            trial.as_deref().and_then(|trial| gateway.shadow.beside(trial, facts, &verdict));
+        known.judged((facts, history), policy.version(), shadow);
+        verdict
+    });
+    let verdict = consent::asked_too(verdict, &inspected, gateway);
     match verdict.decision {
-        Decision::Allow | Decision::Ask => {
-            Ok(Decided { inspected, verdict, policy: Arc::clone(policy) })
-        }
+        Decision::Allow | Decision::Ask => Ok(Decided { inspected, verdict, policy }),
         Decision::Deny => {
             let Verdict { rule, reason, remedy, .. } = verdict;
             Err(Refusal::Denied { rule, reason, remedy })

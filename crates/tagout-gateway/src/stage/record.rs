@@ -1,15 +1,24 @@
 //! Nothing is tried before it is on record; nothing is answered before its outcome is.
 use bytes::Bytes;
 use jiff::Timestamp;
-use tagout_audit::{Approval, Begin, Decision, Durability, End, Entry, Log, Outcome, Verdict};
+use tagout_audit::{
+    Approval, Begin, Decision, Durability, End, Entry, Log, Outcome, Shadow, Verdict,
+};
 use tagout_inspect::redact::{redacted, redacted_text};
-use tagout_policy::Effect;
+use tagout_policy::{Effect, Facts};
 use tagout_proto::{Conversation, Digest, Method, Origin, Principal, ServerName, frame, quoted};
+use tagout_store::Scope;
 
 use super::{
     approve::Authorised, decide::Decided, identify::Identified, inspect::Target, screen::Reply,
 };
-use crate::{Clock, refusal::Refusal, upstream::composed};
+use crate::{
+    Clock,
+    policy_tools::recorded::{self, GONE, Kept},
+    refusal::Refusal,
+    shadow::Differs,
+    upstream::composed,
+};
 
 /// What is known of a call so far; stages add to it, and it goes on record whatever stops them.
 #[derive(Debug)]
@@ -21,10 +30,30 @@ pub struct Known {
     conversation: Option<Conversation>,
     subject: Option<String>,
     arguments: Option<Digest>,
-    payload: Option<String>,
+    payload: Option<Shown>,
     server: Option<ServerName>,
     definition: Option<Digest>,
     consequential: bool,
+    judged: Option<Judged>,
+}
+
+/// What a call says, without the secrets that can be recognised.
+#[derive(Debug)]
+struct Shown {
+    /// Of the digest of the arguments as they came.
+    salt: String,
+    text: String,
+    /// Whether all of `params` is shown, or its `arguments` alone.
+    whole: bool,
+}
+
+/// By which rules a call was decided, and on what.
+#[derive(Debug)]
+struct Judged {
+    policy: Digest,
+    /// A JSON object; nothing for what concerns the session alone.
+    facts: Option<String>,
+    shadow: Option<Differs>,
 }
 
 /// A call that is on record as begun.
@@ -78,6 +107,7 @@ impl Known {
             server: None,
             definition: None,
             consequential: false,
+            judged: None,
         }
     }
 
@@ -100,6 +130,7 @@ impl Known {
         let whole = params.with(&[("_meta", meta.as_deref())]);
         let Ok(whole) = composed(&whole) else { return };
         let arguments = whole.root().get("arguments").filter(|_| !beside);
+        let is_whole = arguments.is_none();
         let shown = arguments.unwrap_or_else(|| whole.root());
         // Salted, so that what was erased cannot be found again by guessing.
         let mut salt = [0; 16];
@@ -107,12 +138,47 @@ impl Known {
             self.arguments = Some(Digest::of_parts([&salt[..], shown.raw().as_bytes()]));
         }
         let salt: String = salt.iter().map(|byte| format!("{byte:02x}")).collect();
-        let shown = redacted(shown);
-        self.payload = Some(if shown.len() > PAYLOAD_BYTES {
-            format!(r#"{{"salt":"{salt}","left_out_bytes":{}}}"#, shown.len())
+        self.payload = Some(Shown { salt, text: redacted(shown), whole: is_whole });
+    }
+
+    /// Adds by which rules it was decided and on what; whether what happened before is among that.
+    pub(crate) fn judged(
+        &mut self,
+        (facts, history): (&Facts<'_>, bool),
+        policy: Digest,
+        shadow: Option<Differs>,
+    ) {
+        let shown = self.payload.as_ref();
+        let gone = |text: &str| text.contains(GONE);
+        let kept = Kept {
+            subject: self.subject.as_deref(),
+            redacted: shown.is_some_and(|shown| gone(&shown.text))
+                || self.subject.as_deref().is_some_and(gone),
+            whole: shown.is_some_and(|shown| shown.whole),
+        };
+        let facts = shown.and_then(|_| recorded::text(facts, history, kept));
+        self.judged = Some(Judged { policy, facts, shadow });
+    }
+
+    /// What stands beside the chain.
+    fn payload(&self) -> Option<String> {
+        let Shown { salt, text, .. } = self.payload.as_ref()?;
+        let facts = self.judged.as_ref().and_then(|judged| judged.facts.as_deref());
+        let facts = facts.map(|facts| format!(r#","facts":{facts}"#)).unwrap_or_default();
+        Some(if text.len() > PAYLOAD_BYTES {
+            format!(r#"{{"salt":"{salt}","left_out_bytes":{}{facts}}}"#, text.len())
         } else {
-            format!(r#"{{"salt":"{salt}","arguments":{shown}}}"#)
-        });
+            format!(r#"{{"salt":"{salt}","arguments":{text}{facts}}}"#)
+        })
+    }
+
+    fn policy(&self) -> Option<Digest> {
+        self.judged.as_ref().map(|judged| judged.policy)
+    }
+
+    fn shadow(&self) -> Option<Shadow<'_>> {
+        let Differs { decision, rule } = self.judged.as_ref()?.shadow.as_ref()?;
+        Some(Shadow { verdict: said(*decision), rule })
     }
 
     /// Adds what the call turned out to be about.
@@ -159,7 +225,8 @@ pub fn begin(
         (true, _) => Ok(None),
         (false, None) => write_begin(log, now, &known, None).map(Some),
         (false, Some(verdict)) => {
-            write_begin(log, now, &known, Some(&decision(now, verdict, None))).map(Some)
+            let decision = decision(now, &known, verdict, None);
+            write_begin(log, now, &known, Some(&decision)).map(Some)
         }
     };
     let decided = allowed.is_some();
@@ -171,15 +238,22 @@ pub fn begin(
 
 fn decision<'a>(
     at: Timestamp,
+    known: &'a Known,
     verdict: &'a tagout_policy::Verdict,
     approval: Option<Approval<'a>>,
 ) -> Decision<'a> {
-    let said = match verdict.decision {
+    let (policy, shadow) = (known.policy(), known.shadow());
+    let (verdict, rule) = (said(verdict.decision), Some(verdict.rule.as_str()));
+    Decision { at, verdict, rule, approval, policy, shadow }
+}
+
+/// A decision as the log names it.
+const fn said(decision: tagout_policy::Decision) -> Verdict {
+    match decision {
         tagout_policy::Decision::Allow => Verdict::Allow,
         tagout_policy::Decision::Ask => Verdict::Ask,
         tagout_policy::Decision::Deny => Verdict::Deny,
-    };
-    Decision { at, verdict: said, rule: Some(&verdict.rule), approval }
+    }
 }
 
 fn write_begin(
@@ -196,7 +270,8 @@ fn write_begin(
     begin.subject = known.subject.as_deref();
     begin.definition = known.definition;
     begin.arguments = known.arguments;
-    begin.payload = known.payload.as_deref();
+    let payload = known.payload();
+    begin.payload = payload.as_deref();
     match decision {
         // Waits for the disk where it must: the call is made next.
         Some(decision) => waited_for(known.durability(), || {
@@ -219,13 +294,14 @@ impl Begun {
     /// [`Refusal::Audit`]: the call must not be made.
     pub fn decided(&self, authorised: Authorised) -> Result<Cleared, Refusal> {
         let approval = authorised.approval().map(|approval| Approval {
-            how: approval.channel,
             by: Some(&approval.by),
-            decision: "allow",
+            scope: Some(approval.scope).filter(|s| *s != Scope::Once).map(Scope::as_str),
+            question: approval.question.as_deref(),
+            ..Approval::new(&approval.channel, "allow")
         });
         let verdict = authorised.decided().verdict();
         let now = self.clock.now();
-        let decision = decision(now, verdict, approval);
+        let decision = decision(now, &self.known, verdict, approval);
         if let (Some(entry), Some(_), false) = (&self.entry, &self.known.server, self.decided) {
             waited_for(self.known.durability(), || {
                 entry.decided(&decision, self.known.durability())
@@ -247,7 +323,11 @@ impl Begun {
         }
         let number = entry.as_ref().map(Entry::number);
         if let Some(entry) = entry {
-            let end = ended(at, &outcome);
+            let mut end = ended(at, &outcome);
+            if end.rule.is_some() {
+                end.policy = known.policy();
+                end.shadow = known.shadow();
+            }
             if let Err(error) =
                 waited_for(known.durability(), || entry.end(&end, known.durability()))
             {
@@ -286,8 +366,7 @@ fn ended(at: Timestamp, outcome: &Result<Reply, Refusal>) -> End<'_> {
             let mut end = End::new(at, outcome);
             end.refusal = Some(refusal.code());
             end.rule = refusal.rule();
-            end.approval =
-                refusal.asked().map(|(how, decision)| Approval { how, by: None, decision });
+            end.approval = refusal.asked();
             end
         }
     }

@@ -1,14 +1,11 @@
 //! Policy does not decide about a call that was not inspected.
-use std::sync::Arc;
-
 use tagout_gateway::{
-    Clock,
-    stage::{decide::decide, identify::Identified},
+    Gateway,
+    stage::{decide::decide, identify::Identified, record::Known},
 };
-use tagout_policy::Policy;
 
-fn skip(identified: Identified, policy: &Arc<Policy>, clock: &Clock) {
-    drop(decide(identified, policy, clock));
+fn skip(identified: Identified, gateway: &Gateway, known: &mut Known) {
+    drop(decide(identified, gateway, known));
 }
 
 fn main() {}

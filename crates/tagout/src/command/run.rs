@@ -1,5 +1,5 @@
 //! `run` and `grid`: servers on standard input and output.
-use std::{io, process::ExitCode};
+use std::{io, process::ExitCode, sync::Arc};
 
 use crate::{
     command::{in_runtime, stop_on_signals},
@@ -11,9 +11,12 @@ use crate::{
 
 /// Serves one MCP client in front of the configured servers.
 pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
-    let gateway = Setup::read(places)?.open(places)?;
+    let setup = Setup::read(places)?;
+    let rules = Arc::clone(&setup.rules);
+    let gateway = setup.open(places)?;
     in_runtime(async {
         let stop = stop_on_signals()?;
+        tokio::spawn(Arc::clone(&gateway).follow_rules(rules, Arc::default(), stop.clone()));
         let streams = streams::standard()?;
         // On a worker, where its calls are, and not on this thread.
         let serving = tokio::spawn(async move { gateway.serve(streams, "stdio", &stop).await });

@@ -3,9 +3,10 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use tagout_gateway::{Gateway, config::Listen, http::Front, keys::Keys};
 use tagout_wire::http::{Access, AccessError, Listener, ServerLimits, Tls, serve as serve_http};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    command::{on_threads, stop_on_signals},
+    command::{on_threads, reload_on_hangup},
     failure::{Ended, Failure},
     output,
     places::Places,
@@ -24,13 +25,22 @@ pub(crate) fn serve(
     let setup = Setup::read(places)?;
     let mut listen = setup.config.listen.clone();
     listen.address = address.unwrap_or(listen.address);
+    let rules = Arc::clone(&setup.rules);
     let gateway = setup.open(places)?;
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    on_threads(threads, run(gateway, listen, json))
+    on_threads(threads, async {
+        let (stop, asked) = reload_on_hangup()?;
+        tokio::spawn(Arc::clone(&gateway).follow_rules(rules, asked, stop.clone()));
+        run(gateway, listen, stop, json).await
+    })
 }
 
-async fn run(gateway: Arc<Gateway>, listen: Listen, json: bool) -> Result<ExitCode, Failure> {
-    let stop = stop_on_signals()?;
+async fn run(
+    gateway: Arc<Gateway>,
+    listen: Listen,
+    stop: CancellationToken,
+    json: bool,
+) -> Result<ExitCode, Failure> {
     let tls = listen.tls.as_ref().map(|(certificate, key)| Tls::load(certificate, key));
     let tls = tls.transpose().map_err(|error| Failure::of(&error, "tls-unusable", ""))?;
     if let Some(tls) = tls.clone() {

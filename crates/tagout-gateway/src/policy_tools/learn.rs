@@ -1,0 +1,325 @@
+//! The least rules that recorded traffic needs.
+mod cedar;
+mod conditions;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use tagout_audit::{
+    Line, Verdict as OnRecord,
+    record::{Decided, Event, Payload},
+};
+use tagout_policy::{Decision, Policy, PolicyError, Profile, Shape, Source, SubjectKind, Surface};
+use tagout_proto::ServerName;
+
+use self::cedar::{set, string};
+use super::{Case, replay::about};
+
+/// Calls that are kept, and calls that wait for their decision.
+const CALLS: usize = 200_000;
+const OPEN: usize = 65_536;
+/// Records that are named with a rule.
+const EXAMPLES: usize = 6;
+/// Resources that are named one by one.
+const FEW: usize = 8;
+
+/// Gathers the calls of a log that were made.
+#[derive(Default)]
+pub struct Learner {
+    open: BTreeMap<u64, Case>,
+    seen: Vec<Seen>,
+    /// Calls that could not be learnt from: too many, or without facts.
+    left_out: u64,
+}
+
+/// A call that was made.
+struct Seen {
+    n: u64,
+    case: Case,
+    /// Whether a person approved it.
+    asked: bool,
+}
+
+/// Rules that were learnt.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Learnt {
+    /// The rules, as Cedar text.
+    pub text: String,
+    /// Their ids.
+    pub rules: Vec<String>,
+    /// Calls that they were learnt from.
+    pub calls: u64,
+    /// Records of calls that the rules do not let through, and why.
+    pub uncovered: Vec<(u64, String)>,
+    /// Calls that were made and could not be learnt from.
+    pub left_out: u64,
+}
+
+/// What calls have in common that one rule is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    subject: String,
+    action: String,
+    asked: bool,
+}
+
+/// One rule to be.
+struct Rule {
+    id: String,
+    kind: Kind,
+    users: BTreeSet<String>,
+    conditions: Vec<String>,
+    /// Places in [`Learner::seen`].
+    calls: Vec<usize>,
+}
+
+impl Learner {
+    /// Takes the next line of the log.
+    pub fn line(&mut self, line: &Line, payload: &Payload) {
+        match &line.event {
+            Event::Begin(begin) if begin.server.is_some() => {
+                while self.open.len() >= OPEN {
+                    self.open.pop_first();
+                    self.left_out += 1;
+                }
+                if let Ok((case, _)) = Case::of(begin, payload) {
+                    self.open.insert(line.n, case);
+                }
+            }
+            Event::Decision(decided) => self.decided(decided),
+            Event::End(ended) => drop(self.open.remove(&ended.of)),
+            Event::Begin(_)
+            | Event::Genesis(_)
+            | Event::Note(_)
+            | Event::Torn(_)
+            | Event::Adopted(_)
+            | Event::Lost(_)
+            | Event::Erased(_)
+            | Event::Rotated {} => {}
+        }
+    }
+
+    /// A call that is decided is made: a refusal ends without that, or says deny.
+    fn decided(&mut self, decided: &Decided) {
+        let approved =
+            decided.approval.as_ref().is_some_and(|approval| approval.decision == "allow");
+        let asked = match decided.verdict {
+            OnRecord::Allow => false,
+            OnRecord::Ask if approved => true,
+            OnRecord::Ask | OnRecord::Deny => return,
+        };
+        match self.open.remove(&decided.of) {
+            Some(case) if self.seen.len() < CALLS => {
+                self.seen.push(Seen { n: decided.of, case, asked });
+            }
+            Some(_) | None => self.left_out += 1,
+        }
+    }
+
+    /// The least rules that let through what was made, checked against `surface` and by deciding
+    /// every call again. A condition that a call does not meet after all is left out.
+    ///
+    /// # Errors
+    /// The rules are not right, which is a fault of Tagout; the error shows where.
+    pub fn learnt(&self, surface: &Surface) -> Result<Learnt, PolicyError> {
+        let mut rules = self.rules(surface);
+        let mut relaxed = BTreeSet::new();
+        loop {
+            let text = self.text(&rules);
+            let source = Source { name: "learnt.cedar".to_owned(), text: text.clone() };
+            let policy = Policy::load(Profile::None, &[source], surface)?;
+            let misses = self.misses(&rules, &policy);
+            let before = relaxed.len();
+            relaxed.extend(misses.iter().map(|(rule, ..)| *rule));
+            if relaxed.len() == before {
+                return Ok(Learnt {
+                    text,
+                    rules: rules.iter().map(|rule| rule.id.clone()).collect(),
+                    calls: u64::try_from(self.seen.len()).unwrap_or(u64::MAX),
+                    uncovered: misses.into_iter().map(|(_, n, why)| (n, why)).collect(),
+                    left_out: self.left_out,
+                });
+            }
+            for (number, rule) in rules.iter_mut().enumerate() {
+                if relaxed.contains(&number) {
+                    rule.conditions.clear();
+                }
+            }
+        }
+    }
+
+    /// Calls that `policy` does not let through: their rule's place, their record, and why.
+    fn misses(&self, rules: &[Rule], policy: &Policy) -> Vec<(usize, u64, String)> {
+        let mut misses = Vec::new();
+        for (number, rule) in rules.iter().enumerate() {
+            for seen in rule.calls.iter().filter_map(|call| self.seen.get(*call)) {
+                let verdict = policy.decide(&seen.case.facts());
+                let through = match verdict.decision {
+                    Decision::Allow => true,
+                    Decision::Ask => seen.asked,
+                    Decision::Deny => false,
+                };
+                if !through {
+                    misses.push((number, seen.n, verdict.reason));
+                }
+            }
+        }
+        misses
+    }
+
+    fn rules(&self, surface: &Surface) -> Vec<Rule> {
+        let mut calls: BTreeMap<(Kind, &str), Vec<usize>> = BTreeMap::new();
+        for (number, seen) in self.seen.iter().enumerate() {
+            let kind = kind(seen, surface);
+            calls.entry((kind, &seen.case.principal.user)).or_default().push(number);
+        }
+        let mut rules: Vec<Rule> = Vec::new();
+        for ((kind, user), calls) in calls {
+            let cases: Vec<_> = calls.iter().filter_map(|n| self.seen.get(*n)).collect();
+            let conditions = conditions_of(&cases, surface);
+            let same = |rule: &&mut Rule| rule.kind == kind && rule.conditions == conditions;
+            if let Some(rule) = rules.iter_mut().find(same) {
+                rule.users.insert(user.to_owned());
+                rule.calls.extend(calls);
+                continue;
+            }
+            let number = rules.iter().filter(|r| r.kind.subject == kind.subject).count() + 1;
+            let id = match number {
+                1 => format!("learnt {}", kind.subject),
+                number => format!("learnt {} {number}", kind.subject),
+            };
+            let users = BTreeSet::from([user.to_owned()]);
+            rules.push(Rule { id, kind, users, conditions, calls });
+        }
+        rules
+    }
+
+    fn text(&self, rules: &[Rule]) -> String {
+        let mut out = String::from(HEADER);
+        for rule in rules {
+            let mut numbers: Vec<_> =
+                rule.calls.iter().filter_map(|call| self.seen.get(*call)).map(|s| s.n).collect();
+            numbers.sort_unstable();
+            out.push('\n');
+            out.push_str(&rule.text(&numbers));
+        }
+        out
+    }
+}
+
+const HEADER: &str = "\
+// Learnt from traffic on record: what was let through, and nothing else. Read it before it holds:
+// what was recorded need not have been right.
+";
+
+impl Rule {
+    fn text(&self, numbers: &[u64]) -> String {
+        let shown: Vec<_> = numbers.iter().take(EXAMPLES).map(ToString::to_string).collect();
+        let more = numbers.len().saturating_sub(EXAMPLES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let (calls, records) =
+            if numbers.len() == 1 { ("call", "record") } else { ("calls", "records") };
+        let mut conditions = Vec::new();
+        let mut users = self.users.iter();
+        let principal = match (users.next(), users.next()) {
+            (Some(only), None) => format!("principal == User::{}", string(only)),
+            _ => {
+                let users: Vec<_> =
+                    self.users.iter().map(|user| format!("User::{}", string(user))).collect();
+                conditions.push(format!("[{}].contains(principal)", users.join(", ")));
+                "principal".to_owned()
+            }
+        };
+        if self.kind.asked {
+            conditions.push("context.approved".to_owned());
+        }
+        conditions.extend(self.conditions.iter().cloned());
+        let head = format!(
+            "// {} {calls}: {records} {}{more}\n@id({})\npermit ({principal}, {}, resource)",
+            numbers.len(),
+            shown.join(", "),
+            string(&self.id),
+            self.kind.action,
+        );
+        if conditions.is_empty() {
+            format!("{head};\n")
+        } else {
+            format!("{head}\nwhen {{\n  {}\n}};\n", conditions.join(" &&\n  "))
+        }
+    }
+}
+
+/// What one rule is for: a tool; the resources, prompts or tasks of a server; or a question.
+fn kind(seen: &Seen, surface: &Surface) -> Kind {
+    let case = &seen.case;
+    let action = match case.kind {
+        SubjectKind::Tool if shape(case, surface).is_some() => {
+            format!("action == Action::{}", string(&case.qualified))
+        }
+        SubjectKind::Tool => "action in Action::\"call-tool\"".to_owned(),
+        SubjectKind::Resource | SubjectKind::Prompt
+            if case.action() == tagout_proto::Action::Complete =>
+        {
+            "action == Action::\"complete\"".to_owned()
+        }
+        SubjectKind::Resource => "action == Action::\"read-resource\"".to_owned(),
+        SubjectKind::Prompt => "action == Action::\"fetch-prompt\"".to_owned(),
+        SubjectKind::Task => "action == Action::\"follow-task\"".to_owned(),
+        SubjectKind::Question => "action == Action::\"ask-client\"".to_owned(),
+    };
+    Kind { subject: about(case), action, asked: seen.asked }
+}
+
+fn shape<'a>(case: &Case, surface: &'a Surface) -> Option<&'a Shape> {
+    let tool = surface.tools.iter().find(|tool| tool.qualified == case.qualified)?;
+    Some(&tool.shape)
+}
+
+/// What the calls of one rule have in common.
+fn conditions_of(seen: &[&Seen], surface: &Surface) -> Vec<String> {
+    let Some(first) = seen.first().map(|seen| &seen.case) else { return Vec::new() };
+    let names: BTreeSet<_> = seen.iter().map(|seen| seen.case.name.as_str()).collect();
+    let mut conditions = match first.kind {
+        SubjectKind::Tool => of_tool(first, seen, surface),
+        SubjectKind::Resource => of_names(&first.server, &names, "resource.name"),
+        SubjectKind::Prompt | SubjectKind::Question => {
+            of_names(&first.server, &names, "resource.name")
+        }
+        SubjectKind::Task => vec![of_server(&first.server)],
+    };
+    let reviewed = first.kind != SubjectKind::Task && seen.iter().all(|s| s.case.reviewed);
+    if reviewed {
+        conditions.insert(0, "resource.reviewed".to_owned());
+    }
+    conditions
+}
+
+fn of_server(server: &ServerName) -> String {
+    format!("resource.server == {}", string(server.as_str()))
+}
+
+fn of_names(server: &ServerName, names: &BTreeSet<&str>, attribute: &str) -> Vec<String> {
+    let mut conditions = vec![of_server(server)];
+    let texts: Vec<_> = names.iter().map(|name| Value::from(*name)).collect();
+    if names.len() <= FEW && !names.iter().any(|name| name.contains(super::recorded::GONE)) {
+        conditions.push(format!("{}.contains({attribute})", set(names.iter().copied())));
+    } else {
+        conditions.extend(conditions::of(
+            attribute,
+            &Shape::Text,
+            &texts.iter().collect::<Vec<_>>(),
+        ));
+    }
+    conditions
+}
+
+fn of_tool(first: &Case, seen: &[&Seen], surface: &Surface) -> Vec<String> {
+    let Some(shape) = shape(first, surface) else {
+        // Its arguments have no types, so rules cannot hold them.
+        return vec![of_server(&first.server), format!("resource.name == {}", string(&first.name))];
+    };
+    let arguments: Vec<_> = seen.iter().map(|seen| &seen.case.arguments).collect();
+    let mut all = conditions::of("context.arguments", shape, &arguments);
+    all.extend(conditions::undeclared(shape, &arguments));
+    all
+}

@@ -1,0 +1,289 @@
+//! `policy explain`: why a call was decided as it was.
+use std::process::ExitCode;
+
+use serde_json::json;
+use tagout_audit::{
+    AuditError, Reader, Verdict,
+    record::{Call, Subject},
+};
+use tagout_gateway::policy_tools::{Case, Doubts};
+use tagout_host::printable;
+use tagout_inspect::characters::one_line;
+use tagout_policy::{Alteration, Change, Decision, Explanation, Given, SubjectKind};
+
+use super::RuleSet;
+use crate::{
+    failure::{Ended, Failure},
+    output,
+    places::Places,
+};
+
+/// Explains the decision about the call of a record, and what would have decided otherwise.
+pub(super) fn explain(
+    places: &Places,
+    rules: &RuleSet,
+    number: u64,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let failed = |error: AuditError| Failure::of(&error, error.code(), error.help());
+    let record = Reader::new(&places.audit()).show(number).map_err(failed)?;
+    let Some(record) = record else {
+        let message = format!("there is no record {number}");
+        return Err(Failure::usage("record-unknown", message, "see `tagout audit tail`"));
+    };
+    let n = record.n;
+    let Subject::Call(call) = &record.subject else {
+        let message = format!("record {n} is no call");
+        return Err(Failure::usage("record-not-decided", message, "see `tagout audit show`"));
+    };
+    let (case, doubts) = Case::of(&call.begin, &call.payload).map_err(|why| {
+        Failure::usage(
+            "record-not-decided",
+            format!("record {n}: {why}"),
+            "see `tagout audit show`",
+        )
+    })?;
+    let explanation = rules.policy().explain(&case.facts(), &Given::NONE);
+    let told = Told { n, call, case: &case, doubts, explanation: &explanation, rules };
+    if json {
+        output::json(&told.value())?
+    } else {
+        told.show()?
+    }
+    Ok(Ended::Done.into())
+}
+
+/// All that there is to say about a decision.
+struct Told<'a> {
+    n: u64,
+    call: &'a Call,
+    case: &'a Case,
+    doubts: Doubts,
+    explanation: &'a Explanation,
+    rules: &'a RuleSet,
+}
+
+impl Told<'_> {
+    /// What was decided then; a refusal says by its code.
+    fn then(&self) -> Option<Decision> {
+        if let Some(decision) = &self.call.decision {
+            return Some(match decision.verdict {
+                Verdict::Allow => Decision::Allow,
+                Verdict::Ask => Decision::Ask,
+                Verdict::Deny => Decision::Deny,
+            });
+        }
+        match self.call.end.as_ref()?.refusal.as_deref()? {
+            "policy-denied" => Some(Decision::Deny),
+            code if code.starts_with("approval-") => Some(Decision::Ask),
+            _ => None,
+        }
+    }
+
+    fn rule_then(&self) -> Option<&str> {
+        let decided = self.call.decision.as_ref().and_then(|decision| decision.rule.as_deref());
+        decided.or_else(|| self.call.end.as_ref()?.rule.as_deref())
+    }
+
+    /// Whether the rules of today would decide the same.
+    fn same(&self) -> Option<bool> {
+        Some(self.then()? == self.explanation.verdict.decision)
+    }
+
+    /// What of the call is not known any more.
+    fn doubts(&self) -> Vec<&'static str> {
+        let asks = self.rules.policy().asks_about_history();
+        let mut doubts = Vec::new();
+        if self.doubts.redacted {
+            doubts.push(
+                "a secret was taken out of its arguments: rules that look there may say else",
+            );
+        }
+        if self.doubts.no_history && asks {
+            doubts.push("what happened before it is not on record: rules that ask may say else");
+        }
+        doubts
+    }
+
+    /// What an operator can do to bring a change about.
+    fn remedy(&self, change: &Change) -> String {
+        let tool = format!("{}/{}", self.case.server, self.case.name);
+        match &change.what {
+            Alteration::Approval(given) => {
+                let own = given.own && given.people == 0 && !given.outside;
+                let how = if own { "on the terminal, or " } else { "" };
+                format!(
+                    "approval by {given}: {how}`tagout approve ls`, then `tagout approve allow ID`"
+                )
+            }
+            Alteration::Review(effects) => {
+                let effects: Vec<_> = effects.iter().map(|e| format!("\"{e}\"")).collect();
+                let effects = effects.join(", ");
+                match self.case.kind {
+                    SubjectKind::Tool => format!(
+                        "a review of the tool: if it is right, `effects = [{effects}]` in the lockfile, then `tagout pin --accept {tool}`"
+                    ),
+                    SubjectKind::Resource
+                    | SubjectKind::Prompt
+                    | SubjectKind::Task
+                    | SubjectKind::Question => format!(
+                        "a review of the server: `tagout pin --accept {}`",
+                        self.case.server
+                    ),
+                }
+            }
+            Alteration::WithoutEffect(effect) => format!(
+                "a review that finds that the tool does not `{effect}`: take it out of `effects` in the lockfile, then `tagout pin --accept {tool}`"
+            ),
+            Alteration::Group(group) => self.join(group),
+            Alteration::Permit(text) => {
+                format!("one more rule, in a file in `{}`:\n{text}", self.folder())
+            }
+            Alteration::WithoutRule(id) => match self.rules.text(id) {
+                Some((place, _)) if place.starts_with("profile ") => {
+                    format!("another `profile` in the configuration: `{id}` is of this one")
+                }
+                Some((place, _)) => format!("doing without the rule `{id}`, at {place}"),
+                None => format!("doing without the rule `{id}`"),
+            },
+        }
+    }
+
+    fn join(&self, group: &str) -> String {
+        let principal = &self.case.principal;
+        if &*principal.authenticated_by == "os-user" {
+            let mut groups: Vec<_> =
+                principal.groups.iter().filter(|group| !group.starts_with("unix:")).collect();
+            let group = group.to_owned();
+            groups.push(&group);
+            let list: Vec<_> =
+                groups.iter().map(|g| toml::Value::from(g.as_str()).to_string()).collect();
+            let user = toml::Value::from(&*principal.user).to_string();
+            format!(
+                "the caller in the group `{group}`: under `[groups]` in the configuration, `{user} = [{}]`",
+                list.join(", ")
+            )
+        } else {
+            format!(
+                "the caller in the group `{group}`: a new key, `tagout key add NAME --group {group}`"
+            )
+        }
+    }
+
+    fn folder(&self) -> String {
+        self.rules.setup.rules.folder.display().to_string()
+    }
+
+    fn value(&self) -> serde_json::Value {
+        let Explanation { verdict, deciding, changes } = self.explanation;
+        let with_text = deciding.iter().map(|said| {
+            let text = self.rules.text(&said.id).map(|(_, text)| text);
+            let mut value = serde_json::to_value(said).unwrap_or_default();
+            if let Some(members) = value.as_object_mut() {
+                members.insert("text".to_owned(), text.into());
+            }
+            value
+        });
+        let changes = changes.iter().map(|change| {
+            json!({
+                "what": change.what, "then": change.then, "by": change.by,
+                "remedy": self.remedy(change),
+            })
+        });
+        json!({
+            "record": self.n,
+            "decided": self.then(),
+            "rule": self.rule_then(),
+            "policy_version": self.call.policy(),
+            "today": {
+                "policy_version": self.rules.policy().version(),
+                "verdict": verdict,
+                "same": self.same(),
+            },
+            "rules": with_text.collect::<Vec<_>>(),
+            "changes": changes.collect::<Vec<_>>(),
+            "doubts": self.doubts(),
+        })
+    }
+
+    fn show(&self) -> Result<(), Failure> {
+        self.show_then()?;
+        let verdict = &self.explanation.verdict;
+        let asks = verdict.demand.as_ref().map(|given| format!(", for approval by {given}"));
+        let same = match self.same() {
+            Some(true) => "the same",
+            Some(false) => "OTHERWISE",
+            None => "for the first time",
+        };
+        output::line(format_args!(
+            "today    {same}: {} by `{}`{}: {}",
+            verdict.decision,
+            one_line(&verdict.rule),
+            asks.unwrap_or_default(),
+            one_line(&verdict.reason)
+        ))?;
+        for doubt in self.doubts() {
+            output::line(format_args!("         but {doubt}"))?;
+        }
+        self.show_rules()?;
+        self.show_changes()
+    }
+
+    fn show_then(&self) -> Result<(), Failure> {
+        let case = self.case;
+        let what = format!("{} {}", case.method, one_line(&case.qualified));
+        let user = one_line(&case.principal.user);
+        output::line(format_args!("record   {}: {user}, {what}", self.n))?;
+        let Some(decision) = self.then() else {
+            return output::line("then     it was not decided");
+        };
+        let current = self.call.policy() == Some(self.rules.policy().version());
+        let by = self.rule_then().map(|rule| format!(" by `{}`", one_line(rule)));
+        let rules = match (self.call.policy(), current) {
+            (Some(_), true) => ", under the rules of today".to_owned(),
+            (Some(version), false) => format!(", under other rules than today's: {version}"),
+            (None, _) => String::new(),
+        };
+        output::line(format_args!("then     {decision}{}{rules}", by.unwrap_or_default()))
+    }
+
+    fn show_rules(&self) -> Result<(), Failure> {
+        if self.explanation.deciding.is_empty() {
+            return output::line("\nno rule is about it, and what no rule permits is denied");
+        }
+        output::line("\nrules that hold for it:")?;
+        for said in &self.explanation.deciding {
+            let mark = if said.decided { "decides" } else { "also" };
+            let (place, text) = self.rules.text(&said.id).unwrap_or_default();
+            output::line(format_args!(
+                "\n  {mark}: `{}` at {}",
+                one_line(&said.id),
+                printable(&place)
+            ))?;
+            for line in text.lines() {
+                output::line(format_args!("    {}", printable(line)))?;
+            }
+            if let Some(error) = &said.error {
+                output::line(format_args!("    it cannot be evaluated: {}", one_line(error)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn show_changes(&self) -> Result<(), Failure> {
+        if self.explanation.changes.is_empty() {
+            return output::line("\nno single change would decide otherwise");
+        }
+        output::line("\nwhat alone would decide otherwise, the least first:")?;
+        for change in &self.explanation.changes {
+            let remedy = self.remedy(change);
+            let mut lines = remedy.lines();
+            let first = lines.next().unwrap_or_default();
+            output::line(format_args!("- {}: {}", change.then, printable(first)))?;
+            for line in lines {
+                output::line(format_args!("    {}", printable(line)))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! `policy learn`: rules from traffic.
+use std::{path::Path, process::ExitCode};
+
+use tagout_gateway::policy_tools::learn::Learner;
+use tagout_inspect::characters::one_line;
+use tagout_policy::Surface;
+
+use super::each_line;
+use crate::{
+    failure::{Ended, Failure},
+    output,
+};
+
+/// Prints the least rules that the calls on record need.
+pub(super) fn learn(log: &Path, surface: &Surface, json: bool) -> Result<ExitCode, Failure> {
+    let mut learner = Learner::default();
+    each_line(log, |line, payload| learner.line(line, payload))?;
+    let learnt = learner.learnt(surface).map_err(Failure::at_place)?;
+    if json {
+        output::json(&learnt)?;
+    } else {
+        output::line(learnt.text.trim_end())?;
+    }
+    output::aside(format_args!(
+        "{} calls, {} rules; save them as a file in a folder of its own, try them with \
+         `tagout policy replay --candidate DIR`, and use them with `profile = \"none\"`",
+        learnt.calls,
+        learnt.rules.len()
+    ));
+    if learnt.left_out > 0 {
+        output::aside(format_args!(
+            "{} calls were let through and could not be learnt from: no facts on record",
+            learnt.left_out
+        ));
+    }
+    for (record, why) in learnt.uncovered.iter().take(10) {
+        output::aside(format_args!("not covered: record {record}: {}", one_line(why)));
+    }
+    if learnt.uncovered.is_empty() {
+        return Ok(Ended::Done.into());
+    }
+    let message = format!("{} calls on record are not covered", learnt.uncovered.len());
+    Err(Failure::new(Ended::Failed, "learnt-partly", message)
+        .with_help("pin the tools again, or write rules for those calls by hand"))
+}
