@@ -86,7 +86,7 @@ pub enum Verdict {
 /// What a person said, or that none could be asked.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Approval<'a> {
-    /// Where the person was asked: `terminal`, `none`.
+    /// Where the person was asked: `terminal`, `elicitation`, `command`, `webhook`, `none`.
     #[serde(serialize_with = "clipped")]
     pub how: &'a str,
     /// Who answered.
@@ -95,6 +95,20 @@ pub struct Approval<'a> {
     /// The answer: `allow`, `deny`, `none`.
     #[serde(serialize_with = "clipped")]
     pub decision: &'a str,
+    /// For how much it was meant: `once`, `conversation`, `always`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<&'a str>,
+    /// The question that was put to more than the client's user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<&'a str>,
+}
+
+impl Approval<'_> {
+    /// That `decision` was given in the way `how`, and nothing more.
+    #[must_use]
+    pub const fn new<'a>(how: &'a str, decision: &'a str) -> Approval<'a> {
+        Approval { how, by: None, decision, scope: None, question: None }
+    }
 }
 
 /// What rules on trial would have said, where that is something else.

@@ -122,6 +122,12 @@ pub struct Approved {
     pub by: Option<String>,
     /// The answer.
     pub decision: String,
+    /// For how much it was meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The question that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
 }
 
 /// See [`crate::Shadow`].

@@ -11,16 +11,26 @@ use tagout_policy::Profile;
 use tagout_proto::{Limits, ServerName};
 use toml::Spanned;
 
+mod approval;
+mod assertion;
+mod consent;
 mod listen;
 mod remote;
 mod server;
+mod shadow;
 
+pub use approval::{Approval, Webhook};
+use approval::WrittenApproval;
+pub use consent::ConsentForAll;
+use consent::WrittenConsent;
 pub use listen::Listen;
 use listen::WrittenListen;
 pub(crate) use remote::is_token;
 pub use remote::{Remote, Source, Transport};
 use server::WrittenServer;
 pub use server::{BuiltIn, Command, EraChoice, Server, Start};
+pub use shadow::Shadow;
+use shadow::WrittenShadow;
 
 /// A configuration that makes sense. There is no other way to get one than [`Config::parse`] and
 /// [`Config::built_in`].
@@ -36,6 +46,12 @@ pub struct Config {
     pub limits: CallLimits,
     /// Where clients are served over HTTP.
     pub listen: Listen,
+    /// Rules on trial, where there are any.
+    pub shadow: Option<Shadow>,
+    /// How approvals are asked for beyond the conversation.
+    pub approval: Approval,
+    /// What the operator has agreed to for everybody.
+    pub consent: ConsentForAll,
     /// Servers by name.
     pub servers: BTreeMap<ServerName, Arc<Server>>,
 }
@@ -65,6 +81,11 @@ struct Written {
     limits: WrittenLimits,
     #[serde(default)]
     http: WrittenListen,
+    #[serde(default)]
+    consent: WrittenConsent,
+    shadow: Option<WrittenShadow>,
+    #[serde(default)]
+    approval: WrittenApproval,
     #[serde(default)]
     server: BTreeMap<Spanned<String>, WrittenServer>,
 }
@@ -115,6 +136,9 @@ impl Config {
             groups: BTreeMap::new(),
             limits: CallLimits::default(),
             listen: Listen::default(),
+            consent: ConsentForAll::default(),
+            shadow: None,
+            approval: Approval::default(),
             servers: ServerName::try_from("grid")
                 .map(|name| (name, Arc::new(grid)))
                 .into_iter()
@@ -155,6 +179,9 @@ impl Config {
                 .collect(),
             limits: reader.limits(&written.limits)?,
             listen: reader.listen(written.http)?,
+            consent: reader.consent(&written.consent, &servers)?,
+            shadow: written.shadow.map(|shadow| reader.shadow(shadow, written.profile)),
+            approval: reader.approval(written.approval)?,
             servers,
         })
     }
@@ -203,7 +230,7 @@ fn without_values(text: &str) -> String {
         let key = start.split('=').next().unwrap_or_default().trim();
         in_value |= SECRETIVE.iter().any(|k| key == *k || key.ends_with(&format!(".{k}")));
         // A URL should hold no password, but may before it is refused.
-        let in_url = key == "url" && line.contains('@');
+        let in_url = key == "url" && line.contains('@') || key == "secret";
         if in_table || in_value || in_url {
             let (before, value) = line.split_at(line.find('=').map_or(0, |at| at + 1));
             out.push_str(before);

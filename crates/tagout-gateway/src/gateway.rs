@@ -13,7 +13,7 @@ use tagout_proto::Principal;
 use tagout_store::{Store, StoreError};
 
 use crate::{
-    approval::{Approver, SealKey},
+    approval::{Approver, SealKey, webhook::Outbox},
     assertion::{self, KeyFileError},
     config::Config,
     lockfile::Lockfile,
@@ -69,6 +69,8 @@ pub struct Gateway {
     pub(crate) signer: Option<Signer>,
     /// The gateways' code over questions and grants.
     pub(crate) seal: SealKey,
+    /// What tells the webhook of questions.
+    pub(crate) outbox: Outbox,
     /// What all clients share of the servers.
     pub(crate) shared: Shared,
 }
@@ -143,6 +145,7 @@ impl Gateway {
             sealer: Sealer::new()?,
             tasks: TaskNames::new().map_err(|_| StateError::Unmade)?,
             seal: SealKey::of_key_file(key_file).map_err(|_| StateError::Unmade)?,
+            outbox: Outbox::default(),
             shared: Shared::default(),
         }))
     }

@@ -2,6 +2,7 @@
 //!
 //! Three things are served: Streamable HTTP at `/mcp`, for clients with a session and without, and
 //! HTTP+SSE at `/sse` and `/messages`. Nothing is answered without a credential.
+mod approvals;
 mod headers;
 mod kept;
 mod legacy;
@@ -87,7 +88,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Front {
     /// The codes of what is refused before there is a call, for the manual's index of errors.
-    pub const CODES: &[&str] = &["credential-busy", "credential-invalid", "http-refused"];
+    pub const CODES: &[&str] = &[
+        "credential-busy",
+        "credential-invalid",
+        "http-refused",
+        "webhook-again",
+        "webhook-malformed",
+    ];
 
     /// The HTTP side of `gateway`, for whoever has a key. A session that is idle for `idle` ends.
     #[must_use]
@@ -132,6 +139,9 @@ impl Front {
     }
 
     async fn answer(self: &Arc<Self>, mut request: Request) -> Response {
+        if let Some(id) = self.question_of(&request) {
+            return self.webhook(id, &mut request).await;
+        }
         let caller = match self.caller(&request.headers).await {
             Ok(caller) => caller,
             Err(KeyError::Busy | KeyError::Store(_)) => return not_now(),

@@ -417,6 +417,7 @@ impl Refusal {
             | Self::DefinitionReturned { .. }
             | Self::NameLookalike { .. }
             | Self::NameShadowing { .. }
+            | Self::Approvals(_)
             | Self::NotWhatWasApproved
             | Self::NotAgreed { .. }
             | Self::Upstream { .. }

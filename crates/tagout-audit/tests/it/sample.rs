@@ -135,7 +135,7 @@ impl Sample {
 }
 
 pub(crate) fn allow(second: i64) -> Decision<'static> {
-    let approval = Approval { how: "terminal", by: Some("ann"), decision: "allow" };
+    let approval = Approval { by: Some("ann"), ..Approval::new("terminal", "allow") };
     Decision {
         at: at(second),
         verdict: Verdict::Ask,

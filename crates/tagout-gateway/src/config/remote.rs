@@ -118,7 +118,7 @@ impl Reader<'_> {
             if protocols || NOT_ONES_OWN.contains(&lower.as_str()) {
                 return refused(format!("the header `{lower}` is set by the transport"));
             }
-            let source = self.source(&lower, &value)?;
+            let source = self.source(&format!("the header `{lower}`"), &value)?;
             if headers.insert(lower.clone(), source).is_some() {
                 return refused(format!("the header `{lower}` stands here twice"));
             }
@@ -130,7 +130,11 @@ impl Reader<'_> {
     }
 
     /// A reference to a secret; the text of anything else is not repeated, as it may be one.
-    fn source(&self, header: &str, value: &Spanned<String>) -> Result<Source, ConfigError> {
+    pub(super) fn source(
+        &self,
+        what: &str,
+        value: &Spanned<String>,
+    ) -> Result<Source, ConfigError> {
         let text = value.get_ref();
         let named = |name: &&str| !name.is_empty() && !name.contains(['=', '\0', '\n']);
         if let Some(name) = text.strip_prefix("env://").filter(named) {
@@ -140,7 +144,7 @@ impl Reader<'_> {
         if let Some(path) = path.filter(|path| !path.contains('\0')) {
             return Ok(Source::File(self.folder.join(path)));
         }
-        let problem = format!("the value of the header `{header}` is no reference");
+        let problem = format!("the value of {what} is no reference");
         let help = "secrets do not stand in this file: write \"env://NAME\" for a variable of the \
                     environment, or \"file:///PATH\" for a file";
         Err(self.error(problem, Some(help.to_owned()), Some(value.span())))
@@ -154,9 +158,9 @@ pub(crate) fn is_token(text: &str) -> bool {
 }
 
 /// What is wrong with a URL, and what to do.
-type UrlProblem = (&'static str, &'static str);
+pub(super) type UrlProblem = (&'static str, &'static str);
 
-fn check_url(url: &str, plain: bool) -> Result<(), UrlProblem> {
+pub(super) fn check_url(url: &str, plain: bool) -> Result<(), UrlProblem> {
     const SHAPE: &str = "write `url = \"https://example.com/mcp\"`";
     let odd = |b: u8| !b.is_ascii_graphic() || b"\\\"<>^`{|}".contains(&b);
     if url.len() > URL_BYTES || url.bytes().any(odd) {

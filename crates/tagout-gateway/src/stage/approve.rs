@@ -1,14 +1,17 @@
 //! Where policy asks for it, a person approves.
-use std::time::Duration;
+mod matter;
 
-use tagout_policy::{Decision, Policy};
-use tagout_proto::{Digest, Method, Value, quoted};
+use std::{sync::Arc, time::Duration};
 
+use tagout_policy::{Decision, Given, Policy};
+use tagout_proto::{Digest, Value};
+use tagout_store::Scope;
+
+use self::matter::{Matter, Yes};
 use super::decide::Decided;
 use crate::{
     Gateway,
-    approval::{Answer, Card, readable},
-    lane::Lane,
+    approval::{Card, demand, readable},
     refusal::Refusal,
     stage::{
         forward::{Input, outgoing_params},
@@ -25,14 +28,22 @@ pub struct Authorised {
     approval: Option<Approval>,
 }
 
-/// A person's yes, and what it binds to.
+/// A yes of one person or of several, and what it binds to.
 #[derive(Clone, Debug)]
 pub struct Approval {
-    /// Where it was given: `terminal`, `elicitation`; `earlier` in the same call.
-    pub channel: &'static str,
-    /// Who gave it.
+    /// Where it was given: `terminal`, `elicitation`, `command`, `webhook`, several of them with a
+    /// `+` between; `earlier` in the same call, `granted` with an earlier one.
+    pub channel: String,
+    /// Who gave it; several with a comma between.
     pub by: String,
-    /// Server, definition, arguments, principal and policy version, all in one.
+    /// For how much it was meant.
+    pub scope: Scope,
+    /// The question that it answers, where that was put to others than the client's user.
+    pub question: Option<String>,
+    /// What policy was told of it.
+    pub given: Given,
+    /// Server, definition, all that is sent byte for byte, principal, conversation and policy
+    /// version, all in one.
     pub digest: Digest,
     /// The same without what a server asked for in the meantime.
     base: Digest,
@@ -42,14 +53,15 @@ impl Approval {
     /// What later requests of the same call have to match: only what the client's own user said
     /// yes to carries over, since the same user answers what the server asks.
     pub(crate) fn carries(&self) -> Option<Digest> {
-        matches!(self.channel, "elicitation" | "earlier").then_some(self.base)
+        matches!(self.channel.as_str(), "elicitation" | "earlier").then_some(self.base)
     }
 }
 
 /// Passes what policy allows; asks about what it wants asked, and waits at most `limit`.
 ///
 /// # Errors
-/// [`Refusal::NotApproved`], [`Refusal::NobodyToAsk`], [`Refusal::Unapproved`].
+/// [`Refusal::NotApproved`], [`Refusal::NobodyToAsk`], [`Refusal::Unapproved`],
+/// [`Refusal::Denied`], [`Refusal::State`]…
 pub(crate) async fn approve(
     decided: Decided,
     gateway: &Gateway,
@@ -58,60 +70,39 @@ pub(crate) async fn approve(
     if decided.verdict().decision == Decision::Allow {
         return Ok(Authorised { decided, approval: None });
     }
-    let digest = binding_of(decided.inspected(), decided.policy());
-    let by = decided.inspected().identified().principal().user.to_string();
-    let base = base_of(decided.inspected(), decided.policy());
-    if was_approved(decided.inspected(), base) {
-        let approval = Approval { channel: "earlier", by, digest, base };
-        return Ok(Authorised { decided, approval: Some(approval) });
-    }
-    let rule = decided.verdict().rule.clone();
-    let mut code = [0; 2];
-    if getrandom::fill(&mut code).is_err() {
-        return Err(Refusal::NobodyToAsk { rule });
-    }
-    let [high, low] = code;
-    let card = card(&decided, digest, format!("{high:02x}{low:02x}"));
-    let identified = decided.inspected().identified();
-    let session = identified.session();
-    let (how, answer) = if session.capabilities().elicits_in_forms {
-        ("elicitation", elicited(identified.lane(), &card, limit).await)
-    } else if session.transport() == "http" {
-        // The terminal, if there is one, belongs to whoever started the gateway.
-        ("none", Answer::Nobody)
+    identified_server(&decided).await;
+    let (inspected, policy) = (decided.inspected(), decided.policy());
+    let digest = binding_of(inspected, policy);
+    let base = base_of(inspected, policy);
+    let yes = if was_approved(inspected, base) {
+        earlier(&decided, gateway)?
     } else {
-        let approver = &gateway.approver;
-        (approver.channel(), approver.ask(&card, limit).await)
+        Matter::of(&decided, gateway, limit).settled().await?
     };
-    match answer {
-        Answer::Allow => {
-            let approval = Approval { channel: how, by, digest, base };
-            Ok(Authorised { decided, approval: Some(approval) })
-        }
-        Answer::Deny => Err(Refusal::NotApproved { rule, how }),
-        Answer::Nobody => Err(Refusal::NobodyToAsk { rule }),
-        Answer::TimedOut => Err(Refusal::Unapproved { rule, waited: limit, how }),
-    }
+    let Yes { channel, by, scope, question, given } = yes;
+    let approval = Approval { channel, by, scope, question, given, digest, base };
+    Ok(Authorised { decided, approval: Some(approval) })
 }
 
-/// Asks the client's user, by the client's own form. No answer is filled in beforehand: a client
-/// that accepts without asking approves nothing.
-async fn elicited(lane: &Lane, card: &Card, limit: Duration) -> Answer {
-    let message = quoted(&card.for_a_form());
-    let params = format!(
-        r#"{{"message":{message},"requestedSchema":{{"type":"object","properties":{{"decision":{{"type":"string","title":"Decision","description":"approve: this call is made once, exactly as shown","enum":["deny","approve"]}}}},"required":["decision"]}}}}"#
-    );
-    let asking = lane.put(Method::ElicitationCreate, params);
-    let Ok(answer) = tokio::time::timeout(limit, asking).await else { return Answer::TimedOut };
-    let Some(answer) = answer else { return Answer::Nobody };
-    let document = answer.ok().and_then(|text| composed(&text).ok());
-    let said = document.and_then(|document| {
-        let root = document.root();
-        let accepted = root.get("action")?.text()? == "accept";
-        let decision = root.get("content")?.get("decision")?.text()?;
-        (accepted && decision == "approve").then_some(Answer::Allow)
-    });
-    said.unwrap_or(Answer::Deny)
+/// Sees to it that what the server is was looked at, on a thread that may read files.
+async fn identified_server(decided: &Decided) {
+    let Some(upstream) = decided.inspected().target().upstream().map(Arc::clone) else { return };
+    let reading = tokio::task::spawn_blocking(move || upstream.identity());
+    // Without it, it is looked at where it is needed.
+    drop(reading.await);
+}
+
+/// The client's user has approved just this in an earlier request of the same call.
+fn earlier(decided: &Decided, gateway: &Gateway) -> Result<Yes, Refusal> {
+    let given = Given { own: true, ..Given::NONE };
+    let inspected = decided.inspected();
+    let policy = decided.policy();
+    let verdict = inspected.facts(&gateway.clock, policy, |facts| policy.allows(facts, &given));
+    if verdict.decision != Decision::Allow {
+        return Err(Refusal::NobodyToAsk { rule: decided.verdict().rule.clone() });
+    }
+    let by = inspected.identified().principal().user.to_string();
+    Ok(Yes { channel: "earlier".to_owned(), by, scope: Scope::Once, question: None, given })
 }
 
 /// Whether the client's user approved just this in an earlier request of the call, at a server
@@ -127,56 +118,114 @@ fn was_approved(inspected: &Inspected, base: Digest) -> bool {
     same_start && passed.approved.as_deref() == Some(&base.to_string())
 }
 
-/// What an approval of this call binds to.
+/// What an approval of this call binds to, with all that is sent as it is written.
 pub(crate) fn binding_of(inspected: &Inspected, policy: &Policy) -> Digest {
-    bound_to(inspected, policy, inspected.input())
+    bound_to(inspected, policy, (sent(inspected, inspected.input()), true))
 }
 
 /// The same without what a server asked for in earlier requests of the call.
 fn base_of(inspected: &Inspected, policy: &Policy) -> Digest {
-    bound_to(inspected, policy, None)
+    bound_to(inspected, policy, (sent(inspected, None), true))
 }
 
-fn bound_to(inspected: &Inspected, policy: &Policy, input: Option<&Input>) -> Digest {
+/// What an approval that is kept binds to: the same however what is sent is written, and with its
+/// conversation or without.
+fn kept_binding(inspected: &Inspected, policy: &Policy, conversation: bool) -> Digest {
+    let sent = sent(inspected, inspected.input());
+    let canonical = composed(&sent).map(|document| document.root().canonical());
+    bound_to(inspected, policy, (canonical.unwrap_or(sent), conversation))
+}
+
+/// All that is sent, not the arguments alone; the progress token is of each hop.
+fn sent(inspected: &Inspected, input: Option<&Input>) -> String {
+    outgoing_params(inspected.identified().call().params(), inspected.target(), None, input)
+}
+
+fn bound_to(
+    inspected: &Inspected,
+    policy: &Policy,
+    (params, conversation): (String, bool),
+) -> Digest {
     let identified = inspected.identified();
-    let call = identified.call();
-    // All that is sent, not the arguments alone; the progress token is of each hop.
-    let params = outgoing_params(call.params(), inspected.target(), None, input);
+    let principal = identified.principal();
     let server = inspected.server().map_or("", |server| server.as_str());
-    let subject = inspected.target().described();
+    let server_is = inspected.target().upstream().map(|upstream| upstream.identity());
+    let (_, subject, _, reviewed) = inspected.target().described();
     let definition = inspected.definition().map(|digest| *digest.as_bytes()).unwrap_or_default();
+    let effects: Vec<_> = inspected.effects().iter().map(|effect| effect.as_str()).collect();
+    let effects = format!("{} {reviewed}", effects.join(","));
+    let conversation = identified.conversation().filter(|_| conversation);
     binding(&[
         server.as_bytes(),
-        call.method().as_str().as_bytes(),
-        subject.1.as_bytes(),
+        server_is.as_ref().map_or(&[], |digest| digest.as_bytes().as_slice()),
+        identified.call().method().as_str().as_bytes(),
+        subject.as_bytes(),
         &definition,
+        effects.as_bytes(),
         params.as_bytes(),
-        identified.principal().user.as_bytes(),
+        principal.user.as_bytes(),
+        principal.authenticated_by.as_bytes(),
+        conversation.map_or("", |conversation| conversation.as_str()).as_bytes(),
         policy.version().as_bytes(),
     ])
 }
 
-fn card(decided: &Decided, digest: Digest, code: String) -> Card {
+/// What a person is shown of the call, but for what is of each asking.
+fn card(decided: &Decided, digest: Digest) -> Card {
     let inspected = decided.inspected();
     let identified = inspected.identified();
     let (_, subject, _, reviewed) = inspected.target().described();
     let params = identified.call().params();
     let arguments = params.and_then(|params| params.get("arguments"));
     let beside = params.map(|params| beside_arguments(params, inspected));
+    let user = identified.principal().user.to_string();
+    let demand = decided.verdict().demand.as_ref();
     Card {
-        user: identified.principal().user.to_string(),
         client: identified.origin().client.to_string(),
         server: inspected.server().map(ToString::to_string).unwrap_or_default(),
         subject: subject.to_owned(),
         effects: inspected.effects(),
         reviewed,
+        labels: labels(inspected),
         rule: decided.verdict().rule.clone(),
         reason: decided.verdict().reason.clone(),
+        demand: demand.map_or_else(|| user.clone(), |demand| demand::in_words(demand, &user)),
         arguments: arguments.map_or_else(|| "{}".to_owned(), |a: Value<'_>| readable(a)),
         beside: beside.filter(|beside| beside != "{}").unwrap_or_default(),
+        changes: String::new(),
         digest,
-        code,
+        question: None,
+        scopes: Vec::new(),
+        code: String::new(),
+        user,
     }
+}
+
+/// What the review says of a tool beside its effects.
+fn labels(inspected: &Inspected) -> Vec<String> {
+    let (labels, _) = inspected.target().review();
+    let (_, _, _, reviewed) = inspected.target().described();
+    if !reviewed {
+        return Vec::new();
+    }
+    let mut words = Vec::new();
+    let mut say = |holds: bool, words_for: &str| {
+        if holds {
+            words.push(words_for.to_owned());
+        }
+    };
+    say(labels.untrusted, "its results may have been written by anybody");
+    say(labels.sensitive, "its results are not for everybody");
+    say(labels.may_leave, "what it is given may leave the organisation");
+    let named = |names: &std::collections::BTreeSet<String>| {
+        names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+    };
+    say(
+        !labels.destinations.is_empty(),
+        &format!("where something goes: {}", named(&labels.destinations)),
+    );
+    say(!labels.payloads.is_empty(), &format!("what goes there: {}", named(&labels.payloads)));
+    words
 }
 
 /// What the server gets beside name and arguments, for people.
@@ -194,7 +243,7 @@ impl Authorised {
         &self.decided
     }
 
-    /// The person's yes, where one was asked for.
+    /// The yes, where one was asked for.
     #[must_use]
     pub const fn approval(&self) -> Option<&Approval> {
         self.approval.as_ref()

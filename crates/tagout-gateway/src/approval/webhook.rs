@@ -1,0 +1,316 @@
+//! The webhook: questions go out to a chat system, answers come in, both signed in the manner of
+//! Standard Webhooks.
+use std::{
+    fs::File,
+    io::Read as _,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::json;
+use sha2::Sha256;
+use tagout_policy::Given;
+use tagout_proto::{Document, Limits, Secret};
+use tagout_store::{Answer, Question, Scope};
+use tagout_wire::http::{Client, ClientOptions, HeaderMap, HeaderValue, Method, Uri};
+use tokio::{sync::Semaphore, time::sleep};
+
+use super::{AnswerTrouble, Answered, Card, NewAnswer, desk::Voter};
+use crate::{
+    Gateway,
+    config::{Source, Webhook},
+};
+
+/// Questions on their way out at once; more are not told.
+const UNDER_WAY: usize = 16;
+/// How long is waited before each try.
+const TRIES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
+const ANSWER: Duration = Duration::from_secs(10);
+/// How far the clocks of both sides may differ.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+/// The largest secret, in bytes.
+const SECRET_BYTES: u64 = 4096;
+/// The shortest, so that nobody guesses it.
+const SECRET_LEAST: usize = 16;
+/// The longest identifier of a message, in bytes.
+const ID_BYTES: usize = 128;
+/// The largest answer, in bytes.
+pub(crate) const BODY_BYTES: usize = 16 << 10;
+
+const ID: &str = "webhook-id";
+const TIMESTAMP: &str = "webhook-timestamp";
+const SIGNATURE: &str = "webhook-signature";
+
+/// What sends questions out.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    client: OnceLock<Client>,
+    room: Arc<Semaphore>,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self { client: OnceLock::new(), room: Arc::new(Semaphore::new(UNDER_WAY)) }
+    }
+}
+
+/// What a webhook message says.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Brought {
+    answer: String,
+    approver: String,
+    scope: Option<String>,
+    #[serde(default)]
+    message: String,
+}
+
+/// Why a webhook message is not taken.
+#[derive(Debug)]
+pub(crate) enum NotTaken {
+    /// It is not signed by who has the secret, or too old; nothing more is said.
+    Unsigned,
+    /// It was taken before.
+    Again,
+    /// It says nothing that could be understood.
+    Malformed(&'static str),
+    /// What it says is not taken.
+    Refused(AnswerTrouble),
+}
+
+impl From<AnswerTrouble> for NotTaken {
+    fn from(trouble: AnswerTrouble) -> Self {
+        Self::Refused(trouble)
+    }
+}
+
+impl Gateway {
+    /// Tells the webhook of a question, if there is one; never waited for.
+    pub(crate) fn tell_webhook(&self, question: &Question, card: &Card, demand: &Given) {
+        let Some(webhook) = self.config.approval.webhook.clone() else { return };
+        let Ok(place) = Arc::clone(&self.outbox.room).try_acquire_owned() else {
+            tracing::warn!(question = %question.id, "the webhook is too slow; it is not told");
+            return;
+        };
+        let options = ClientOptions { answer: ANSWER, ..ClientOptions::default() };
+        let client = match self.outbox.client.get() {
+            Some(client) => client.clone(),
+            None => match Client::new(options) {
+                Ok(client) => self.outbox.client.get_or_init(|| client).clone(),
+                Err(error) => {
+                    tracing::error!(%error, "the webhook cannot be told");
+                    return;
+                }
+            },
+        };
+        let body = body(question, card, demand).to_string();
+        let (id, clock) = (format!("msg_{}", question.id), self.clock.clone());
+        tokio::spawn(async move {
+            for pause in TRIES {
+                sleep(pause).await;
+                match sent(&client, &webhook, (&id, clock.now()), &body).await {
+                    Ok(()) => break,
+                    Err(error) => tracing::warn!(id, error, "the webhook was not told"),
+                }
+            }
+            drop(place);
+        });
+    }
+
+    /// Takes what a webhook message says about the question called `id`.
+    pub(crate) fn webhook_says(
+        &self,
+        id: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Answered, NotTaken> {
+        let webhook = self.config.approval.webhook.as_ref().ok_or(NotTaken::Unsigned)?;
+        let secret = secret(&webhook.secret).map_err(|why| {
+            tracing::error!(why, "the webhook's secret cannot be used");
+            NotTaken::Unsigned
+        })?;
+        let now = self.clock.now();
+        let message = signed_by(&secret, headers, body, now).ok_or(NotTaken::Unsigned)?;
+        // Longer than any message is good.
+        let since = now.checked_sub(SKEW * 3).unwrap_or(Timestamp::MIN);
+        if !self.store.take_message(message, now, since).map_err(AnswerTrouble::Store)? {
+            return Err(NotTaken::Again);
+        }
+        let brought = read(body).ok_or(NotTaken::Malformed("the body is not what it should be"))?;
+        let answer = Answer::of_word(&brought.answer)
+            .ok_or(NotTaken::Malformed("`answer` is `allow` or `deny`"))?;
+        let scope = brought.scope.as_deref().map_or(Some(Scope::Once), Scope::of_word);
+        let scope =
+            scope.ok_or(NotTaken::Malformed("`scope` is `once`, `conversation` or `always`"))?;
+        let asked = self.asked_as(id)?;
+        let new = NewAnswer { answer, scope, message: brought.message };
+        Ok(self.answer(&asked, new, &Voter::Webhook(&brought.approver))?)
+    }
+}
+
+/// Duplicate keys and the like are refused, as everywhere.
+fn read(body: &[u8]) -> Option<Brought> {
+    let document = Document::read(body, Limits::default()).ok()?;
+    serde_json::from_str(document.root().raw()).ok()
+}
+
+fn body(question: &Question, card: &Card, demand: &Given) -> serde_json::Value {
+    json!({
+        "type": "approval.asked",
+        "timestamp": question.opened_at,
+        "data": {
+            "id": question.id.as_str(),
+            "expires_at": question.expires_at,
+            "user": card.user,
+            "client": card.client,
+            "server": card.server,
+            "subject": card.subject,
+            "effects": card.effects,
+            "reviewed": card.reviewed,
+            "rule": card.rule,
+            "reason": card.reason,
+            "demand": demand,
+            "demand_in_words": card.demand,
+            "arguments": card.arguments,
+            "beside": card.beside,
+            "changes": card.changes,
+            "digest": card.digest,
+            "text": card.to_string(),
+        },
+    })
+}
+
+async fn sent(
+    client: &Client,
+    webhook: &Webhook,
+    (id, now): (&str, Timestamp),
+    body: &str,
+) -> Result<(), String> {
+    let secret = secret(&webhook.secret)?;
+    let at = now.as_second().to_string();
+    let signature = signature(&secret, id, &at, body.as_bytes());
+    let signature = signature.ok_or("the secret makes no signature")?;
+    let uri: Uri = webhook.url.parse().map_err(|_| "the URL is none")?;
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/json"));
+    for (name, value) in [(ID, id), (TIMESTAMP, &at), (SIGNATURE, &format!("v1,{signature}"))] {
+        let value = HeaderValue::from_str(value).map_err(|_| "a header cannot be written")?;
+        headers.insert(name, value);
+    }
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let answer = client.send(Method::POST, &uri, headers, body).await;
+    let answer = answer.map_err(|error| error.to_string())?;
+    if answer.status.is_success() { Ok(()) } else { Err(format!("it says {}", answer.status)) }
+}
+
+/// The identifier of a message that is signed and of now.
+fn signed_by<'a>(
+    secret: &Secret<Vec<u8>>,
+    headers: &'a HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> Option<&'a str> {
+    let one = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(value)
+    };
+    let (id, at, signatures) = (one(ID)?, one(TIMESTAMP)?, one(SIGNATURE)?);
+    if id.is_empty() || id.len() > ID_BYTES || signatures.len() > 1024 {
+        return None;
+    }
+    let sent_at = Timestamp::from_second(at.parse().ok()?).ok()?;
+    if now.duration_since(sent_at).abs() > SKEW {
+        return None;
+    }
+    let holds = signatures.split(' ').filter_map(|one| one.strip_prefix("v1,")).any(|one| {
+        let Ok(bytes) = STANDARD.decode(one) else { return false };
+        mac(secret, id, at, body).is_some_and(|mac| mac.verify_slice(&bytes).is_ok())
+    });
+    holds.then_some(id)
+}
+
+fn signature(secret: &Secret<Vec<u8>>, id: &str, at: &str, body: &[u8]) -> Option<String> {
+    Some(STANDARD.encode(mac(secret, id, at, body)?.finalize().into_bytes()))
+}
+
+fn mac(secret: &Secret<Vec<u8>>, id: &str, at: &str, body: &[u8]) -> Option<Hmac<Sha256>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose()).ok()?;
+    for part in [id.as_bytes(), b".", at.as_bytes(), b".", body] {
+        mac.update(part);
+    }
+    Some(mac)
+}
+
+/// The secret as it is now: what follows `whsec_` in base 64, or else the text itself.
+fn secret(source: &Source) -> Result<Secret<Vec<u8>>, String> {
+    let text = match source {
+        Source::Env(name) => {
+            Secret::new(std::env::var(name).map_err(|_| format!("`{source}` is not set"))?)
+        }
+        Source::File(path) => {
+            let mut text = String::new();
+            #[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
+            let read =
+                File::open(path).and_then(|file| file.take(SECRET_BYTES).read_to_string(&mut text));
+            read.map_err(|error| format!("`{source}`: {error}"))?;
+            Secret::new(text)
+        }
+    };
+    let text = text.expose().trim();
+    let bytes = match text.strip_prefix("whsec_") {
+        Some(encoded) => STANDARD
+            .decode(encoded)
+            .map_err(|_| format!("`{source}` holds no base 64 after `whsec_`"))?,
+        None => text.as_bytes().to_vec(),
+    };
+    if bytes.len() < SECRET_LEAST {
+        return Err(format!("`{source}` holds less than {SECRET_LEAST} bytes"));
+    }
+    Ok(Secret::new(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(id: &str, at: &str, signature: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [(ID, id), (TIMESTAMP, at), (SIGNATURE, signature)] {
+            headers.insert(name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    /// The example of the specification's own libraries.
+    #[test]
+    fn signatures_are_those_of_standard_webhooks() {
+        let secret = Secret::new(STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap());
+        let (id, at, body) =
+            ("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", br#"{"test": 2432232314}"#);
+        let expected = "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+        assert_eq!(signature(&secret, id, at, body).as_deref(), Some(expected));
+        let now = |shift: i64| Timestamp::from_second(1_614_265_330 + shift).unwrap();
+        let good = format!("v1a,AAAA v1,AAAA v1,{expected}");
+        let signed = |headers: &HeaderMap, body: &[u8], shift| {
+            signed_by(&secret, headers, body, now(shift)).map(ToOwned::to_owned)
+        };
+        let sound = headers(id, at, &good);
+        assert_eq!(signed(&sound, body, 300).as_deref(), Some(id));
+        assert_eq!(signed(&sound, body, -300).as_deref(), Some(id));
+        assert_eq!(signed(&sound, body, 301), None, "stale");
+        assert_eq!(signed(&sound, b"{}", 0), None, "another body");
+        assert_eq!(signed(&headers("msg_other", at, &good), body, 0), None);
+        assert_eq!(signed(&headers(id, "1614265331", &good), body, 0), None);
+        assert_eq!(signed(&headers(id, at, "v1,"), body, 0), None);
+        let mut twice = sound.clone();
+        twice.append(ID, HeaderValue::from_static("msg_2"));
+        assert_eq!(signed(&twice, body, 0), None, "which one is meant?");
+    }
+}

@@ -1,0 +1,473 @@
+//! A call that waits for people: who is asked, and what comes of it.
+use std::{pin::pin, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use tagout_policy::{Decision, Given};
+use tagout_proto::Digest;
+use tagout_store::{Asked, Grant, Question, QuestionId, Scope, Settled, Store, StoreError, Vote};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{super::decide::Decided, binding_of, card, kept_binding};
+use crate::{
+    Gateway,
+    approval::{
+        Answer, Card, Compared, Denial, Word, demand, elicited, last_and_now, only_reads, sums,
+    },
+    refusal::Refusal,
+};
+
+/// How often it is looked whether somebody has answered.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// A yes that policy takes for enough.
+pub(super) struct Yes {
+    pub(super) channel: String,
+    pub(super) by: String,
+    pub(super) scope: Scope,
+    pub(super) question: Option<String>,
+    pub(super) given: Given,
+}
+
+/// A call that policy wants approved.
+pub(super) struct Matter<'a> {
+    decided: &'a Decided,
+    gateway: &'a Gateway,
+    limit: Duration,
+    demand: Given,
+    /// What a kept approval binds to, with the conversation and without.
+    bindings: [Digest; 2],
+    compared: Compared,
+    card: Card,
+}
+
+/// The ways that there are to ask.
+struct Ways {
+    client: bool,
+    others: bool,
+}
+
+impl<'a> Matter<'a> {
+    pub(super) fn of(decided: &'a Decided, gateway: &'a Gateway, limit: Duration) -> Self {
+        let (inspected, policy) = (decided.inspected(), decided.policy());
+        let bindings = [true, false].map(|with| kept_binding(inspected, policy, with));
+        let params = inspected.identified().call().params();
+        let compared = Compared::of(params.and_then(|params| params.get("arguments")));
+        let own = || Given { own: true, ..Given::NONE };
+        let demand = decided.verdict().demand.clone().unwrap_or_else(own);
+        let card = card(decided, binding_of(inspected, policy));
+        Self { decided, gateway, limit, demand, bindings, compared, card }
+    }
+
+    /// What people say.
+    ///
+    /// # Errors
+    /// As [`super::approve`].
+    pub(super) async fn settled(mut self) -> Result<Yes, Refusal> {
+        let yes = match self.granted()? {
+            Some(yes) => return Ok(yes),
+            None => self.asked().await?,
+        };
+        self.keep(&yes)?;
+        Ok(yes)
+    }
+
+    async fn asked(&mut self) -> Result<Yes, Refusal> {
+        let (principal, about) = (self.principal(), (&*self.card.server, &*self.card.subject));
+        let last = self.gateway.store.last_approved(principal, about.0, about.1)?;
+        self.card.changes = last_and_now(last.as_ref(), &self.compared);
+        self.card.code = code().ok_or_else(|| self.nobody())?;
+        self.card.scopes = vec![Scope::Once, Scope::Conversation];
+        if only_reads(&self.card.effects, self.card.reviewed) {
+            self.card.scopes.push(Scope::Always);
+        }
+        let ways = self.ways()?;
+        if !ways.others {
+            if !ways.client {
+                return Err(self.nobody());
+            }
+            return self.by_the_client_alone().await;
+        }
+        if let Some(yes) = self.answered_before()? {
+            return Ok(yes);
+        }
+        let question = self.question()?;
+        let waits = Waits { gateway: self.gateway, id: Some(question.id.clone()) };
+        let yes = self.waited(&question, ways.client).await;
+        drop(waits);
+        yes
+    }
+
+    fn principal(&self) -> &'a tagout_proto::Principal {
+        self.decided.inspected().identified().principal()
+    }
+
+    fn nobody(&self) -> Refusal {
+        Refusal::NobodyToAsk { rule: self.rule() }
+    }
+
+    fn rule(&self) -> String {
+        self.decided.verdict().rule.clone()
+    }
+
+    /// Whether policy takes `given` for enough, as things are now.
+    fn is_enough(&self, given: &Given) -> bool {
+        let policy = self.decided.policy();
+        let inspected = self.decided.inspected();
+        let verdict =
+            inspected.facts(&self.gateway.clock, policy, |facts| policy.allows(facts, given));
+        // That one's data goes to a server for the first time is one's own to approve.
+        let agreed = given.own || !consent::is_missing(inspected, self.gateway);
+        verdict.decision == Decision::Allow && agreed
+    }
+
+    /// An approval for more than one call that covers this one.
+    fn granted(&self) -> Result<Option<Yes>, Refusal> {
+        let identified = self.decided.inspected().identified();
+        let principal = self.principal();
+        // Nobody knew then that consent would be taken back.
+        if consent::is_missing(self.decided.inspected(), self.gateway) {
+            return Ok(None);
+        }
+        for grant in self.gateway.store.grants_about(self.bindings, self.gateway.clock.now())? {
+            let [here, anywhere] = self.bindings;
+            let covers = match grant.scope {
+                Scope::Once => false,
+                Scope::Conversation => {
+                    grant.binding == here && Some(&grant.conversation) == identified.conversation()
+                }
+                Scope::Always => {
+                    grant.binding == anywhere && only_reads(&self.card.effects, self.card.reviewed)
+                }
+            };
+            let own = *grant.user == *principal.user
+                && *grant.authenticated_by == *principal.authenticated_by;
+            if !covers || !own || !self.gateway.grant_is_genuine(&grant) {
+                continue;
+            }
+            let Ok(given) = serde_json::from_str::<Given>(&grant.given) else { continue };
+            if self.is_enough(&given) {
+                let (channel, question) = ("granted".to_owned(), Some(grant.id.to_string()));
+                return Ok(Some(Yes {
+                    channel,
+                    by: grant.by,
+                    scope: grant.scope,
+                    question,
+                    given,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Who can be asked at all.
+    fn ways(&self) -> Result<Ways, StoreError> {
+        let session = self.decided.inspected().identified().session();
+        // Over HTTP the terminal, if there is one, belongs to whoever started the gateway.
+        let terminal = session.transport() != "http" && self.gateway.approver.channel() != "none";
+        let can = session.capabilities().elicits_in_forms || terminal;
+        let client = can && demand::own_word_does(&self.demand);
+        let people = self.gateway.people()?;
+        let user = &*self.principal().user;
+        let mut others: Vec<_> = people.counting().map(|one| one.user.as_str()).collect();
+        let anybody = !others.is_empty();
+        others.retain(|other| *other != user);
+        others.sort_unstable();
+        others.dedup();
+        Ok(Ways { client, others: anybody && others.len() >= usize::from(self.demand.people) })
+    }
+
+    /// Where nobody else could answer, no question is kept.
+    async fn by_the_client_alone(&self) -> Result<Yes, Refusal> {
+        let (channel, answer) = self.ask_client().await;
+        let rule = self.rule();
+        match answer {
+            Answer::Allow => self.by_the_client(channel, Scope::Once),
+            Answer::AllowFor(scope) => self.by_the_client(channel, scope),
+            Answer::Deny => Err(self.denied(channel, None)),
+            Answer::Nobody => Err(self.nobody()),
+            Answer::TimedOut => {
+                Err(Refusal::Unapproved { rule, waited: self.limit, how: channel, question: None })
+            }
+        }
+    }
+
+    /// Asks the client's own user.
+    async fn ask_client(&self) -> (&'static str, Answer) {
+        let identified = self.decided.inspected().identified();
+        if identified.session().capabilities().elicits_in_forms {
+            return ("elicitation", elicited(identified.lane(), &self.card, self.limit).await);
+        }
+        let approver = &self.gateway.approver;
+        (approver.channel(), approver.ask(&self.card, self.limit).await)
+    }
+
+    /// What the client's own user said, if that is enough.
+    fn by_the_client(&self, channel: &'static str, scope: Scope) -> Result<Yes, Refusal> {
+        let given = Given { own: true, ..Given::NONE };
+        if !self.is_enough(&given) {
+            // What happened meanwhile has made it too little.
+            return Err(self.nobody());
+        }
+        let by = self.card.user.clone();
+        let scope = if self.card.scopes.contains(&scope) { scope } else { Scope::Once };
+        Ok(Yes { channel: channel.to_owned(), by, scope, question: None, given })
+    }
+
+    fn denied(&self, how: &'static str, denial: Option<Denial>) -> Refusal {
+        let said = denial.map(|denial| (denial.by, denial.message));
+        Refusal::NotApproved { rule: self.rule(), how, said }
+    }
+
+    /// What was answered to a question about just this call, while none waited for it: a no stands,
+    /// and a yes is used, by this call alone.
+    fn answered_before(&self) -> Result<Option<Yes>, Refusal> {
+        let (store, now) = (&self.gateway.store, self.gateway.clock.now());
+        let [here, _] = self.bindings;
+        for question in store.questions_about(here, now)? {
+            if !self.is_about_this(&question) {
+                continue;
+            }
+            if let Some(yes) = self.heard(&question, &store.votes(&question.id)?)? {
+                return Ok(Some(yes));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a stored question is a gateway's, and shows what this call does.
+    fn is_about_this(&self, question: &Question) -> bool {
+        let card = serde_json::from_str::<Card>(&question.card);
+        self.gateway.is_genuine(question)
+            && question.user == *self.card.user
+            && *question.authenticated_by == *self.principal().authenticated_by
+            && card.is_ok_and(|card| card.shows_the_same(&self.card))
+    }
+
+    /// What the answers so far come to: enough, and then they are used up; or nothing yet.
+    ///
+    /// # Errors
+    /// [`Refusal::NotApproved`].
+    fn heard(&self, question: &Question, votes: &[Vote]) -> Result<Option<Yes>, Refusal> {
+        if votes.is_empty() {
+            return Ok(None);
+        }
+        let (store, now) = (&self.gateway.store, self.gateway.clock.now());
+        let (words, denial) = self.gateway.heard(question, votes)?;
+        if let Some(denial) = denial {
+            store.settle(&question.id, Settled::Denied, now)?;
+            return Err(self.denied(denial.channel, Some(denial)));
+        }
+        let Some((given, words)) = self.enough(&words) else { return Ok(None) };
+        // Of several calls, in whatever process, one gets it.
+        if !store.settle(&question.id, Settled::Used, now)? {
+            return Ok(None);
+        }
+        let id = Some(question.id.to_string());
+        Ok(Some(Yes { channel: words.0, by: words.1, scope: words.2, question: id, given }))
+    }
+
+    /// The first of what `words` come to that policy takes for enough: channel, names and scope.
+    fn enough(&self, words: &[Word]) -> Option<(Given, (String, String, Scope))> {
+        let sums = sums(words, &self.card.user);
+        let sum = sums.into_iter().find(|sum| self.is_enough(&sum.given))?;
+        let scope = Some(sum.scope()).filter(|scope| self.card.scopes.contains(scope));
+        Some((sum.given.clone(), (sum.channel(), sum.by(), scope.unwrap_or_default())))
+    }
+
+    /// A question to wait for: one that is there already and that nobody waits for, or a new one.
+    fn question(&mut self) -> Result<Question, Refusal> {
+        let (store, now) = (&self.gateway.store, self.gateway.clock.now());
+        let until = later(now, self.limit);
+        let [here, _] = self.bindings;
+        for question in store.questions_about(here, now)? {
+            if self.is_about_this(&question) && store.wait_again(&question.id, now, until)? {
+                self.card.question = Some(shown(&question));
+                return Ok(question);
+            }
+        }
+        let question = self.new_question(now, until)?;
+        match store.ask(&question)? {
+            Asked::Opened => {}
+            Asked::TooMany => return Err(Refusal::TooMany { what: "questions about calls" }),
+        }
+        self.gateway.tell_webhook(&question, &self.card, &self.demand);
+        Ok(question)
+    }
+
+    fn new_question(&mut self, now: Timestamp, until: Timestamp) -> Result<Question, Refusal> {
+        let identified = self.decided.inspected().identified();
+        let conversation = identified.conversation().ok_or_else(|| self.nobody())?.clone();
+        let [binding, standing] = self.bindings;
+        let mut question = Question {
+            id: QuestionId::new()?,
+            binding,
+            standing,
+            conversation,
+            user: self.card.user.clone(),
+            authenticated_by: self.principal().authenticated_by.to_string(),
+            gateway_pid: std::process::id(),
+            card: String::new(),
+            demand: String::new(),
+            seal: String::new(),
+            opened_at: now,
+            waited_until: until,
+            expires_at: later(now, self.gateway.config.approval.keep.max(self.limit)),
+            settled: None,
+        };
+        self.card.question = Some(shown(&question));
+        let text = |text: Result<String, serde_json::Error>| text.map_err(|_| self.nobody());
+        question.card = text(serde_json::to_string(&self.card))?;
+        question.demand = text(serde_json::to_string(&self.demand))?;
+        question.seal = self.gateway.seal_of(&question);
+        Ok(question)
+    }
+
+    /// Waits for whoever answers first, the client's user or others.
+    async fn waited(&self, question: &Question, in_client: bool) -> Result<Yes, Refusal> {
+        let until = Instant::now() + self.limit;
+        let mut client = pin!(self.client_or_never(in_client));
+        let mut asks_client = in_client;
+        let mut seen: Vec<Vote> = Vec::new();
+        loop {
+            tokio::select! {
+                (channel, answer) = &mut client, if asks_client => {
+                    asks_client = false;
+                    if let Some(yes) = self.client_said(question, channel, answer)? {
+                        return Ok(yes);
+                    }
+                }
+                () = sleep(LOOK) => {
+                    let votes = self.gateway.store.votes(&question.id)?;
+                    if votes != seen && let Some(yes) = self.heard(question, &votes)? {
+                        return Ok(yes);
+                    }
+                    seen = votes;
+                }
+                () = sleep_until(until) => return Err(self.too_late(question, asks_client)),
+            }
+        }
+    }
+
+    async fn client_or_never(&self, asks: bool) -> (&'static str, Answer) {
+        if asks { self.ask_client().await } else { std::future::pending().await }
+    }
+
+    fn client_said(
+        &self,
+        question: &Question,
+        channel: &'static str,
+        answer: Answer,
+    ) -> Result<Option<Yes>, Refusal> {
+        let now = self.gateway.clock.now();
+        let scope = match answer {
+            Answer::Allow => Scope::Once,
+            Answer::AllowFor(scope) => scope,
+            // Others may still answer.
+            Answer::Nobody | Answer::TimedOut => return Ok(None),
+            Answer::Deny => {
+                self.gateway.store.settle(&question.id, Settled::Denied, now)?;
+                return Err(self.denied(channel, None));
+            }
+        };
+        let Ok(yes) = self.by_the_client(channel, scope) else { return Ok(None) };
+        // It is this call's own, whatever others said to the question meanwhile.
+        self.gateway.store.settle(&question.id, Settled::Used, now)?;
+        Ok(Some(Yes { question: Some(question.id.to_string()), ..yes }))
+    }
+
+    fn too_late(&self, question: &Question, asked_client: bool) -> Refusal {
+        let elicits =
+            self.decided.inspected().identified().session().capabilities().elicits_in_forms;
+        let how = match (asked_client, elicits) {
+            (false, _) => "question",
+            (true, true) => "elicitation",
+            (true, false) => self.gateway.approver.channel(),
+        };
+        let question = Some(question.id.to_string());
+        Refusal::Unapproved { rule: self.rule(), waited: self.limit, how, question }
+    }
+
+    /// Keeps what was approved: for the next card, and where it was meant for more than this call.
+    fn keep(self, yes: &Yes) -> Result<(), Refusal> {
+        let (store, now) = (&self.gateway.store, self.gateway.clock.now());
+        let about = (&*self.card.server, &*self.card.subject);
+        let principal = self.principal();
+        if yes.scope != Scope::Once {
+            self.grant(yes, now)?;
+        }
+        Ok(self.compared.keep(store, principal, about, now)?)
+    }
+
+    fn grant(&self, yes: &Yes, now: Timestamp) -> Result<(), Refusal> {
+        let identified = self.decided.inspected().identified();
+        let Some(conversation) = identified.conversation().cloned() else { return Ok(()) };
+        let [here, anywhere] = self.bindings;
+        let (binding, expires_at) = match yes.scope {
+            Scope::Once => return Ok(()),
+            Scope::Conversation => (here, Some(later(now, self.gateway.config.approval.keep))),
+            Scope::Always => (anywhere, None),
+        };
+        let id = yes.question.as_deref().and_then(|id| id.parse().ok());
+        let mut grant = Grant {
+            id: id.map_or_else(QuestionId::new, Ok)?,
+            scope: yes.scope,
+            binding,
+            conversation,
+            user: self.card.user.clone(),
+            authenticated_by: self.principal().authenticated_by.to_string(),
+            what: format!("{} on {}", self.card.subject, self.card.server),
+            given: serde_json::to_string(&yes.given).map_err(|_| self.nobody())?,
+            by: yes.by.clone(),
+            channel: yes.channel.clone(),
+            seal: String::new(),
+            at: now,
+            expires_at,
+            revoked_at: None,
+        };
+        grant.seal = self.gateway.seal_of_grant(&grant);
+        if !self.gateway.store.grant(&grant)? {
+            tracing::warn!("too much is approved already; this call is, and no other");
+        }
+        Ok(())
+    }
+}
+
+/// Notes that nobody waits for a question any more, however the waiting ends.
+struct Waits<'a> {
+    gateway: &'a Gateway,
+    id: Option<QuestionId>,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let Some(id) = self.id.take() else { return };
+        let (store, now): (Store, _) = (self.gateway.store.clone(), self.gateway.clock.now());
+        let noted = move || {
+            if let Err(error) = store.wait_no_more(&id, now) {
+                tracing::warn!(%error, "a question looks waited for until its time is over");
+            }
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(noted)),
+            Err(_) => noted(),
+        }
+    }
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::from_hours(1));
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// A question's name and until when it is open, for people.
+fn shown(question: &Question) -> (String, String) {
+    let until = question.expires_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+    (question.id.to_string(), until)
+}
+
+/// What a person types to approve, and no model foresees.
+fn code() -> Option<String> {
+    let mut code = [0; 2];
+    getrandom::fill(&mut code).ok()?;
+    Some(hex::encode(code))
+}
