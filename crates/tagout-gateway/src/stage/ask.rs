@@ -288,6 +288,13 @@ fn begin(
         Policy::Allow => OnRecord::Allow,
         Policy::Ask | Policy::Deny => OnRecord::Deny,
     };
-    let decision = Decision { at, verdict: said, rule: Some(&verdict.rule), approval: None };
+    let decision = Decision {
+        at,
+        verdict: said,
+        rule: Some(&verdict.rule),
+        approval: None,
+        policy: None,
+        shadow: None,
+    };
     Ok(gateway.audit.begin_decided(&begin, &decision, Durability::System)?)
 }
