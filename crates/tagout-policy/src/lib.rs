@@ -30,6 +30,7 @@ mod facts;
 mod known;
 mod ladder;
 mod load;
+mod look;
 mod names;
 mod profile;
 mod request;

@@ -35,8 +35,7 @@ pub(crate) fn try_load(rules: &str) -> Result<Policy, tagout_policy::PolicyError
 
 pub(crate) fn policy(profile: Profile, rules: &str) -> Policy {
     let source = Source { name: "test.cedar".into(), text: rules.into() };
-    Policy::load(profile, &[source], &surface())
-        .unwrap_or_else(|error| panic!("{:?}: {rules}", miette::Report::new(error)))
+    Policy::load(profile, &[source], &surface()).map_err(miette::Report::new).unwrap()
 }
 
 /// A call of `files__write_file` by ann, unless said otherwise.

@@ -1,6 +1,6 @@
 //! Explanations.
 use serde_json::json;
-use tagout_policy::{Effect, Explanation, Given, Policy, Profile};
+use tagout_policy::{Alteration, Effect, Explanation, Given, Policy, Profile};
 
 use crate::call::{Call, policy};
 
@@ -83,9 +83,8 @@ fn proposed_rules_load_and_permit() {
     for call in [Call::with(json!({})), Call::with(json!({"a": [1]})).unpinned()] {
         let denied = policy(Profile::None, "");
         let explanation = explained(&denied, &call, &Given::NONE);
-        let proposed = explanation.changes.iter().find_map(|change| match &change.what {
-            tagout_policy::Alteration::Permit(text) => Some(text.clone()),
-            _ => None,
+        let proposed = explanation.changes.iter().find_map(|change| {
+            if let Alteration::Permit(text) = &change.what { Some(text.clone()) } else { None }
         });
         let with = policy(Profile::None, &proposed.unwrap());
         assert_eq!(call.decided(&with).decision.to_string(), "allow");
