@@ -1,7 +1,15 @@
 //! The command line.
+mod approve;
+mod policy;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::{
+    approve::{AnswerDeny, Approve, Approver, ApproverAdd, Scope},
+    policy::{Policy, ProfileName},
+};
 
 /// Lockout/tagout for AI agents: no tool call gets through unless identity, inspection, policy
 /// and, where it is dangerous, a person have cleared it.
@@ -53,9 +61,69 @@ pub(crate) enum Command {
     Client(Client),
     /// Add the servers of another program's configuration file to this one; start none.
     Import(Import),
+    /// Check, test, try out, explain and learn rules.
+    #[command(subcommand)]
+    Policy(Policy),
+    /// List, give and revoke consent: which servers and models may get what somebody sends.
+    #[command(subcommand)]
+    Consent(Consent),
+    /// Give out, or erase, what is held of somebody.
+    #[command(subcommand)]
+    Privacy(Privacy),
+    /// See and answer the questions that wait for people.
+    #[command(subcommand)]
+    Approve(Approve),
+    /// Enrol, list and revoke people who may answer them.
+    #[command(subcommand)]
+    Approver(Approver),
     /// Read and verify the audit log.
     #[command(subcommand)]
     Audit(Audit),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Consent {
+    /// Every consent: whose data may go where, since when, and on which record.
+    Ls,
+    /// Agree that one's own data goes to a server, as it is now.
+    Give(ConsentTo),
+    /// Take a consent back; from the next call on it is asked again.
+    Revoke(ConsentTo),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConsentTo {
+    /// The server, by its name in the configuration; or the model, as PROVIDER:NAME.
+    pub(crate) name: String,
+    /// It is a model.
+    #[arg(long)]
+    pub(crate) model: bool,
+    /// For whoever presents the key of this name over HTTP, in place of oneself.
+    #[arg(long = "for", value_name = "USER")]
+    pub(crate) user: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Privacy {
+    /// Print all that is held of somebody, as one JSON document.
+    Export(Whose),
+    /// Erase what somebody sent and agreed to; the audit log stays valid.
+    Erase {
+        #[command(flatten)]
+        whose: Whose,
+        /// Go ahead without asking.
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Whose {
+    /// The user: of this machine, or the name of a key.
+    pub(crate) principal: String,
+    /// How the user is known, where that is not clear: `os-user`, `api-key`.
+    #[arg(long, value_name = "HOW")]
+    pub(crate) authenticated_by: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,20 +1,29 @@
 //! What each command does.
 pub(crate) mod add;
+mod approve;
+mod approver;
 mod ask;
 mod audit;
 mod check;
 mod client;
+mod consent;
 mod import;
 mod key;
 mod list;
 mod pin;
+mod privacy;
+mod policy;
 mod run;
 mod serve;
 mod tools;
 
-use std::{future::Future, path::Path, process::ExitCode, time::Duration};
+use std::{future::Future, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use tagout_host::{Options, Session};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -45,6 +54,11 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Client(client) => client::client(&places, &client, cli.json),
         Command::Import(import) => import::import(&places, &import, cli.json),
         Command::Key(key) => key::key(&places, &key, cli.json),
+        Command::Policy(policy) => policy::policy(&places, &policy, cli.json),
+        Command::Consent(consent) => consent::consent(&places, &consent, cli.json),
+        Command::Privacy(privacy) => privacy::privacy(&places, &privacy, cli.json),
+        Command::Approve(approve) => approve::approve(&places, approve, cli.json),
+        Command::Approver(approver) => approver::approver(&places, &approver, cli.json),
         Command::Audit(audit) => audit::audit(&places, &audit, cli.json),
     }
 }
@@ -74,10 +88,13 @@ fn on_threads<T>(
 
 /// Cancelled when this process is asked to end.
 fn stop_on_signals() -> Result<CancellationToken, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
+    stop_on(&[SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()])
+}
+
+fn stop_on(kinds: &[SignalKind]) -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        let mut signals = signal(kind).map_err(|e| Failure::io(Path::new("signals"), e))?;
+    for kind in kinds {
+        let mut signals = signal(*kind).map_err(|e| Failure::io(Path::new("signals"), e))?;
         let stop = stop.clone();
         tokio::spawn(async move {
             signals.recv().await;
@@ -85,6 +102,21 @@ fn stop_on_signals() -> Result<CancellationToken, Failure> {
         });
     }
     Ok(stop)
+}
+
+/// As [`stop_on_signals`] for what has no terminal: a hangup asks it to read its rules again.
+fn reload_on_hangup() -> Result<(CancellationToken, Arc<Notify>), Failure> {
+    let stop = stop_on(&[SignalKind::interrupt(), SignalKind::terminate()])?;
+    let mut hangups =
+        signal(SignalKind::hangup()).map_err(|e| Failure::io(Path::new("signals"), e))?;
+    let asked = Arc::new(Notify::new());
+    let (asks, ends) = (Arc::clone(&asked), stop.clone());
+    tokio::spawn(async move {
+        while let Some(Some(())) = ends.run_until_cancelled(hangups.recv()).await {
+            asks.notify_one();
+        }
+    });
+    Ok((stop, asked))
 }
 
 /// How long servers may take to start, downloads of their own among it.

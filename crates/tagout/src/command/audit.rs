@@ -10,6 +10,7 @@ use tagout_inspect::characters::one_line;
 
 use crate::{
     cli::Audit,
+    command::policy,
     failure::{Ended, Failure},
     output,
     places::Places,
@@ -45,7 +46,7 @@ pub(crate) fn audit(places: &Places, audit: &Audit, json: bool) -> Result<ExitCo
                 let message = format!("there is no record {number}");
                 return Err(Failure::usage("record-unknown", message, "see `tagout audit tail`"));
             };
-            if json { output::json(&record)? } else { show(&record)? }
+            if json { output::json(&record)? } else { show(&record, remedy(places, &record).as_deref())? }
         }
         Audit::Verify => {
             // Where the key is not at hand, the one that the log itself names must do.
@@ -83,13 +84,42 @@ fn row(record: &Record) -> Vec<String> {
                 (_, Some(subject)) => format!("{} {subject}", call.begin.method),
                 _ => call.begin.method.clone(),
             };
-            let rule = rule(call).unwrap_or_default();
+            let mut rule = rule(call).unwrap_or_default();
+            if let Some(trial) = on_trial(call) {
+                rule = format!("{rule}  on trial: {trial}");
+            }
             let user = call.begin.principal.as_ref().map(|p| p.user.to_string());
             row.extend([user.unwrap_or_default(), one_line(&subject), outcome(call), rule]);
         }
         Subject::Other { event } => row.extend([String::new(), describe(event)]),
     }
     row
+}
+
+/// What rules on trial say otherwise.
+fn on_trial(call: &Call) -> Option<String> {
+    let shadow = call.shadow()?;
+    Some(format!("{} by {}", word(shadow.verdict), one_line(&shadow.rule)))
+}
+
+const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allow",
+        Verdict::Ask => "ask",
+        Verdict::Deny => "deny",
+    }
+}
+
+/// The least that an operator can do so that a call like this one is let through.
+fn remedy(places: &Places, record: &Record) -> Option<String> {
+    let Subject::Call(call) = &record.subject else { return None };
+    // What a rule or a person refused; other codes have pages that say what to do.
+    call.end.as_ref()?.rule.as_ref()?;
+    let more = format!("more in `tagout policy explain {}`", record.n);
+    match policy::least_remedy(places, call) {
+        Some(remedy) => Some(format!("{remedy}; {more}")),
+        None => Some(more),
+    }
 }
 
 fn describe(event: &tagout_audit::record::Event) -> String {
@@ -115,12 +145,13 @@ fn rule(call: &Call) -> Option<String> {
     decided.or(ended).map(one_line)
 }
 
-fn show(record: &Record) -> Result<(), Failure> {
+fn show(record: &Record, remedy: Option<&str>) -> Result<(), Failure> {
     let mut rows = vec![("record", record.n.to_string()), ("time", record.at.to_string())];
     match &record.subject {
         Subject::Call(call) => rows.extend(of_call(call)),
         Subject::Other { event } => rows.push(("event", describe(event))),
     }
+    rows.extend(remedy.map(|remedy| ("remedy", one_line(remedy))));
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect();
     output::line(output::table(&rows))
 }
@@ -150,14 +181,11 @@ fn of_call(call: &Call) -> Vec<(&'static str, String)> {
     add("arguments", Some(payload(&call.payload)));
     add("arguments digest", begin.arguments.map(|digest| digest.to_string()));
     if let Some(decision) = &call.decision {
-        let verdict = match decision.verdict {
-            Verdict::Allow => "allow",
-            Verdict::Ask => "ask",
-            Verdict::Deny => "deny",
-        };
-        add("verdict", Some(verdict.to_owned()));
+        add("verdict", Some(word(decision.verdict).to_owned()));
     }
     add("rule", rule(call));
+    add("rules", call.policy().map(|policy| policy.to_string()));
+    add("on trial", on_trial(call));
     let approval = call.decision.as_ref().and_then(|decision| decision.approval.as_ref());
     let approval = approval.or_else(|| call.end.as_ref()?.approval.as_ref());
     add(

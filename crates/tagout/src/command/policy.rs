@@ -10,7 +10,10 @@ use std::{
     process::ExitCode,
 };
 
-use tagout_audit::{AuditError, Line, Reader, record::Payload};
+use tagout_audit::{
+    AuditError, Line, Reader,
+    record::{Call, Payload},
+};
 use tagout_policy::{Policy as Loaded, Profile, Source};
 
 use crate::{
@@ -53,6 +56,13 @@ pub(crate) fn policy(places: &Places, policy: &Policy, json: bool) -> Result<Exi
             Ok(Ended::Done.into())
         }
     }
+}
+
+/// The least that an operator can do so that a call like `call` is let through under the rules of
+/// today; nothing where it already is, or that cannot be told.
+pub(super) fn least_remedy(places: &Places, call: &Call) -> Option<String> {
+    let rules = RuleSet::of_setup(Setup::read(places).ok()?).ok()?;
+    explain::least_remedy(&rules, call)
 }
 
 /// Rules with their texts.

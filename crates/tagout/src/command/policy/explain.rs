@@ -53,6 +53,16 @@ pub(super) fn explain(
     Ok(Ended::Done.into())
 }
 
+/// The least change that lets a call like `call` through, and how to bring it about.
+pub(super) fn least_remedy(rules: &RuleSet, call: &Call) -> Option<String> {
+    let (case, doubts) = Case::of(&call.begin, &call.payload).ok()?;
+    let explanation = rules.policy().explain(&case.facts(), &Given::NONE);
+    let told = Told { n: 0, call, case: &case, doubts, explanation: &explanation, rules };
+    let opens = |change: &&Change| change.then != Decision::Deny;
+    let remedy = told.remedy(explanation.changes.iter().find(opens)?);
+    Some(remedy.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
 /// All that there is to say about a decision.
 struct Told<'a> {
     n: u64,
