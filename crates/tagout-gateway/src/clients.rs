@@ -18,7 +18,7 @@ use crate::{
     lane::Lane,
     parked::Parked,
     refusal::Refusal,
-    session::Session,
+    session::{Session, conversation_of},
     stage::receive::{CAPABILITIES, CLIENT, Call, Unreceived, VERSION},
     upstream::{Catalogue, Event, composed},
 };
@@ -86,7 +86,7 @@ impl Clients {
         principal: &Principal,
         call: &Call,
     ) -> Result<Arc<Session>, Refusal> {
-        let said = Said::of(call)?;
+        let said = Said::of(call, self.transport)?;
         let session = self.of_kind((principal, None), &said)?;
         if session.opened().is_none() {
             session.open_here(&session.origin_of(said.info), said.revision)?;
@@ -103,7 +103,7 @@ impl Clients {
         caller: &Caller,
         call: &Call,
     ) -> Result<Arc<Session>, Refusal> {
-        let said = Said::of(call)?;
+        let said = Said::of(call, self.transport)?;
         let session = self.of_kind((&caller.principal, Some(&caller.key)), &said)?;
         if session.opened().is_none() {
             let opened = session.open(&session.origin_of(said.info), said.revision).await;
@@ -126,10 +126,13 @@ impl Clients {
         let declared = composed(said.declared.text()).map(|document| document.root().canonical());
         kind.push(declared.unwrap_or_default());
         kind.push(self.origin_name(said.info));
+        // Each conversation has a session of its own, and so its history.
+        kind.push(said.named.clone().unwrap_or_default());
         kind.extend(principal.groups.iter().cloned());
         let mut sessions = locked(&self.sessionless);
         if let Some(session) = sessions.get(&kind) {
             session.touch();
+            session.note_use();
             return Ok(Arc::clone(session));
         }
         let own = kind.iter().take(2).collect::<Vec<_>>();
@@ -138,6 +141,7 @@ impl Clients {
             return Err(Refusal::TooMany { what: "kinds of client" });
         }
         let session = self.session_for(principal, key);
+        session.is_about(said.named.clone());
         session.declare(said.declared.clone());
         sessions.insert(kind, Arc::clone(&session));
         Ok(session)
@@ -197,10 +201,12 @@ struct Said<'a> {
     revision: Revision,
     declared: Capabilities,
     info: Option<Value<'a>>,
+    /// What it calls its conversation.
+    named: Option<String>,
 }
 
 impl<'a> Said<'a> {
-    fn of(call: &'a Call) -> Result<Self, Refusal> {
+    fn of(call: &'a Call, transport: &str) -> Result<Self, Refusal> {
         let version = call.meta(VERSION).ok_or(Refusal::Meta { key: VERSION })?;
         let version = version.text().ok_or(Refusal::Meta { key: VERSION })?;
         let revision = Revision::parse(&version).filter(|revision| revision.is_modern());
@@ -216,7 +222,7 @@ impl<'a> Said<'a> {
         if info.is_some_and(|info| info.kind() != Kind::Object) {
             return Err(Refusal::Meta { key: CLIENT });
         }
-        Ok(Self { revision, declared, info })
+        Ok(Self { revision, declared, info, named: conversation_of(call, transport)? })
     }
 }
 

@@ -3,7 +3,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -21,7 +21,7 @@ use crate::{
     history::Happened,
     news::News,
     refusal::Refusal,
-    stage::forward::without_ours,
+    stage::{forward::without_ours, receive::Call},
     upstream::{Event, Fleet, composed},
 };
 
@@ -40,6 +40,10 @@ pub struct Session {
     /// Written while `initialize` is under way; others wait for that.
     handshake: Arc<RwLock<()>>,
     opened: OnceLock<Opened>,
+    /// What the client calls its conversation, where it may.
+    named: OnceLock<String>,
+    /// When its conversation was last noted as used, in seconds of Unix time.
+    noted: AtomicI64,
     /// Held by whoever opens the conversation.
     opening: tokio::sync::Mutex<()>,
     over: AtomicBool,
@@ -71,6 +75,30 @@ struct Asked {
 }
 
 const AGAIN: Refusal = Refusal::Handshake("this session is initialised already");
+
+/// The key of `_meta` by which a client says which conversation it goes on with.
+const CONVERSATION: &str = "tagout/conversation";
+/// The longest name of a conversation, in bytes.
+const NAME_BYTES: usize = 128;
+/// How often it is noted that a conversation is used, in seconds.
+const NOTED_S: i64 = 30;
+
+/// The name of a conversation that `call` says, where nobody but the program that started this one
+/// can say it.
+///
+/// # Errors
+/// [`Refusal::Meta`].
+pub(crate) fn conversation_of(call: &Call, transport: &str) -> Result<Option<String>, Refusal> {
+    let Some(named) = call.meta(CONVERSATION).filter(|_| transport != "http") else {
+        return Ok(None);
+    };
+    let fits = |text: &str| {
+        let plain = text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+        plain && (1..=NAME_BYTES).contains(&text.len())
+    };
+    let text = named.text().filter(|text| fits(text));
+    Ok(Some(text.ok_or(Refusal::Meta { key: CONVERSATION })?.into_owned()))
+}
 
 /// Questions that a client may leave unanswered at once.
 const ASKED: usize = 64;
@@ -104,6 +132,8 @@ impl Session {
             started: OnceCell::new(),
             handshake: Arc::default(),
             opened: OnceLock::new(),
+            named: OnceLock::new(),
+            noted: AtomicI64::new(0),
             opening: tokio::sync::Mutex::default(),
             over: AtomicBool::new(false),
             under_way: Mutex::default(),
@@ -222,14 +252,52 @@ impl Session {
     ) -> impl FnOnce() -> Result<Opened, Refusal> + Send + use<> {
         let (gateway, principal) = (Arc::clone(&self.gateway), self.principal.clone());
         let (origin, now) = (origin.clone(), self.gateway.clock.now());
+        let named = self.named.get().cloned();
         move || {
-            let opened = gateway.store.open_conversation(&principal, &origin, now);
+            let store = &gateway.store;
+            let since = now.checked_sub(gateway.config.listen.idle).unwrap_or(now);
+            let opened = match named {
+                Some(name) => store.named_conversation(&principal, &origin, (&name, now)),
+                // Who never shakes hands does not say when a conversation begins.
+                None if revision.is_modern() => {
+                    match store.resume_conversation(&principal, &origin, since) {
+                        Ok(Some(found)) => Ok(found),
+                        Ok(None) => store.open_conversation(&principal, &origin, now),
+                        Err(error) => Err(error),
+                    }
+                }
+                None => store.open_conversation(&principal, &origin, now),
+            };
             let conversation = opened.map_err(|error| {
                 tracing::error!(%error, "no conversation can be opened");
                 Refusal::Handshake("the state store is away")
             })?;
             Ok(Opened { origin, conversation, revision })
         }
+    }
+
+    /// Notes what the client calls its conversation: one that it had before, or a new one.
+    pub(crate) fn is_about(&self, named: Option<String>) {
+        if let Some(named) = named {
+            self.named.get_or_init(|| named);
+        }
+    }
+
+    /// Notes that the conversation was used, now and then, so that it can be taken up again.
+    pub(crate) fn note_use(&self) {
+        let (Some(opened), now) = (self.opened.get(), self.gateway.clock.now()) else { return };
+        let last = self.noted.load(Ordering::Acquire);
+        if now.as_second().saturating_sub(last) < NOTED_S {
+            return;
+        }
+        self.noted.store(now.as_second(), Ordering::Release);
+        let (gateway, principal) = (Arc::clone(&self.gateway), self.principal.clone());
+        let conversation = opened.conversation.clone();
+        drop(tokio::task::spawn_blocking(move || {
+            if let Err(error) = gateway.store.touch(&principal, &conversation, now) {
+                tracing::warn!(%error, "that a conversation goes on is not stored");
+            }
+        }));
     }
 
     /// Where a client that says `info` of itself comes from.

@@ -11,6 +11,7 @@ use crate::{
     facts::Caller,
     news::{SUBSCRIPTION, Wants, tagged},
     refusal::Refusal,
+    session::conversation_of,
     upstream::{Catalogue, Connection, Fleet, Offer, Standing, Upstream, composed},
 };
 
@@ -83,6 +84,7 @@ async fn initialize(identified: &Identified) -> Result<String, Refusal> {
     let declared = identified.call().params().and_then(|params| params.get("capabilities"));
     session.declare(Capabilities::of(declared, revision));
     session.start().await;
+    session.is_about(conversation_of(identified.call(), session.transport())?);
     session.open(identified.origin(), revision).await?;
     let offers = offers(session).await;
     Ok(format!(
