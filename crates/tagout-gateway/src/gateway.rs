@@ -150,6 +150,12 @@ impl Gateway {
         }))
     }
 
+    /// The user whom it works for.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.principal.user
+    }
+
     /// The durable state.
     #[must_use]
     pub const fn store(&self) -> &Store {

@@ -5,8 +5,11 @@ mod command;
 mod failure;
 mod import;
 mod output;
+mod passphrase;
 mod places;
+mod rules;
 mod setup;
+mod signed;
 mod streams;
 
 use std::process::ExitCode;
