@@ -2,6 +2,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
+use tagout_inspect::lookalike::spelled;
 use tagout_policy::{Arguments, Decision, Effects, History, Labels, Shape};
 use tagout_proto::{Digest, Method, ServerName, ToolName};
 use tokio::sync::mpsc;
@@ -10,7 +11,7 @@ use crate::{
     Gateway,
     facts::Caller,
     pin::shape_of,
-    upstream::{Fleet, Quarantine, Tool, UpstreamError, composed},
+    upstream::{Catalogue, Fleet, Quarantine, Tool, UpstreamError, composed},
 };
 
 /// What there is behind the gateway.
@@ -56,8 +57,20 @@ pub struct ToolState {
     pub problem: Option<String>,
     /// The digest of its definition.
     pub digest: Digest,
+    /// What that is made over.
+    #[serde(skip)]
+    pub canonical: String,
     /// Its definition.
     pub definition: Box<RawValue>,
+}
+
+/// The prompts and templates that are in quarantine.
+fn held(catalogue: &Catalogue) -> impl Iterator<Item = String> {
+    catalogue.pinned_offers().filter_map(|(kind, offer)| {
+        let why = offer.standing.quarantine()?;
+        let (kind, name) = (kind.as_str(), spelled(&offer.name));
+        Some(format!("{}: the {kind} `{name}`: {}", why.code(), why.detail()))
+    })
 }
 
 /// What holds of a tool beside its effects.
@@ -102,6 +115,7 @@ impl Gateway {
                     inventory.tools.extend(states);
                     let findings = catalogue.findings.iter();
                     let findings = findings.map(|(event, detail)| format!("{event}: {detail}"));
+                    let findings = findings.chain(held(&catalogue));
                     inventory.findings.extend(findings.map(|f| (upstream.name().clone(), f)));
                 }
                 Err(error) => {
@@ -146,6 +160,7 @@ impl Gateway {
             rule: verdict.rule,
             problem,
             digest: tool.digest,
+            canonical: tool.canonical.clone(),
             definition: RawValue::from_string(tool.text.clone()).ok()?,
         })
     }

@@ -1,4 +1,5 @@
 //! The lockfile: what has been reviewed. Written for review in a pull request.
+pub mod signature;
 mod surface;
 mod text;
 
@@ -14,7 +15,6 @@ use tagout_policy::{Effect, Effects, Labels, Shape};
 use tagout_proto::{Digest, ServerName, ToolName};
 use tagout_store::Offering;
 
-pub use self::surface::surface;
 use crate::config::Transport;
 
 /// What has been pinned, by server.

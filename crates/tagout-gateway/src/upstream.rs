@@ -39,7 +39,7 @@ pub use error::UpstreamError;
 pub(crate) use events::Event;
 use events::Events;
 pub(crate) use identity::digest_of;
-pub(crate) use neighbours::{Neighbours, pinned_of};
+pub(crate) use neighbours::Neighbours;
 pub use offer::Offer;
 pub(crate) use fleet::{Fleet, TEMPLATE_BYTES, binding, fits_template};
 pub use program::{Program, start_of};

@@ -1,31 +1,66 @@
 //! `pin`: the lockfile.
+mod shown;
+mod sign;
+
 use std::{collections::BTreeSet, process::ExitCode};
 
 use tagout_gateway::{
     Gateway,
     lockfile::Lockfile,
-    pin::{Accept, Change, Survey},
+    pin::{Accept, Survey},
 };
-use tagout_proto::{Digest, ServerName, ToolName};
+use tagout_proto::{Digest, ServerName};
 
+pub(crate) use self::shown::unified;
 use crate::{
     cli::Pin,
     command::{
         add::{hold, write},
-        in_runtime,
+        consent, in_runtime,
     },
     failure::{Ended, Failure},
-    output,
     places::Places,
     setup::{Setup, read},
+    signed,
 };
+
+/// What came of it.
+struct Outcome<'a> {
+    /// The lockfile.
+    path: &'a str,
+    /// Nothing was to be written.
+    looks_only: bool,
+    /// The lockfile says already what it should.
+    same: bool,
+    /// Servers that what one sends may go to from now on.
+    agreed: Vec<&'a str>,
+    /// There is a signature, or should be, and it is of what stood there before.
+    unsigned: bool,
+}
 
 /// Asks every server what it is and offers, and writes that down for review.
 pub(crate) fn pin(places: &Places, pin: &Pin, json: bool) -> Result<ExitCode, Failure> {
+    if let Some(file) = &pin.new_signing_key {
+        return sign::new_key(file, json);
+    }
     // Without a folder there is nothing to pin, and nobody else writes either.
     let _held = places.folder().is_dir().then(|| hold(places.folder())).transpose()?;
-    let setup = Setup::read(places)?;
+    let ended = match &pin.sign {
+        // Signed is what somebody could look at, and no server can change it meanwhile.
+        Some(_) if pin.accept.is_empty() => None,
+        Some(_) | None => Some(surveyed(places, pin, json)?),
+    };
+    match (&pin.sign, ended) {
+        (Some(key), _) => sign::sign(places, key, json),
+        (None, ended) => Ok(ended.unwrap_or(Ended::Done).into()),
+    }
+}
+
+fn surveyed(places: &Places, pin: &Pin, json: bool) -> Result<Ended, Failure> {
+    // What is made here nobody can have signed; what is checked somebody must have.
+    let setup = if pin.check { Setup::read(places)? } else { Setup::read_unsigned(places)? };
     let accept = accepted(pin, &setup)?;
+    let signs = !setup.config.signed_by.is_empty();
     let gateway = setup.open(places)?;
     let survey = in_runtime(async { Ok(gateway.survey(&accept, !pin.check).await) })?;
     check_accepted(&accept, &survey)?;
@@ -38,63 +73,101 @@ pub(crate) fn pin(places: &Places, pin: &Pin, json: bool) -> Result<ExitCode, Fa
     let same = nothing
         || Lockfile::parse("", before.as_deref().unwrap_or_default()).ok().as_ref()
             == Some(&survey.proposal);
-    if !pin.check && !same {
+    let looks_only = pin.check || (pin.diff && accept.0.is_empty());
+    if !looks_only {
         // On record before it holds.
         let recorded = gateway.record_reviews(&survey);
         recorded.map_err(|error| Failure::of(&error, error.code(), error.help()))?;
-        write(&path, &text)?;
+        if !same {
+            write(&path, &text)?;
+        }
+        let released = gateway.release(&survey);
+        released.map_err(|error| Failure::of(&error, error.code(), error.help()))?;
     }
-    show(&survey, &path.display().to_string(), (pin.check, same), json)?;
+    let agreed = agreed(&gateway, &accept, &survey, looks_only)?;
+    let was_signed = signs || signed::beside(&path).exists();
+    let unsigned = was_signed && !same && !looks_only && pin.sign.is_none();
+    let path = path.display().to_string();
+    let outcome = Outcome { path: &path, looks_only, same, agreed, unsigned };
+    let diffs = if pin.diff { shown::diffs(&gateway, &survey) } else { Vec::new() };
+    shown::show(&survey, &outcome, &diffs, json)?;
+    ended(pin, &survey, same)
+}
+
+fn ended(pin: &Pin, survey: &Survey, same: bool) -> Result<Ended, Failure> {
     if let Some((server, error)) = survey.failed.first_key_value() {
         let message = format!("server `{server}`: {error}");
         return Err(Failure::new(Ended::Failed, "pin-incomplete", message)
             .with_help("what was pinned of it before stays as it was"));
     }
-    if let Some((server, tool)) = survey.unseen.first() {
+    if let Some((server, item)) = survey.unseen.first() {
         let message = format!(
-            "`{server}/{tool}` is not accepted: it does not stand in the lockfile as it is now"
+            "`{server}/{}` is not accepted: it does not stand in the lockfile as it is now",
+            shown::name(&item.name)
         );
         return Err(Failure::new(Ended::Failed, "pin-not-seen", message)
             .with_help("look at it in the lockfile, then accept it"));
     }
-    if pin.check && !same {
+    if pin.check && (!same || !survey.changes.is_empty()) {
         return Err(Failure::new(Ended::Failed, "pin-differs", "the lockfile is not up to date")
-            .with_help("look at the changes, then run `tagout pin`"));
+            .with_help("look at the changes (`tagout pin --diff`), then run `tagout pin`"));
     }
-    Ok(Ended::Done.into())
+    Ok(Ended::Done)
 }
 
 fn accepted(pin: &Pin, setup: &Setup) -> Result<Accept, Failure> {
     let mut accept = BTreeSet::new();
     for text in &pin.accept {
-        let (server, tool) = match text.split_once('/') {
-            Some((server, tool)) => (server, Some(tool)),
+        let (server, name) = match text.split_once('/') {
+            Some((server, name)) => (server, Some(name.to_owned())),
             None => (text.as_str(), None),
         };
         let server = ServerName::try_from(server).ok();
-        let tool = tool.map(ToolName::try_from).transpose();
         let known = server.filter(|server| setup.config.servers.contains_key(server));
-        let (Some(server), Ok(tool)) = (known, tool) else {
+        let Some(server) = known else {
             let message = format!("there is no server for `{text}`");
             return Err(Failure::usage("server-unknown", message, "see `tagout list`"));
         };
-        accept.insert((server, tool));
+        accept.insert((server, name));
     }
     Ok(Accept(accept))
 }
 
-/// A tool that is to be accepted and is not there was misspelt.
+/// What is to be accepted and is not there was misspelt.
 fn check_accepted(accept: &Accept, survey: &Survey) -> Result<(), Failure> {
-    for (server, tool) in &accept.0 {
-        let Some(tool) = tool else { continue };
+    for (server, name) in &accept.0 {
+        let Some(name) = name else { continue };
         let asked =
             survey.proposal.servers.get(server).filter(|_| !survey.failed.contains_key(server));
-        if asked.is_some_and(|server| !server.tools.contains_key(tool)) {
-            let message = format!("server `{server}` has no tool `{tool}`");
+        let is_there = asked.is_none_or(|server| {
+            server.tools.contains_key(name.as_str())
+                || server.prompts.contains_key(name)
+                || server.templates.contains_key(name)
+        });
+        if !is_there {
+            let message = format!(
+                "server `{server}` has no tool, prompt or template `{}`",
+                shown::name(name)
+            );
             return Err(Failure::usage("tool-unknown", message, "see `tagout tools ls`"));
         }
     }
     Ok(())
+}
+
+/// Who confirms what a server's tools are agrees that what they send goes to it.
+fn agreed<'a>(
+    gateway: &Gateway,
+    accept: &'a Accept,
+    survey: &Survey,
+    looks_only: bool,
+) -> Result<Vec<&'a str>, Failure> {
+    let accepted: BTreeSet<_> = accept.0.iter().map(|(server, _)| server).collect();
+    let asked =
+        accepted.into_iter().filter(|server| !looks_only && !survey.failed.contains_key(*server));
+    let unseen = |server: &ServerName| survey.unseen.iter().any(|(of, _)| of == server);
+    let seen = asked.filter(|server| !unseen(server)).map(ServerName::as_str);
+    consent::along_with(gateway, seen, "pin")
 }
 
 fn remember(gateway: &Gateway, survey: &Survey) {
@@ -104,52 +177,4 @@ fn remember(gateway: &Gateway, survey: &Survey) {
             tracing::warn!(%error, "a definition is not stored");
         }
     }
-}
-
-fn show(
-    survey: &Survey,
-    path: &str,
-    (check, same): (bool, bool),
-    json: bool,
-) -> Result<(), Failure> {
-    let described = |change: &Change| match &change.tool {
-        Some(tool) => format!("{}/{tool}", change.server),
-        None => format!("{} (its program)", change.server),
-    };
-    if json {
-        let changes = survey.changes.iter().map(|change| {
-            serde_json::json!({"server": change.server, "tool": change.tool, "kind": change.kind})
-        });
-        return output::json(&serde_json::json!({
-            "file": path,
-            "written": !check && !same,
-            "changes": changes.collect::<Vec<_>>(),
-        }));
-    }
-    for change in &survey.changes {
-        output::line(format_args!(
-            "{:<8} {}",
-            format!("{:?}", change.kind).to_lowercase(),
-            described(change)
-        ))?;
-    }
-    let tools = || survey.proposal.servers.values().flat_map(|server| server.tools.values());
-    let unreviewed = tools().filter(|tool| !tool.reviewed).count();
-    match (check, same) {
-        // Where a server could not be asked, nobody knows.
-        (_, true) if survey.failed.is_empty() => {
-            output::line(format_args!("{path} is up to date"))?;
-        }
-        (_, true) => {}
-        (false, false) => output::line(format_args!("wrote {path}"))?,
-        (true, false) => {}
-    }
-    if unreviewed > 0 {
-        output::line(format_args!(
-            "{unreviewed} of {} tools are not reviewed and ask before each call. Check their\n\
-             effects in the lockfile, then set `reviewed = true`, or: tagout pin --accept SERVER[/TOOL]",
-            tools().count()
-        ))?;
-    }
-    Ok(())
 }

@@ -1,15 +1,18 @@
 //! `tools`: what there is, and calling it.
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode, sync::Arc};
 
 use serde_json::{Map, Value};
-use tagout_gateway::inventory::{Inventory, ToolState};
+use tagout_gateway::{
+    Gateway,
+    inventory::{Inventory, ToolState},
+};
 use tagout_host::{Options, Outcome, printable};
 use tagout_llm::Planner;
 use tagout_proto::{Document, Limits};
 
 use crate::{
     cli::Tools,
-    command::{CONNECT, in_runtime, with_session},
+    command::{CONNECT, in_runtime, pin::unified, with_session},
     failure::{Ended, Failure},
     output,
     places::Places,
@@ -25,13 +28,14 @@ pub(crate) fn tools(places: &Places, tools: Tools, json: bool) -> Result<ExitCod
     }
 }
 
-fn inventory(places: &Places) -> Result<Inventory, Failure> {
+fn inventory(places: &Places) -> Result<(Arc<Gateway>, Inventory), Failure> {
     let gateway = Setup::read(places)?.open(places)?;
-    in_runtime(async { Ok(gateway.inventory().await) })
+    let inventory = in_runtime(async { Ok(gateway.inventory().await) })?;
+    Ok((gateway, inventory))
 }
 
 fn list(places: &Places, json: bool) -> Result<ExitCode, Failure> {
-    let inventory = inventory(places)?;
+    let (_, inventory) = inventory(places)?;
     let mut rows = Vec::new();
     for tool in &inventory.tools {
         if json {
@@ -76,7 +80,7 @@ fn effects(tool: &ToolState) -> String {
 }
 
 fn inspect(places: &Places, name: &str, json: bool) -> Result<ExitCode, Failure> {
-    let inventory = inventory(places)?;
+    let (gateway, inventory) = inventory(places)?;
     let Some(tool) = inventory.tools.iter().find(|tool| tool.name == name) else {
         let help = "see `tagout tools ls`";
         return Err(Failure::usage("tool-unknown", format!("there is no tool `{name}`"), help));
@@ -93,14 +97,45 @@ fn inspect(places: &Places, name: &str, json: bool) -> Result<ExitCode, Failure>
         vec!["policy".to_owned(), format!("{} by `{}`", tool.verdict, tool.rule)],
         vec!["digest".to_owned(), tool.digest.to_string()],
     ];
-    rows.extend(tool.problem.iter().map(|p| vec!["refused".to_owned(), printable(p)]));
+    rows.extend(reviewed(tool));
+    let code = tool.quarantine.map(|code| format!(" [{code}]")).unwrap_or_default();
+    let problem = tool.problem.iter().map(|problem| printable(problem) + &code);
+    rows.extend(problem.map(|problem| vec!["refused".to_owned(), problem]));
     output::line(output::table(&rows))?;
+    if let Some(pinned) = tool.pinned {
+        output::line(format_args!("\n{}", unified(&gateway, pinned, &tool.canonical)))?;
+    }
     let definition: Value = serde_json::from_str(tool.definition.get())
         .map_err(|error| Failure::of(&error, "tool-unknown", ""))?;
     let definition = serde_json::to_string_pretty(&definition)
         .map_err(|error| Failure::of(&error, "tool-unknown", ""))?;
     output::line(format_args!("\n{}", printable(&definition)))?;
     Ok(Ended::Done.into())
+}
+
+/// What the review says of a tool beside its effects.
+fn reviewed(tool: &ToolState) -> Vec<Vec<String>> {
+    let labels = &tool.labels;
+    let words = [
+        ("untrusted", labels.untrusted),
+        ("sensitive", labels.sensitive),
+        ("may leave", labels.may_leave),
+    ];
+    let words: Vec<_> = words.iter().filter(|(_, holds)| *holds).map(|(word, _)| *word).collect();
+    let names = |names: &BTreeSet<String>| {
+        names.iter().map(|name| printable(name)).collect::<Vec<_>>().join(", ")
+    };
+    let rows = [
+        ("labels", words.join(", ")),
+        ("destinations", names(&labels.destinations)),
+        ("payloads", names(&labels.payloads)),
+        (
+            "arguments",
+            tool.arguments.as_ref().map(|s| printable(&s.to_string())).unwrap_or_default(),
+        ),
+    ];
+    let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
+    rows.map(|(key, value)| vec![key.to_owned(), value]).collect()
 }
 
 fn call(
