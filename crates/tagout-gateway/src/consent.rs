@@ -26,7 +26,9 @@ pub enum ConsentTrouble {
     #[error("there is no server `{0}`")]
     Unknown(String),
     /// It is part of this program, so nothing leaves it.
-    #[error("server `{0}` is built in: nothing leaves this machine, so there is nothing to agree to")]
+    #[error(
+        "server `{0}` is built in: nothing leaves this machine, so there is nothing to agree to"
+    )]
     BuiltIn(ServerName),
     /// What it is cannot be found out.
     #[error("it cannot be found out what server `{server}` is")]
@@ -146,6 +148,25 @@ impl Gateway {
         Ok(record)
     }
 
+    /// Agrees for whoever runs this that what they send may go to the server called `name`; gives
+    /// `false` where they had, or where it is built in.
+    ///
+    /// # Errors
+    /// As [`Gateway::recipient`] and [`Gateway::agree`].
+    pub fn agree_for_oneself(&self, name: &str, channel: &str) -> Result<bool, ConsentTrouble> {
+        let recipient = match self.recipient(name) {
+            Ok(recipient) => recipient,
+            Err(ConsentTrouble::BuiltIn(_)) => return Ok(false),
+            Err(trouble) => return Err(trouble),
+        };
+        let principal = &self.principal;
+        if self.store.has_agreed(principal, &recipient)? {
+            return Ok(false);
+        }
+        self.agree(&recipient, Agreed { principal, by: &principal.user, channel })?;
+        Ok(true)
+    }
+
     /// Takes a consent back, and puts that on record.
     ///
     /// # Errors
@@ -179,7 +200,8 @@ impl Gateway {
     ) -> Result<u64, ConsentTrouble> {
         let name = ServerName::try_from(recipient.name.as_str()).ok();
         let name = name.filter(|_| recipient.kind == RecipientKind::Server);
-        let detail = format!("{} by `{}`, by {}", recipient.kind.as_str(), agreed.by, agreed.channel);
+        let detail =
+            format!("{} by `{}`, by {}", recipient.kind.as_str(), agreed.by, agreed.channel);
         let mut note = Note::new(self.clock.now(), event);
         note.principal = Some(agreed.principal);
         note.server = name.as_ref();
@@ -197,18 +219,18 @@ fn server(name: &ServerName, identity: Digest) -> Recipient {
 /// The verdict with the question whether anything may go to the server at all, where that was not
 /// agreed to yet.
 pub(crate) fn asked_too(verdict: Verdict, inspected: &Inspected, gateway: &Gateway) -> Verdict {
-    let Some(upstream) = recipient_of(inspected) else { return verdict };
-    let principal = inspected.identified().principal();
+    if verdict.decision == Decision::Deny || !is_missing(inspected, gateway) {
+        return verdict;
+    }
     match verdict.decision {
         Decision::Deny => verdict,
-        _ if gateway.consented(principal, upstream) => verdict,
         // The rule asks anyway; but it has to be the user's own word, too.
         Decision::Ask => {
             let demand = verdict.demand.unwrap_or(Given::NONE);
             Verdict { demand: Some(Given { own: true, ..demand }), ..verdict }
         }
         Decision::Allow => {
-            let name = upstream.name();
+            let name = inspected.server().map(ServerName::as_str).unwrap_or_default();
             Verdict {
                 decision: Decision::Ask,
                 rule: RULE.to_owned(),
@@ -220,20 +242,32 @@ pub(crate) fn asked_too(verdict: Verdict, inspected: &Inspected, gateway: &Gatew
     }
 }
 
-/// Whoever approves a call of their own has agreed that what they send goes to its server.
-pub(crate) fn agreed_by_approving(authorised: &Authorised, gateway: &Gateway) {
+/// Whoever approves a call of their own has agreed that what they send goes to its server. An
+/// approval from before is not asked what has changed since: consent may have been taken back.
+///
+/// # Errors
+/// [`Refusal::NotAgreed`].
+pub(crate) fn agreed_by_approving(
+    authorised: &Authorised,
+    gateway: &Gateway,
+) -> Result<(), Refusal> {
     let inspected = authorised.decided().inspected();
     let principal = inspected.identified().principal();
-    let approval = authorised.approval().filter(|approval| *approval.by == *principal.user);
-    let (Some(approval), Some(upstream)) = (approval, recipient_of(inspected)) else { return };
-    if gateway.consented(principal, upstream) {
-        return;
+    let (Some(approval), Some(upstream)) = (authorised.approval(), recipient_of(inspected)) else {
+        return Ok(());
+    };
+    if !is_missing(inspected, gateway) {
+        return Ok(());
     }
-    let agreed = Agreed { principal, by: &principal.user, channel: approval.channel };
+    if !approval.given.own || approval.channel.contains("granted") {
+        return Err(Refusal::NotAgreed { server: upstream.name().clone() });
+    }
+    let agreed = Agreed { principal, by: &principal.user, channel: &approval.channel };
     if let Err(error) = gateway.agree(&server(upstream.name(), upstream.identity()), agreed) {
         // The call itself was approved; the next one asks again.
         tracing::error!(%error, "a consent is not kept");
     }
+    Ok(())
 }
 
 /// Another program may have taken the server's place since it was decided; what was approved by
@@ -247,10 +281,14 @@ pub(crate) fn still_agreed(
     gateway: &Gateway,
 ) -> Result<(), Refusal> {
     let inspected = authorised.decided().inspected();
-    let fine = authorised.approval().is_some()
-        || recipient_of(inspected).is_none()
-        || gateway.consented(inspected.identified().principal(), upstream);
+    let fine = authorised.approval().is_some() || !is_missing(inspected, gateway);
     if fine { Ok(()) } else { Err(Refusal::NotAgreed { server: upstream.name().clone() }) }
+}
+
+/// Whether what is sent by this call would go to a server although nobody agreed to that.
+pub(crate) fn is_missing(inspected: &Inspected, gateway: &Gateway) -> bool {
+    let principal = inspected.identified().principal();
+    recipient_of(inspected).is_some_and(|upstream| !gateway.consented(principal, upstream))
 }
 
 /// The server that gets what somebody sends. Who follows a task sends nothing but its name, to the

@@ -184,13 +184,23 @@ pub(crate) enum Tools {
 
 #[derive(Debug, Args)]
 pub(crate) struct Pin {
-    /// Count a tool, or all of a server's, as reviewed with the effects that are proposed or
-    /// written in the lockfile.
-    #[arg(long, value_name = "SERVER[/TOOL]")]
+    /// Count a tool, prompt or template, or all of a server's, as looked at: tools with the effects
+    /// that are proposed or written in the lockfile. Ends its quarantine.
+    #[arg(long, value_name = "SERVER[/NAME]")]
     pub(crate) accept: Vec<String>,
-    /// Write nothing; fail if the lockfile is not what it would be.
-    #[arg(long)]
+    /// Write nothing; fail if the lockfile is not what it would be, or not signed as it should be.
+    #[arg(long, conflicts_with_all = ["accept", "sign"])]
     pub(crate) check: bool,
+    /// Show how each definition differs from what is pinned. Without `--accept`, write nothing.
+    #[arg(long)]
+    pub(crate) diff: bool,
+    /// Sign the lockfile with a secret key of minisign, whose passphrase is asked for on the
+    /// terminal. Without `--accept`, sign it as it stands, and start no server.
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) sign: Option<PathBuf>,
+    /// Make a key that signs lockfiles, and do nothing else.
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    pub(crate) new_signing_key: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,7 +16,7 @@ use crate::{
     failure::{Ended, Failure},
     output,
     places::Places,
-    setup::read,
+    setup::{Setup, read},
 };
 
 /// What a new configuration file starts with.
@@ -44,16 +44,36 @@ pub(crate) fn add(places: &Places, add: &Add, json: bool) -> Result<ExitCode, Fa
     }
     draft.push(&entry(&name, add)?)?;
     draft.write()?;
+    let agreed = agreed(places, &name);
     if json {
-        output::json(&serde_json::json!({"added": name, "file": shown}))?;
+        output::json(&serde_json::json!({"added": name, "file": shown, "agreed": agreed}))?;
     } else {
+        let goes = if agreed {
+            "What you send may go to it from now on; to take that back: tagout consent revoke"
+        } else {
+            "Before what you send goes to it, you are asked; to agree now: tagout consent give"
+        };
         output::line(format_args!(
             "added `{name}` to {shown}\n\
              Its environment is empty but for what you named. Nobody has reviewed its tools, so\n\
-             each call asks first: `tagout pin` writes down what they are, for review."
+             each call asks first: `tagout pin` writes down what they are, for review.\n\
+             {goes} {name}"
         ))?;
     }
     Ok(Ended::Done.into())
+}
+
+/// Who adds a server agrees that what they send goes to it; whether that is so. What cannot be found
+/// or read yet is asked for later.
+fn agreed(places: &Places, name: &ServerName) -> bool {
+    let opened = Setup::read(places).and_then(|setup| setup.open(places));
+    let agreed = opened.and_then(|gateway| {
+        super::consent::along_with(&gateway, [name.as_str()], "add").map(|new| !new.is_empty())
+    });
+    agreed.unwrap_or_else(|failure| {
+        tracing::info!(why = failure.message(), "it is not agreed to yet");
+        false
+    })
 }
 
 /// The configuration file while servers are added at its end; nobody else changes it meanwhile.
