@@ -11,20 +11,24 @@ use tagout_policy::Profile;
 use tagout_proto::{Limits, ServerName};
 use toml::Spanned;
 
+use crate::lockfile::signature::PublicKey;
+
 mod approval;
 mod assertion;
 mod consent;
 mod listen;
+mod lockfile;
 mod remote;
 mod server;
 mod shadow;
 
-pub use approval::{Approval, Webhook};
 use approval::WrittenApproval;
+pub use approval::{Approval, Webhook};
 pub use consent::ConsentForAll;
 use consent::WrittenConsent;
 pub use listen::Listen;
 use listen::WrittenListen;
+use lockfile::WrittenLockfile;
 pub(crate) use remote::is_token;
 pub use remote::{Remote, Source, Transport};
 use server::WrittenServer;
@@ -52,6 +56,8 @@ pub struct Config {
     pub approval: Approval,
     /// What the operator has agreed to for everybody.
     pub consent: ConsentForAll,
+    /// The keys that the lockfile has to be signed by, one of them; none where it need not be.
+    pub signed_by: Vec<PublicKey>,
     /// Servers by name.
     pub servers: BTreeMap<ServerName, Arc<Server>>,
 }
@@ -79,6 +85,8 @@ struct Written {
     groups: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     limits: WrittenLimits,
+    #[serde(default)]
+    lockfile: WrittenLockfile,
     #[serde(default)]
     http: WrittenListen,
     #[serde(default)]
@@ -135,6 +143,7 @@ impl Config {
             policies: None,
             groups: BTreeMap::new(),
             limits: CallLimits::default(),
+            signed_by: Vec::new(),
             listen: Listen::default(),
             consent: ConsentForAll::default(),
             shadow: None,
@@ -178,6 +187,7 @@ impl Config {
                 .map(|(user, groups)| (user, groups.into_iter().collect()))
                 .collect(),
             limits: reader.limits(&written.limits)?,
+            signed_by: reader.signed_by(written.lockfile)?,
             listen: reader.listen(written.http)?,
             consent: reader.consent(&written.consent, &servers)?,
             shadow: written.shadow.map(|shadow| reader.shadow(shadow, written.profile)),

@@ -25,6 +25,7 @@ pub mod pin;
 mod pipeline;
 mod policies;
 pub mod policy_tools;
+pub mod privacy;
 mod quarantine;
 pub mod refusal;
 pub mod reload;

@@ -18,7 +18,7 @@ use super::{
     record::Cleared,
 };
 use crate::{
-    Gateway, assertion,
+    Gateway, assertion, consent,
     lane::{Lane, Speaker},
     news::SUBSCRIPTION,
     refusal::Refusal,
@@ -122,6 +122,7 @@ async fn upstream_call(
             return Err(Refusal::NotWhatWasApproved);
         }
     }
+    consent::still_agreed(cleared.authorised(), upstream, gateway)?;
     if let Some(result) = watched(&connection, upstream, inspected).await? {
         return Ok(result);
     }

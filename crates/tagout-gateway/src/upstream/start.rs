@@ -22,10 +22,12 @@ use crate::config::EraChoice;
 pub(super) async fn start(upstream: &Upstream) -> Result<Arc<Connection>, UpstreamError> {
     let (program, pinned) = (upstream.program.clone(), upstream.pinned.clone());
     let checking = tokio::task::spawn_blocking(move || {
-        program.check(pinned.as_deref())?;
-        Ok(program)
+        let found = program.check(pinned.as_deref())?;
+        Ok((program, found))
     });
-    let program = checking.await.map_err(|e| UpstreamError::Unchecked(e.to_string()))??;
+    let checked = checking.await.map_err(|e| UpstreamError::Unchecked(e.to_string()))?;
+    let (program, found) = checked?;
+    upstream.is_started_as(found.as_ref());
     let connection = match program {
         Program::BuiltIn(profile) => of_program(upstream, profile).await?,
         Program::Started { profile, .. } => of_program(upstream, profile?).await?,

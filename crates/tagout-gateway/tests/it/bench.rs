@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) reviewed: Vec<(String, Vec<String>)>,
     /// Servers whose resources and prompts are reviewed.
     pub(crate) offers_reviewed: Vec<String>,
+    /// Servers that nobody has agreed to send anything to; to all others everybody has.
+    pub(crate) not_agreed: Vec<String>,
     /// Servers that are pinned as another program than they are.
     pub(crate) other_program: Vec<String>,
 }
@@ -69,6 +71,9 @@ impl Bench {
         if let Some(profile) = &plan.profile {
             writeln!(text, "profile = \"{profile}\"").unwrap();
         }
+        let agreed: Vec<_> =
+            plan.servers.keys().filter(|name| !plan.not_agreed.contains(name)).collect();
+        writeln!(text, "[consent]\nagreed = {agreed:?}").unwrap();
         writeln!(text, "[limits]\n{}", plan.limits.join("\n")).unwrap();
         for name in plan.servers.keys() {
             let lines: Vec<_> =

@@ -272,7 +272,8 @@ impl Front {
         (more, approver): (&str, Arc<dyn Approver>),
     ) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let config = Config::parse("tagout.toml", config, state.path()).unwrap();
+        let mut config = Config::parse("tagout.toml", config, state.path()).unwrap();
+        config.consent.agreed = config.servers.keys().cloned().collect();
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
         let all = "@id(\"all\")\npermit(principal, action, resource);\n";
         let all = Source { name: "all".to_owned(), text: format!("{all}{more}") };

@@ -13,6 +13,7 @@ use crate::{
     approval::{
         Answer, Card, Compared, Denial, Word, demand, elicited, last_and_now, only_reads, sums,
     },
+    consent,
     refusal::Refusal,
 };
 
