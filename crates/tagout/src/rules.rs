@@ -12,7 +12,7 @@ use std::{
 
 use tagout_gateway::{
     config::{Config, Server, Shadow},
-    lockfile::Lockfile,
+    lockfile::{Lockfile, signature::PublicKey},
     policy_tools::Pinned,
     reload::{Rejected, RuleFiles, Rules},
 };
@@ -23,6 +23,7 @@ use crate::{
     failure::Failure,
     places::Places,
     setup::{read, shipped},
+    signed::lockfile,
 };
 
 /// Where rules come from.
@@ -33,6 +34,8 @@ pub(crate) struct RulesFrom {
     /// Whether it is the usual folder, which need not be there.
     is_usual: bool,
     lockfile: PathBuf,
+    /// Who has to have signed the lockfile.
+    signed_by: Vec<PublicKey>,
     shadow: Option<Shadow>,
     servers: BTreeMap<ServerName, Arc<Server>>,
     /// Whether the folder was there once: what is left out may be what forbids.
@@ -50,6 +53,7 @@ impl RulesFrom {
             was_there: AtomicBool::new(folder.is_dir()),
             folder,
             lockfile: places.lockfile(),
+            signed_by: config.signed_by.clone(),
             shadow: config.shadow.clone(),
             servers: config.servers.clone(),
         }
@@ -140,12 +144,6 @@ fn sources(folder: &Path) -> Result<Vec<Source>, NoSources> {
     Ok(sources)
 }
 
-/// A lockfile; without a file nothing is pinned.
-pub(crate) fn lockfile(path: &Path) -> Result<Option<Lockfile>, Failure> {
-    let Some(text) = read(path)? else { return Ok(None) };
-    Lockfile::parse(&path.display().to_string(), &text).map(Some).map_err(Failure::at_place)
-}
-
 impl RuleFiles for RulesFrom {
     fn stamp(&self) -> String {
         let mut stamp = of_file(&self.lockfile);
@@ -163,7 +161,7 @@ impl RuleFiles for RulesFrom {
 
     fn load(&self) -> Result<Rules, Rejected> {
         let load = || {
-            let lockfile = lockfile(&self.lockfile)?.unwrap_or_default();
+            let lockfile = lockfile(&self.lockfile, &self.signed_by)?.unwrap_or_default();
             let policy = self.policy(&self.sources()?, &lockfile)?;
             Ok(Rules { policy, shadow: self.shadow(&lockfile)? })
         };

@@ -12,11 +12,7 @@ use tagout_gateway::{
 };
 use tagout_policy::Policy;
 
-use crate::{
-    failure::Failure,
-    places::Places,
-    rules::{RulesFrom, lockfile},
-};
+use crate::{failure::Failure, places::Places, rules::RulesFrom, signed::lockfile};
 
 /// What ships reviewed: the built-in servers' tools.
 const SHIPPED: &str = include_str!("../shipped.lock");
@@ -64,6 +60,15 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
 impl Setup {
     /// Reads what `places` has.
     pub(crate) fn read(places: &Places) -> Result<Self, Failure> {
+        Self::read_with(places, true)
+    }
+
+    /// The same, to make another lockfile, which nobody can have signed yet.
+    pub(crate) fn read_unsigned(places: &Places) -> Result<Self, Failure> {
+        Self::read_with(places, false)
+    }
+
+    fn read_with(places: &Places, signed: bool) -> Result<Self, Failure> {
         let mut files = Vec::new();
         let shown = |path: &Path| path.display().to_string();
         let config = match read(&places.config)? {
@@ -83,7 +88,8 @@ impl Setup {
         let own = rules.sources()?;
         files.extend(own.iter().map(|source| source.name.clone()));
         let path = places.lockfile();
-        let lockfile = lockfile(&path)?;
+        let signers = if signed { config.signed_by.as_slice() } else { &[] };
+        let lockfile = lockfile(&path, signers)?;
         files.extend(lockfile.as_ref().map(|_| shown(&path)));
         let lockfile = lockfile.unwrap_or_default();
         let (policy, shadow) = (rules.policy(&own, &lockfile)?, rules.shadow(&lockfile)?);
