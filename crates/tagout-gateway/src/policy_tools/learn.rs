@@ -1,6 +1,8 @@
 //! The least rules that recorded traffic needs.
 mod cedar;
 mod conditions;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

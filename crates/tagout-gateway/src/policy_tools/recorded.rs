@@ -1,4 +1,7 @@
 //! What a decision was made on, as it stands on record beside the arguments, and back again.
+#[cfg(test)]
+pub(super) mod tests;
+
 use std::{collections::BTreeSet, net::IpAddr, str::FromStr as _};
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,123 @@
+//! What was let through is let through again, and little else.
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tagout_audit::{
+    Line, Verdict as OnRecord,
+    record::{Approved, Decided, Event},
+};
+use tagout_policy::{Decision, Given, Policy, Profile, Source};
+use tagout_proto::Digest;
+
+use super::{Learner, Learnt};
+use crate::policy_tools::{
+    Case,
+    recorded::tests::{case, on_record, surface},
+};
+
+/// A learner that has seen these calls, each approved by a person or not.
+fn seen(calls: &[(Case, bool, bool)]) -> Learner {
+    let mut learner = Learner::default();
+    let digest = Digest::of(b"");
+    for (n, (case, whole, asked)) in (1_u64..).zip(calls) {
+        let (begin, payload) = on_record(case, true, *whole);
+        let approval = asked.then(|| Approved {
+            how: "terminal".to_owned(),
+            by: None,
+            decision: "allow".to_owned(),
+            ..serde_json::from_value(json!({"how": "terminal", "decision": "allow"})).unwrap()
+        });
+        let decided = Decided {
+            of: 2 * n,
+            at: Timestamp::UNIX_EPOCH,
+            verdict: if *asked { OnRecord::Ask } else { OnRecord::Allow },
+            rule: None,
+            approval,
+            policy: None,
+            shadow: None,
+        };
+        for (n, event) in
+            [(2 * n, Event::Begin(Box::new(begin))), (2 * n + 1, Event::Decision(decided))]
+        {
+            let line = Line { n, at: Timestamp::UNIX_EPOCH, event, prev: digest, hash: digest };
+            learner.line(&line, &payload);
+        }
+    }
+    learner
+}
+
+fn loaded(learnt: &Learnt) -> Policy {
+    let source = Source { name: "learnt.cedar".to_owned(), text: learnt.text.clone() };
+    Policy::load(Profile::None, &[source], &surface()).map_err(miette::Report::new).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn all_that_was_let_through_is_let_through_again(
+        calls in prop::collection::vec((case(), any::<bool>()), 1..24),
+    ) {
+        let calls: Vec<_> =
+            calls.into_iter().map(|((case, whole), asked)| (case, whole, asked)).collect();
+        let learnt = seen(&calls).learnt(&surface()).map_err(miette::Report::new).unwrap();
+        prop_assert_eq!(&learnt.uncovered, &[], "{}", learnt.text);
+        prop_assert_eq!(learnt.calls, u64::try_from(calls.len()).unwrap());
+        let policy = loaded(&learnt);
+        for (case, _, asked) in &calls {
+            let verdict = policy.decide(&case.facts());
+            let through = verdict.decision == Decision::Allow || (*asked && verdict.decision == Decision::Ask);
+            prop_assert!(through, "{case:?}\n{}", learnt.text);
+            let given = Given { own: true, ..Given::NONE };
+            prop_assert_eq!(policy.allows(&case.facts(), &given).decision, Decision::Allow);
+        }
+    }
+}
+
+fn write(arguments: Value) -> Case {
+    let principal = json!({"user": "ann", "groups": [], "authenticated_by": "os-user"});
+    Case {
+        principal: serde_json::from_value(principal).unwrap(),
+        client: "c".to_owned(),
+        transport: "stdio".to_owned(),
+        address: None,
+        method: tagout_proto::Method::ToolsCall,
+        kind: tagout_policy::SubjectKind::Tool,
+        server: "files".try_into().unwrap(),
+        name: "write".to_owned(),
+        qualified: "files__write".to_owned(),
+        effects: [tagout_policy::Effect::Write].into(),
+        reviewed: true,
+        labels: tagout_policy::Labels::none().clone(),
+        shape: surface().tools.first().map(|tool| tool.shape.clone()),
+        arguments,
+        history: tagout_policy::History::default(),
+        now_ms: 1_750_000_000_000,
+    }
+}
+
+#[test]
+fn nothing_else_is_let_through() {
+    let calls: Vec<_> = (0..20)
+        .map(|n| (write(json!({"path": format!("/srv/notes/{n}"), "n": n})), false, false))
+        .collect();
+    let learnt = seen(&calls).learnt(&surface()).unwrap();
+    insta::assert_snapshot!(learnt.text, @"");
+    let policy = loaded(&learnt);
+    let decided = |case: &Case| policy.decide(&case.facts()).decision;
+    assert_eq!(decided(&write(json!({"path": "/srv/notes/new", "n": 7}))), Decision::Allow);
+    for other in [
+        json!({"path": "/srv/notes/../../etc/passwd", "n": 7}),
+        json!({"path": "/srv/other", "n": 7}),
+        json!({"path": "/srv/notes/new", "n": 20}),
+        json!({"path": "/srv/notes/new"}),
+        json!({"path": "/srv/notes/new", "n": 7, "more": 1}),
+        json!({"path": "/srv/notes/new", "n": 7, "tags": ["a"]}),
+    ] {
+        assert_eq!(decided(&write(other.clone())), Decision::Deny, "{other}");
+    }
+    let mut bob = write(json!({"path": "/srv/notes/new", "n": 7}));
+    bob.principal.user = "bob".into();
+    assert_eq!(decided(&bob), Decision::Deny);
+    let unreviewed = Case { reviewed: false, ..write(json!({"path": "/srv/notes/new", "n": 7})) };
+    assert_eq!(decided(&unreviewed), Decision::Deny);
+}
