@@ -75,7 +75,9 @@ impl Unclaimed {
         event: Event,
         payloads: &mut PayloadBackward,
     ) -> Result<Subject, AuditError> {
-        let Event::Begin(begin) = event else { return Ok(Subject::Other { event }) };
+        let Event::Begin(begin) = event else {
+            return Ok(Subject::Other { event: Box::new(event) });
+        };
         let Later { decision, end } = self.0.remove(&n).unwrap_or_default();
         let payload = match &begin.payload {
             Some(digest) => payloads.find(n, digest)?,
@@ -129,7 +131,7 @@ impl Reader {
         let subject = if let Event::Begin(begin) = event {
             Subject::Call(Box::new(self.call(n, segment, *begin)?))
         } else {
-            Subject::Other { event }
+            Subject::Other { event: Box::new(event) }
         };
         Ok(Some(Record { n, at, subject }))
     }

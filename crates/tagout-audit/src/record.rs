@@ -283,7 +283,7 @@ pub enum Subject {
     /// Anything else.
     Other {
         /// What the line says.
-        event: Event,
+        event: Box<Event>,
     },
 }
 
