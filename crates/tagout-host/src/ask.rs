@@ -325,7 +325,7 @@ fn said(parts: &[Part]) -> String {
     let texts: Vec<&str> = parts
         .iter()
         .filter_map(|part| match part {
-            Part::Text { text } | Part::Refusal { text } => Some(text.as_str()),
+            Part::Text { text, .. } | Part::Refusal { text } => Some(text.as_str()),
             Part::Image(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning { .. } => {
                 None
             }

@@ -33,6 +33,9 @@ pub enum Part {
     Text {
         /// The text; untrusted, may hold control characters.
         text: String,
+        /// What its provider wants back with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<ProviderState>,
     },
     /// A picture.
     Image(Image),
@@ -40,16 +43,30 @@ pub enum Part {
     ToolCall(ToolCall),
     /// What came of a call.
     ToolResult(ToolResult),
-    /// A provider's reasoning state, to be echoed unchanged to the same provider and model.
+    /// What the model thought before it spoke, as far as its provider shows it.
     Reasoning {
-        /// The state as the provider sent it.
-        opaque: Value,
+        /// In words, where there are any; for people, never sent to a provider.
+        text: String,
+        /// What its provider wants back.
+        state: ProviderState,
     },
     /// The model declined.
     Refusal {
         /// In the model's words.
         text: String,
     },
+}
+
+/// What a provider wants back unchanged with a part of its own: signatures, encrypted reasoning,
+/// identifiers. Only the provider and the model that it came from ever see it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderState {
+    /// The provider's name.
+    pub provider: String,
+    /// The model's name.
+    pub model: String,
+    /// The state, in the form of its wire.
+    pub value: Value,
 }
 
 /// A picture.
@@ -79,6 +96,22 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments as the model wrote them: JSON if all is well, and unchecked.
     pub arguments_raw: String,
+    /// What its provider wants back with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<ProviderState>,
+}
+
+impl ToolCall {
+    /// A call that no provider keeps state of.
+    #[must_use]
+    pub fn new(
+        id: impl Into<String>,
+        name: impl Into<String>,
+        arguments_raw: impl Into<String>,
+    ) -> Self {
+        let (id, name, arguments_raw) = (id.into(), name.into(), arguments_raw.into());
+        Self { id, name, arguments_raw, state: None }
+    }
 }
 
 /// What came of a call. Every [`ToolCall`] gets exactly one, also when it was denied, cancelled
@@ -128,7 +161,7 @@ impl Part {
     /// A text part.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Text { text: text.into() }
+        Self::Text { text: text.into(), state: None }
     }
 }
 
@@ -137,7 +170,7 @@ pub(crate) fn joined_text(parts: &[Part]) -> String {
     let texts: Vec<&str> = parts
         .iter()
         .filter_map(|part| match part {
-            Part::Text { text } => Some(text.as_str()),
+            Part::Text { text, .. } => Some(text.as_str()),
             Part::Image(_)
             | Part::ToolCall(_)
             | Part::ToolResult(_)

@@ -25,7 +25,8 @@ mod words;
 
 use crate::{
     conversation::{Message, Part, Role, ToolCall, ToolResult},
-    provider::{Provider, ProviderError, ProviderInfo, Stop, Turn, TurnFuture, TurnRequest},
+    error::ProviderError,
+    provider::{Provider, ProviderInfo, Stop, Turn, TurnFuture, TurnRequest},
 };
 
 /// How many bytes of a question are read.
@@ -122,5 +123,5 @@ fn answer(after: &[Message], request: &TurnRequest<'_>) -> Option<Turn> {
         })
         .collect();
     let parts = vec![Part::text(texts.join("\n\n"))];
-    Some(Turn { parts, stop: Stop::Complete, usage: None, plan: None })
+    Some(Turn::new(parts, Stop::Complete))
 }

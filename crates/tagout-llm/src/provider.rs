@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use crate::{
     conversation::{Message, Part, ToolSpec},
+    error::ProviderError,
     plan::{Candidate, MissingSlot, Plan, SuppliedValue},
+    stream::{Sink, StreamEvent},
 };
 
 /// A turn that is being made. Dropping it abandons the turn.
@@ -23,6 +25,16 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// The future gives a [`ProviderError`] if no turn could be had; the conversation is as it was.
     fn turn<'a>(&'a self, request: TurnRequest<'a>) -> TurnFuture<'a>;
+
+    /// As [`Provider::turn`], and tells `sink` of the turn while it comes. What `sink` was told of
+    /// a turn that fails counts for nothing; a call may be made only when the turn is there.
+    fn stream<'a>(&'a self, request: TurnRequest<'a>, sink: &'a mut dyn Sink) -> TurnFuture<'a> {
+        Box::pin(async move {
+            let turn = self.turn(request).await?;
+            StreamEvent::of(&turn).into_iter().for_each(|event| sink.event(event));
+            Ok(turn)
+        })
+    }
 }
 
 /// What a turn is made from.
@@ -64,10 +76,24 @@ pub struct Turn {
     pub parts: Vec<Part>,
     /// Why the turn ended.
     pub stop: Stop,
+    /// Why the turn ended, in the provider's own word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_raw: Option<String>,
     /// What it cost, where the provider counts.
     pub usage: Option<Usage>,
     /// How the proposal came about, where the provider can say.
     pub plan: Option<Plan>,
+    /// What a reader of the turn should know: something was left out, or may have been cut.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Turn {
+    /// A turn of which nothing more is known.
+    #[must_use]
+    pub const fn new(parts: Vec<Part>, stop: Stop) -> Self {
+        Self { parts, stop, stop_raw: None, usage: None, plan: None, notes: Vec::new() }
+    }
 }
 
 /// Why a turn ended.
@@ -93,10 +119,14 @@ pub enum Stop {
 /// What a turn cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// Tokens read.
+    /// Tokens read, all of them.
     pub input_tokens: u64,
-    /// Tokens written.
+    /// Tokens written, reasoning among them.
     pub output_tokens: u64,
+    /// Of those read, how many came from the provider's cache.
+    pub cached_tokens: u64,
+    /// Of those written, how many were reasoning, where the provider says.
+    pub reasoning_tokens: u64,
 }
 
 /// What a provider is.
@@ -108,40 +138,4 @@ pub struct ProviderInfo {
     pub language_model: bool,
     /// What a reader of its answers should know; empty if nothing.
     pub note: String,
-}
-
-/// Why no turn could be had.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProviderError {
-    /// The conversation holds nothing that a person said.
-    #[error("the conversation holds no question")]
-    NoQuestion,
-    /// The provider did not answer.
-    #[error("`{provider}` did not answer: {detail}")]
-    Unreachable {
-        /// The provider's name.
-        provider: String,
-        /// What went wrong, without credentials.
-        detail: String,
-    },
-    /// The provider answered something that is not a turn.
-    #[error("`{provider}` gave an answer that cannot be read: {detail}")]
-    Malformed {
-        /// The provider's name.
-        provider: String,
-        /// What is wrong with it.
-        detail: String,
-    },
-}
-
-impl ProviderError {
-    /// The stable code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NoQuestion => "provider-no-question",
-            Self::Unreachable { .. } => "provider-unreachable",
-            Self::Malformed { .. } => "provider-malformed",
-        }
-    }
 }

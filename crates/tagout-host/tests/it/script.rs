@@ -55,11 +55,11 @@ impl Provider for Script {
 }
 
 pub(crate) fn call(id: &str, name: &str, arguments: &str) -> Part {
-    Part::ToolCall(ToolCall { id: id.into(), name: name.into(), arguments_raw: arguments.into() })
+    Part::ToolCall(ToolCall::new(id, name, arguments))
 }
 
 pub(crate) fn turn(parts: Vec<Part>, stop: Stop) -> Turn {
-    Turn { parts, stop, usage: None, plan: None }
+    Turn::new(parts, stop)
 }
 
 pub(crate) fn done(text: &str) -> Turn {

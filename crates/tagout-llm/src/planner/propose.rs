@@ -47,8 +47,7 @@ pub(super) fn propose(text: &str, call_id: &str, request: &TurnRequest<'_>) -> T
     match draft {
         Draft::Ready(arguments) => {
             let name = best.tool.name.clone();
-            let call =
-                ToolCall { id: call_id.to_owned(), name, arguments_raw: arguments.to_string() };
+            let call = ToolCall::new(call_id, name, arguments.to_string());
             turn(vec![Part::ToolCall(call)], Stop::ToolCalls, plan)
         }
         Draft::Missing(missing) => {
@@ -69,8 +68,8 @@ fn empty_plan(considered: Vec<Candidate>, summary: String, made_by: String) -> P
     Plan { made_by, summary, tool: None, bindings, left_out, unused, considered }
 }
 
-const fn turn(parts: Vec<Part>, stop: Stop, plan: Plan) -> Turn {
-    Turn { parts, stop, usage: None, plan: Some(plan) }
+fn turn(parts: Vec<Part>, stop: Stop, plan: Plan) -> Turn {
+    Turn { plan: Some(plan), ..Turn::new(parts, stop) }
 }
 
 /// The tools whose score is about the best.

@@ -114,7 +114,7 @@ fn headline(
         .parts
         .iter()
         .filter_map(|part| match part {
-            Part::Text { text } => Some(text.trim()),
+            Part::Text { text, .. } => Some(text.trim()),
             Part::Image(_)
             | Part::ToolCall(_)
             | Part::ToolResult(_)

@@ -7,7 +7,7 @@ use tagout_llm::{
 use crate::tools;
 
 fn after(tool: &str, parts: Vec<Part>, structured: Option<Value>, is_error: bool) -> Turn {
-    let call = ToolCall { id: "call-1".into(), name: tool.into(), arguments_raw: "{}".into() };
+    let call = ToolCall::new("call-1", tool, "{}");
     let result = ToolResult { call_id: "call-1".into(), parts, structured, is_error };
     let messages = [
         Message::text(Role::User, "What is the outage risk of A7?"),
@@ -19,7 +19,7 @@ fn after(tool: &str, parts: Vec<Part>, structured: Option<Value>, is_error: bool
 
 fn text(turn: &Turn) -> &str {
     match turn.parts.as_slice() {
-        [Part::Text { text }] => text,
+        [Part::Text { text, .. }] => text,
         other => panic!("{other:?}"),
     }
 }

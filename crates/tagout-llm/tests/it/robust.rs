@@ -155,7 +155,7 @@ proptest! {
     fn any_result_is_rendered_within_bounds(structured in any_json(), schema in any_json(), text in ".{0,300}") {
         let mut tool = tools().remove(0);
         tool.output_schema = Some(schema);
-        let call = ToolCall { id: "1".into(), name: tool.name.clone(), arguments_raw: "{}".into() };
+        let call = ToolCall::new("1", tool.name.clone(), "{}");
         let result = ToolResult {
             call_id: "1".into(), parts: vec![Part::text(text)], structured: Some(structured), is_error: false,
         };

@@ -1,0 +1,317 @@
+//! A model behind a wire.
+use std::{fmt, sync::Arc, time::Duration};
+
+use tagout_proto::Secret;
+
+use crate::{
+    assembly::Assembly,
+    catalogue::Entry,
+    error::ProviderError,
+    frames::{BadFrame, FRAME_BYTES, Frames},
+    model::ModelId,
+    offer::Offer,
+    provider::{Provider, ProviderInfo, Turn, TurnFuture, TurnRequest},
+    providers::Row,
+    retry,
+    stream::{Sink, Unheard},
+    talk::{Scope, Talk},
+    transport::{
+        Chunks, Clock, HeaderText, HttpAnswer, HttpRequest, Transport, TransportError, Verb,
+    },
+    trouble,
+    wire::{Broken, Draft},
+};
+
+/// Bytes of one answer, at most.
+const ANSWER_BYTES: usize = 64 << 20;
+/// Bytes of an error's body that are read.
+const ERROR_BYTES: usize = 64 << 10;
+
+/// A model behind a wire.
+pub struct Remote {
+    row: Row,
+    model: ModelId,
+    entry: Option<Entry>,
+    key: Option<Secret<String>>,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+/// What a provider is reached with.
+pub struct Reach {
+    /// The key, where the provider wants one.
+    pub key: Option<Secret<String>>,
+    /// The way there.
+    pub transport: Arc<dyn Transport>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Remote {
+    /// The model `model` of the provider `row`; `entry` is what the catalogue knows of it.
+    #[must_use]
+    pub fn new(row: Row, model: ModelId, entry: Option<Entry>, reach: Reach) -> Self {
+        let Reach { key, transport, clock } = reach;
+        Self { row, model, entry, key, transport, clock }
+    }
+
+    /// What the catalogue knows of the model.
+    #[must_use]
+    pub const fn entry(&self) -> Option<&Entry> {
+        self.entry.as_ref()
+    }
+
+    fn scope(&self) -> Scope {
+        Scope { provider: self.row.name.clone(), model: self.model.name().to_owned() }
+    }
+
+    async fn answer(
+        &self,
+        request: TurnRequest<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<Turn, ProviderError> {
+        let (wire, dialect) = (self.row.wire, self.row.dialect);
+        let scope = self.scope();
+        let most_strict = if self.row.settings.strict { wire.most_strict(dialect) } else { 0 };
+        let subset = wire.subset(dialect);
+        let offer = Arc::new(Offer::of(scope.clone(), request.tools, &subset, most_strict)?);
+        let mut talk = Talk::of(request.messages, &scope, wire.ids(dialect))?;
+        if let Some(suffix) = &self.row.settings.suffix {
+            talk.add_instructions(suffix);
+        }
+        let sees = self.entry.as_ref().and_then(|entry| entry.facts.vision);
+        let images = self.row.settings.images.or(sees).unwrap_or(self.row.images);
+        let settings = &self.row.settings;
+        let draft = Draft { talk: &talk, offer: &offer, settings, dialect, images };
+        let body = wire.body(&draft).to_string().into_bytes();
+        let calls = talk.calls;
+        let mut reading = Reading {
+            frames: Frames::new(wire.framing()),
+            reader: wire.reader(settings),
+            assembly: Assembly::new(Arc::clone(&offer), calls),
+            scope,
+            read: 0,
+        };
+        let mut answer = self.begin(&self.request(body)).await?;
+        // From here on something was read: nothing is sent again.
+        while let Some(piece) = answer.pop().await {
+            if reading.take(piece, sink)? {
+                break;
+            }
+        }
+        reading.end(sink)
+    }
+
+    fn request(&self, body: Vec<u8>) -> HttpRequest {
+        let wire = self.row.wire;
+        let url = format!("{}{}", self.row.url, wire.path(self.model.name()));
+        let mut headers = vec![
+            ("content-type", HeaderText::Plain("application/json")),
+            ("accept", HeaderText::Plain("application/json, text/event-stream")),
+        ];
+        headers.extend(wire.headers().iter().map(|(k, v)| (*k, HeaderText::Plain(v))));
+        if let Some(key) = &self.key {
+            let (name, before) = wire.key_header();
+            let value = Secret::new(format!("{before}{}", key.expose()));
+            headers.push((name, HeaderText::Secret(value)));
+        }
+        HttpRequest { verb: Verb::Post, url, headers, body }
+    }
+
+    /// Sends the request until an answer begins.
+    async fn begin(&self, request: &HttpRequest) -> Result<Begun, ProviderError> {
+        let mut tries = 1;
+        loop {
+            let (error, asked, passes) = match self.once(request).await {
+                Ok(begun) => return Ok(begun),
+                Err(failed) => failed,
+            };
+            tries += 1;
+            let wait = if passes { retry::wait(tries, asked, self.clock.as_ref()) } else { None };
+            let Some(wait) = wait else { return Err(self.clean(error)) };
+            self.clock.sleep(wait).await;
+        }
+    }
+
+    async fn once(&self, request: &HttpRequest) -> Result<Begun, Failed> {
+        let sent = self.transport.send(request).await;
+        let HttpAnswer { status, headers, body } = sent.map_err(|error| self.unreachable(error))?;
+        let mut begun = Begun { first: None, rest: body };
+        if (200..300).contains(&status) {
+            return match begun.rest.next().await {
+                Some(Err(error)) => Err(self.unreachable(error)),
+                first => Ok(Begun { first: first.transpose().ok().flatten(), ..begun }),
+            };
+        }
+        let header = |name| headers.iter().find(|(key, _)| key == name).map(|(_, v)| v.as_str());
+        let now_s = self.clock.now_s();
+        let asked = retry::asked(header("retry-after-ms"), header("retry-after"), now_s);
+        let said = begun.all(ERROR_BYTES).await;
+        let error = trouble::refused(&self.scope(), status, &said, asked);
+        let passes = retry::passes(status) && !matches!(error, ProviderError::QuotaSpent { .. });
+        Err((error, asked, passes))
+    }
+
+    fn unreachable(&self, error: TransportError) -> Failed {
+        let TransportError { detail, passes } = error;
+        let provider = self.row.name.clone();
+        (ProviderError::Unreachable { provider, detail }, None, passes)
+    }
+
+    /// An error that repeats the key, however it came there, is told without its words.
+    fn clean(&self, error: ProviderError) -> ProviderError {
+        let told = error.to_string();
+        match &self.key {
+            Some(key) if !key.expose().is_empty() && told.contains(key.expose().as_str()) => {
+                let provider = self.row.name.clone();
+                let detail = "its answer repeats the key, and is not shown".to_owned();
+                ProviderError::Malformed { provider, detail }
+            }
+            Some(_) | None => error,
+        }
+    }
+}
+
+/// The error, how long the provider asks to wait, and whether another try may do better.
+type Failed = (ProviderError, Option<Duration>, bool);
+
+/// An answer of which the first piece was seen.
+struct Begun {
+    first: Option<Vec<u8>>,
+    rest: Box<dyn Chunks>,
+}
+
+impl Begun {
+    async fn pop(&mut self) -> Option<Result<Vec<u8>, TransportError>> {
+        match self.first.take() {
+            Some(first) => Some(Ok(first)),
+            None => self.rest.next().await,
+        }
+    }
+
+    async fn all(&mut self, limit: usize) -> Vec<u8> {
+        let mut whole = Vec::new();
+        while let Some(Ok(piece)) = self.pop().await {
+            let room = limit.saturating_sub(whole.len());
+            whole.extend(piece.into_iter().take(room));
+            if whole.len() >= limit {
+                break;
+            }
+        }
+        whole
+    }
+}
+
+/// A stream that is being read.
+struct Reading {
+    frames: Frames,
+    reader: Box<dyn crate::wire::Reader>,
+    assembly: Assembly,
+    scope: Scope,
+    read: usize,
+}
+
+impl Reading {
+    /// Takes a piece; `true` if the turn is complete.
+    fn take(
+        &mut self,
+        piece: Result<Vec<u8>, TransportError>,
+        sink: &mut dyn Sink,
+    ) -> Result<bool, ProviderError> {
+        let piece = piece.map_err(|error| self.broken_off(error.detail))?;
+        self.read = self.read.saturating_add(piece.len());
+        if self.read > ANSWER_BYTES {
+            let (what, limit) = ("bytes of an answer", ANSWER_BYTES);
+            let provider = self.scope.provider.clone();
+            return Err(ProviderError::TooLarge { provider, what, limit });
+        }
+        let texts = self.frames.push(&piece).map_err(|error| self.bad_frame(error))?;
+        for text in texts {
+            let last = self.text(&text)?;
+            self.assembly.events().into_iter().for_each(|event| sink.event(event));
+            if last {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn text(&mut self, text: &str) -> Result<bool, ProviderError> {
+        let read = self.reader.read(text, &mut self.assembly);
+        read.map_err(|broken| match broken {
+            Broken::Said(said) => trouble::in_stream(&self.scope, &said),
+            Broken::Senseless(detail) => self.malformed(detail),
+        })
+    }
+
+    fn end(mut self, sink: &mut dyn Sink) -> Result<Turn, ProviderError> {
+        let left = self.frames.end().map_err(|error| self.bad_frame(error))?;
+        if let Some(left) = left.filter(|_| !self.assembly.stopped()) {
+            match self.reader.read(&left, &mut self.assembly) {
+                Ok(_) => {}
+                // The last text is cut.
+                Err(Broken::Senseless(_)) => {
+                    return Err(self.broken_off("it ended in the middle of an event".into()));
+                }
+                Err(Broken::Said(said)) => return Err(trouble::in_stream(&self.scope, &said)),
+            }
+        }
+        self.assembly.events().into_iter().for_each(|event| sink.event(event));
+        let (turn, last) = self.assembly.finish()?;
+        last.into_iter().for_each(|event| sink.event(event));
+        Ok(turn)
+    }
+
+    fn bad_frame(&self, error: BadFrame) -> ProviderError {
+        match error {
+            BadFrame::NotUtf8 => self.malformed("it is not UTF-8".into()),
+            BadFrame::TooLarge => ProviderError::TooLarge {
+                provider: self.scope.provider.clone(),
+                what: "bytes of one event",
+                limit: FRAME_BYTES,
+            },
+        }
+    }
+
+    fn malformed(&self, detail: String) -> ProviderError {
+        let detail = trouble::without_keys(&detail);
+        ProviderError::Malformed { provider: self.scope.provider.clone(), detail }
+    }
+
+    fn broken_off(&self, detail: String) -> ProviderError {
+        ProviderError::BrokenOff { provider: self.scope.provider.clone(), detail }
+    }
+}
+
+impl Provider for Remote {
+    fn describe(&self) -> ProviderInfo {
+        let mut notes = vec![format!("language model at {}", self.row.host())];
+        if self.entry.is_none() {
+            notes.push("not in the catalogue: cost and limits unknown".into());
+        }
+        if let Some(suffix) = &self.row.settings.suffix {
+            notes.push(format!("instructions end in: {suffix}"));
+        }
+        ProviderInfo { name: self.model.to_string(), language_model: true, note: notes.join("; ") }
+    }
+
+    fn turn<'a>(&'a self, request: TurnRequest<'a>) -> TurnFuture<'a> {
+        Box::pin(async move {
+            let answered = self.answer(request, &mut Unheard).await;
+            answered.map_err(|error| self.clean(error))
+        })
+    }
+
+    fn stream<'a>(&'a self, request: TurnRequest<'a>, sink: &'a mut dyn Sink) -> TurnFuture<'a> {
+        Box::pin(async move {
+            let answered = self.answer(request, sink).await;
+            answered.map_err(|error| self.clean(error))
+        })
+    }
+}

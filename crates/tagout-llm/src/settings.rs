@@ -1,0 +1,34 @@
+//! What can be chosen for a provider.
+
+/// What can be chosen for a provider. Nothing here changes a prompt unless it was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Added to the standing instructions, visibly, for this provider only.
+    pub suffix: Option<String>,
+    /// Whether tools are offered as strict where the provider and their schemas allow it.
+    pub strict: bool,
+    /// The longest answer, in tokens.
+    pub max_output_tokens: u32,
+    /// How much chance there is in an answer; the provider's own if nothing is said.
+    pub temperature: Option<f64>,
+    /// How hard a reasoning model thinks, in its provider's word: `low`, `medium`, `high`.
+    pub effort: Option<String>,
+    /// The context in tokens that Ollama is asked to make room for.
+    pub num_ctx: u32,
+    /// Whether images are sent; by the catalogue if nothing is said.
+    pub images: Option<bool>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            suffix: None,
+            strict: false,
+            max_output_tokens: 8192,
+            temperature: None,
+            effort: None,
+            num_ctx: 16384,
+            images: None,
+        }
+    }
+}

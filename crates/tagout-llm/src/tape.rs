@@ -1,0 +1,165 @@
+//! Exchanges with a provider, kept and played again. What is kept holds no headers of the request,
+//! and so no key.
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::transport::{Chunks, HttpAnswer, HttpRequest, Transport, TransportError, Waiting};
+
+/// Bytes of one answer that are kept; a longer one is kept as broken off.
+const KEPT_BYTES: usize = 16 << 20;
+
+/// One request and its answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// The model identifier that was asked.
+    pub model: String,
+    /// The URL.
+    pub url: String,
+    /// The request's body.
+    pub request: Value,
+    /// The answer's status.
+    pub status: u16,
+    /// The answer's body as text; what is not UTF-8 in it is replaced.
+    pub answer: String,
+    /// Whether the answer came to its end.
+    pub complete: bool,
+}
+
+/// Where exchanges are kept.
+pub trait Deck: Send + Sync {
+    /// Keeps an exchange.
+    fn keep(&self, exchange: &Exchange);
+}
+
+/// Keeps what goes through it.
+pub struct Recorder {
+    model: String,
+    inner: Arc<dyn Transport>,
+    deck: Arc<dyn Deck>,
+}
+
+impl Recorder {
+    /// Records what is asked of `model` over `inner`.
+    #[must_use]
+    pub fn new(model: String, inner: Arc<dyn Transport>, deck: Arc<dyn Deck>) -> Self {
+        Self { model, inner, deck }
+    }
+}
+
+impl Transport for Recorder {
+    fn send<'a>(
+        &'a self,
+        request: &'a HttpRequest,
+    ) -> Waiting<'a, Result<HttpAnswer, TransportError>> {
+        Box::pin(async move {
+            let HttpAnswer { status, headers, body } = self.inner.send(request).await?;
+            let exchange = Exchange {
+                model: self.model.clone(),
+                url: request.url.clone(),
+                request: serde_json::from_slice(&request.body).unwrap_or_default(),
+                status,
+                answer: String::new(),
+                complete: false,
+            };
+            let deck = Arc::clone(&self.deck);
+            let body = Recording { inner: body, bytes: Vec::new(), exchange, deck };
+            Ok(HttpAnswer { status, headers, body: Box::new(body) })
+        })
+    }
+}
+
+/// A body that is kept when nobody reads on.
+struct Recording {
+    inner: Box<dyn Chunks>,
+    bytes: Vec<u8>,
+    exchange: Exchange,
+    deck: Arc<dyn Deck>,
+}
+
+impl Chunks for Recording {
+    fn next(&mut self) -> Waiting<'_, Option<Result<Vec<u8>, TransportError>>> {
+        Box::pin(async move {
+            let piece = self.inner.next().await;
+            match &piece {
+                Some(Ok(piece)) if self.bytes.len() + piece.len() <= KEPT_BYTES => {
+                    self.bytes.extend_from_slice(piece);
+                }
+                Some(Ok(_) | Err(_)) => {}
+                None => self.exchange.complete = true,
+            }
+            piece
+        })
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.exchange.answer = String::from_utf8_lossy(&self.bytes).into_owned();
+        self.deck.keep(&self.exchange);
+    }
+}
+
+/// Plays exchanges again, in their order, to whoever asks the same.
+pub struct Player {
+    exchanges: Vec<Exchange>,
+    next: AtomicUsize,
+}
+
+impl Player {
+    /// Plays `exchanges`.
+    #[must_use]
+    pub const fn new(exchanges: Vec<Exchange>) -> Self {
+        Self { exchanges, next: AtomicUsize::new(0) }
+    }
+}
+
+impl Transport for Player {
+    fn send<'a>(
+        &'a self,
+        request: &'a HttpRequest,
+    ) -> Waiting<'a, Result<HttpAnswer, TransportError>> {
+        let at = self.next.fetch_add(1, Ordering::Relaxed);
+        let failed = |detail: String| Err(TransportError { detail, passes: false });
+        let answer = match self.exchanges.get(at) {
+            None => failed(format!("the recording has {} requests", self.exchanges.len())),
+            Some(exchange) => {
+                let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+                if asked == exchange.request {
+                    let body = vec![exchange.answer.clone().into_bytes()].into_iter();
+                    let (status, headers) = (exchange.status, Vec::new());
+                    Ok(HttpAnswer { status, headers, body: Box::new(body) })
+                } else {
+                    let place = difference(&exchange.request, &asked, String::new());
+                    failed(format!("request {} is not as recorded, at `{place}`", at + 1))
+                }
+            }
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+/// Where two values differ first.
+fn difference(a: &Value, b: &Value, place: String) -> String {
+    match (a, b) {
+        (Value::Object(x), Value::Object(y)) if x.len() == y.len() => {
+            let other = x.iter().find(|(key, value)| y.get(*key) != Some(value));
+            other.map_or(place.clone(), |(key, value)| {
+                let there = y.get(key).unwrap_or(&Value::Null);
+                difference(value, there, format!("{place}/{key}"))
+            })
+        }
+        (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
+            let other = x.iter().zip(y).enumerate().find(|(_, (one, two))| one != two);
+            other.map_or(place.clone(), |(at, (one, two))| {
+                difference(one, two, format!("{place}/{at}"))
+            })
+        }
+        _ => place,
+    }
+}

@@ -1,0 +1,305 @@
+//! Chat completions, as OpenAI made them and many others speak them.
+use serde_json::{Map, Value, json};
+
+use super::{
+    Broken, Dialect, Draft, Reader, ResultImages, bare_or_list, data_url, envelope, list, number,
+    object, parsed, text,
+};
+use crate::{
+    assembly::Assembly,
+    conversation::{Image, Part, ToolCall, ToolResult},
+    provider::Stop,
+    schema::{Subset, WHOLE},
+    talk::{Beat, CALL_ID, Told, not_shown},
+};
+
+pub(super) const fn subset(dialect: Dialect) -> Subset {
+    const GRAMMAR: Subset =
+        Subset { only: None, without: &["$schema", "pattern", "format"], key_length: None };
+    if dialect.quirks().patterns { WHOLE } else { GRAMMAR }
+}
+
+pub(super) fn body(draft: &Draft<'_>) -> Value {
+    let (settings, quirks) = (draft.settings, draft.dialect.quirks());
+    let tools = draft.offer.tools.iter().map(|tool| {
+        let function = object([
+            ("name", Some(tool.name.clone().into())),
+            ("description", Some(tool.description.clone().into())),
+            ("parameters", Some(tool.schema.clone())),
+            ("strict", quirks.knows_strict.then(|| tool.strict.into())),
+        ]);
+        json!({"type": "function", "function": function})
+    });
+    let tools: Vec<_> = tools.collect();
+    let has_tools = !tools.is_empty();
+    let mut body = object([
+        ("model", Some(draft.offer.scope.model.clone().into())),
+        ("messages", Some(messages(draft))),
+        ("tools", has_tools.then(|| tools.into())),
+        ("tool_choice", has_tools.then(|| "auto".into())),
+        (quirks.most_tokens, Some(settings.max_output_tokens.into())),
+        ("temperature", settings.temperature.map(Value::from)),
+        ("reasoning_effort", settings.effort.clone().map(Value::from)),
+        ("stream", Some(true.into())),
+    ]);
+    if let Some(body) = body.as_object_mut().filter(|_| quirks.asks_usage) {
+        body.insert("stream_options".into(), json!({"include_usage": true}));
+    }
+    body
+}
+
+fn messages(draft: &Draft<'_>) -> Value {
+    let mut messages = Vec::new();
+    if !draft.talk.system.is_empty() {
+        messages.push(json!({"role": "system", "content": draft.talk.system}));
+    }
+    for beat in &draft.talk.beats {
+        match beat {
+            Beat::User(parts) => {
+                let content = parts.iter().filter_map(|part| content(part, draft)).collect();
+                let content = bare_or_list(content, "text");
+                messages.push(json!({"role": "user", "content": content}));
+            }
+            Beat::Assistant(parts) => messages.push(assistant(parts, draft)),
+            Beat::Results(results) => push_results(results, draft, &mut messages),
+        }
+    }
+    Value::Array(messages)
+}
+
+fn content(part: &Part, draft: &Draft<'_>) -> Option<Value> {
+    match part {
+        Part::Text { text, .. } => Some(json!({"type": "text", "text": text})),
+        Part::Image(image) if draft.images => Some(image_part(image)),
+        Part::Image(image) => Some(json!({"type": "text", "text": not_shown(image)})),
+        Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning { .. } | Part::Refusal { .. } => {
+            None
+        }
+    }
+}
+
+fn image_part(image: &Image) -> Value {
+    json!({"type": "image_url", "image_url": {"url": data_url(image)}})
+}
+
+fn assistant(parts: &[&Part], draft: &Draft<'_>) -> Value {
+    let mut said: Vec<&str> = Vec::new();
+    let mut thought = Vec::new();
+    let mut calls = Vec::new();
+    for part in parts {
+        match part {
+            Part::Text { text, .. } | Part::Refusal { text } => said.push(text),
+            Part::ToolCall(call) => calls.push(tool_call(call, draft)),
+            Part::Reasoning { state, .. } => {
+                thought.extend(draft.offer.scope.own(Some(state)).and_then(Value::as_object));
+            }
+            Part::Image(_) | Part::ToolResult(_) => {}
+        }
+    }
+    let said = said.join("\n");
+    let mut message = Map::new();
+    message.insert("role".into(), "assistant".into());
+    message.insert("content".into(), said.into());
+    // In the member that it came in: `reasoning_content`, `reasoning`, or chunks of `content`.
+    for (key, value) in thought.into_iter().flatten() {
+        if key == "content" {
+            let mut chunks = vec![value.clone()];
+            let said = message.get("content").and_then(Value::as_str).unwrap_or_default();
+            if !said.is_empty() {
+                chunks.push(json!({"type": "text", "text": said}));
+            }
+            message.insert("content".into(), chunks.into());
+        } else {
+            message.insert(key.clone(), value.clone());
+        }
+    }
+    if !calls.is_empty() {
+        message.insert("tool_calls".into(), calls.into());
+    }
+    Value::Object(message)
+}
+
+fn tool_call(call: &ToolCall, draft: &Draft<'_>) -> Value {
+    let name = crate::names::fitted(&call.name);
+    let arguments = draft.offer.written_text(&call.name, &call.arguments_raw);
+    json!({"id": draft.talk.id(call), "type": "function",
+           "function": {"name": name, "arguments": arguments}})
+}
+
+fn push_results(
+    results: &[(&ToolCall, &ToolResult)],
+    draft: &Draft<'_>,
+    messages: &mut Vec<Value>,
+) {
+    let place = draft.dialect.quirks().result_images;
+    let mut after = Vec::new();
+    for (call, result) in results {
+        let told = Told::of(result, draft.images).marked(result.is_error);
+        let content = if place == ResultImages::Inside {
+            let text = Some(&told.text).filter(|text| !text.is_empty());
+            let text = text.map(|text| json!({"type": "text", "text": text}));
+            let images = told.images.iter().map(|image| image_part(image));
+            bare_or_list(text.into_iter().chain(images).collect(), "text")
+        } else {
+            let told = told.announced();
+            if !told.images.is_empty() {
+                let name = crate::names::fitted(&call.name);
+                let line =
+                    format!("The image(s) of the result of `{name}` ({}):", draft.talk.id(call));
+                after.push(json!({"type": "text", "text": line}));
+                after.extend(told.images.iter().map(|image| image_part(image)));
+            }
+            told.text.into()
+        };
+        let mut message =
+            json!({"role": "tool", "tool_call_id": draft.talk.id(call), "content": content});
+        if let Some(message) = message.as_object_mut().filter(|_| draft.dialect == Dialect::Mistral)
+        {
+            message.insert("name".into(), crate::names::fitted(&call.name).into());
+        }
+        messages.push(message);
+    }
+    if after.is_empty() {
+        return;
+    }
+    if place == ResultImages::AfterReply {
+        messages.push(json!({"role": "assistant", "content": "OK"}));
+    }
+    messages.push(json!({"role": "user", "content": after}));
+}
+
+/// Reads the chunks of a completion.
+#[derive(Default)]
+pub(super) struct Stream {
+    /// For servers that do not number their calls.
+    unnumbered: Vec<String>,
+}
+
+impl Reader for Stream {
+    fn read(&mut self, text_: &str, into: &mut Assembly) -> Result<bool, Broken> {
+        if text_.trim() == "[DONE]" {
+            return Ok(true);
+        }
+        let chunk = parsed(text_)?;
+        if let Some(error) = chunk.get("error").filter(|error| !error.is_null())
+            && let Some(said) = envelope(&json!({"error": error}))
+        {
+            return Err(Broken::Said(said));
+        }
+        if let Some(usage) = chunk.get("usage").filter(|usage| usage.is_object()) {
+            let count = |pointer: &str| number(usage, pointer).unwrap_or_default();
+            let kept = into.usage();
+            kept.input_tokens = count("/prompt_tokens");
+            kept.output_tokens = count("/completion_tokens");
+            kept.cached_tokens = count("/prompt_tokens_details/cached_tokens");
+            kept.reasoning_tokens = count("/completion_tokens_details/reasoning_tokens");
+        }
+        let Some(choice) = list(&chunk, "choices").first() else { return Ok(false) };
+        if let Some(delta) = choice.get("delta") {
+            self.delta(delta, into);
+        }
+        if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
+            finish(reason, into)?;
+        }
+        Ok(false)
+    }
+}
+
+impl Stream {
+    fn delta(&mut self, delta: &Value, into: &mut Assembly) {
+        for key in ["reasoning_content", "reasoning"] {
+            let more = text(delta, key);
+            if !more.is_empty() {
+                think(key, more, into);
+            }
+        }
+        match delta.get("content") {
+            Some(Value::String(more)) => into.text(None, more),
+            Some(Value::Array(chunks)) => {
+                chunks.iter().for_each(|chunk| match text(chunk, "type") {
+                    "thinking" => think_in_content(chunk, into),
+                    _ => into.text(None, text(chunk, "text")),
+                })
+            }
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {}
+        }
+        into.refusal(None, text(delta, "refusal"));
+        for call in list(delta, "tool_calls") {
+            self.call(call, into);
+        }
+    }
+
+    fn call(&mut self, call: &Value, into: &mut Assembly) {
+        let index = number(call, "/index").unwrap_or_else(|| self.position(text(call, "id")));
+        let key = (index, 0);
+        let name = call.pointer("/function/name").and_then(Value::as_str).unwrap_or_default();
+        if (!name.is_empty() || into.has(key))
+            && let Some(state) = into.call(key, name)
+            && let id = text(call, "id")
+            && !id.is_empty()
+        {
+            state.insert(CALL_ID.into(), id.into());
+        }
+        match call.pointer("/function/arguments") {
+            Some(Value::String(more)) => into.arguments(key, more),
+            // Some servers give the object itself.
+            Some(whole @ Value::Object(_)) => into.arguments(key, &whole.to_string()),
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) | None => {}
+        }
+    }
+
+    fn position(&mut self, id: &str) -> u64 {
+        let known = self.unnumbered.iter().position(|known| known == id || id.is_empty());
+        let at = if id.is_empty() { self.unnumbered.len().checked_sub(1) } else { known };
+        let at = at.unwrap_or_else(|| {
+            self.unnumbered.push(id.to_owned());
+            self.unnumbered.len() - 1
+        });
+        u64::try_from(at).unwrap_or(u64::MAX)
+    }
+}
+
+fn think(key: &'static str, more: &str, into: &mut Assembly) {
+    into.reasoning(None, more, || json!({key: ""}));
+    if let Some(Value::String(whole)) = into.reasoning_state(None).and_then(|s| s.get_mut(key)) {
+        whole.push_str(more);
+    }
+}
+
+fn think_in_content(chunk: &Value, into: &mut Assembly) {
+    let blank = || json!({"content": {"type": "thinking", "thinking": []}});
+    let pieces = list(chunk, "thinking");
+    let more: String = pieces.iter().map(|piece| text(piece, "text")).collect();
+    into.reasoning(None, &more, blank);
+    let Some(state) = into.reasoning_state(None) else { return };
+    if let Some(Value::Array(whole)) = state.pointer_mut("/content/thinking") {
+        match whole.last_mut().and_then(|last| last.get_mut("text")) {
+            Some(Value::String(last)) => last.push_str(&more),
+            Some(_) | None => whole.push(json!({"type": "text", "text": more})),
+        }
+    }
+    if let Some(Value::Object(content)) = state.get_mut("content") {
+        let rest = chunk.as_object().into_iter().flatten();
+        let rest = rest.filter(|(key, _)| !matches!(key.as_str(), "type" | "thinking"));
+        content.extend(rest.map(|(key, value)| (key.clone(), value.clone())));
+    }
+}
+
+fn finish(reason: &str, into: &mut Assembly) -> Result<(), Broken> {
+    match reason {
+        "stop" | "tool_calls" | "function_call" | "eos" => {
+            // A call has no end of its own on this wire; that the whole turn ended is its end.
+            into.calls_done();
+            let calls = matches!(reason, "tool_calls" | "function_call");
+            into.stop(if calls { Stop::ToolCalls } else { Stop::Complete }, reason);
+        }
+        "length" | "model_length" => into.stop(Stop::Length, reason),
+        "content_filter" => into.stop(Stop::Refused, reason),
+        "error" => return Err(Broken::Senseless("the provider stopped with an error".into())),
+        other => {
+            into.note(format!("the provider stopped for a reason that is not known: `{other}`"));
+            into.stop(Stop::Length, other);
+        }
+    }
+    Ok(())
+}
