@@ -19,7 +19,7 @@ const FILE: &str = "crates/tagout/shipped.lock";
 const HEADER: &str = "\
 # The tools of the servers inside Tagout, as reviewed by its developers. Written by `cargo xtask ship`
 # from what the servers say; a test holds it against them.
-version = 1
+version = 2
 ";
 
 /// What the command line says.
@@ -98,8 +98,9 @@ fn tools(binary: &Path) -> Result<Vec<Value>, String> {
     rows.map_err(|error| format!("tools ls: {error}"))
 }
 
-/// The lockfile's text for these tools. Effects that a person wrote down before stay; of a new
-/// tool it is what the gateway takes it for, until a person writes down better.
+/// The lockfile's text for these tools. What a person wrote down before stays, but for the digest and
+/// the types of the arguments; the effects of a new tool are what the gateway takes it for, until a
+/// person writes down better.
 fn lockfile(before: &str, tools: &[Value]) -> Result<String, String> {
     let before: Table = before.parse().map_err(|error| format!("{FILE}: {error}"))?;
     let text = |value: &Value, key: &str| {
@@ -110,16 +111,23 @@ fn lockfile(before: &str, tools: &[Value]) -> Result<String, String> {
     for row in tools {
         let (server, tool) = (text(row, "server")?, text(row, "tool")?);
         let known = before.get("server").and_then(|s| s.get(&server)?.get("tool")?.get(&tool));
-        let effects = match known.and_then(|known| known.get("effects")) {
-            Some(effects) => effects.to_string(),
-            None => effects_of(row),
+        let kept = |key: &str, otherwise: String| {
+            known.and_then(|known| known.get(key)).map_or(otherwise, ToString::to_string)
         };
         let section =
             servers.entry(server.clone()).or_insert_with(|| format!("\n[server.{server}]\n"));
+        let none = || "[]".to_owned();
         let written = write!(
             section,
-            "\n[server.{server}.tool.\"{tool}\"]\ndefinition = \"{}\"\neffects = {effects}\nreviewed = true\n",
-            text(row, "digest")?
+            "\n[server.{server}.tool.\"{tool}\"]\ndefinition = \"{}\"\neffects = {}\narguments = {}\n\
+             destinations = {}\npayloads = {}\noutput = {}\nmay_leave = {}\nreviewed = true\n",
+            text(row, "digest")?,
+            kept("effects", effects_of(row)),
+            toml::Value::from(text(row, "arguments")?),
+            kept("destinations", none()),
+            kept("payloads", none()),
+            kept("output", none()),
+            kept("may_leave", "false".to_owned()),
         );
         written.map_err(|error| error.to_string())?;
     }
@@ -140,7 +148,7 @@ mod tests {
 
     #[test]
     fn effects_stay_and_definitions_follow() {
-        let row = |tool: &str, digest: &str| json!({"server": "grid", "tool": tool, "digest": digest, "effects": ["exec", "write"]});
+        let row = |tool: &str, digest: &str| json!({"server": "grid", "tool": tool, "digest": digest, "arguments": "{ a: String }", "effects": ["exec", "write"]});
         let first = lockfile("", &[row("a", "sha256:1")]).unwrap();
         assert!(first.contains("effects = [\"exec\", \"write\"]"), "{first}");
         let reviewed = first.replace("\"exec\", \"write\"", "\"read\"");

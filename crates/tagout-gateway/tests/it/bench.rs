@@ -12,9 +12,10 @@ use std::{
 };
 
 use serde_json::Value;
-use tagout_gateway::lockfile::{Lockfile, PinnedTool};
+use tagout_gateway::lockfile::{Hints, Lockfile, PinnedOffer, PinnedServer, PinnedTool};
 use tagout_inspect::definition;
 use tagout_proto::{Digest, Document, Limits, ServerName, ToolName};
+use tagout_store::Offering;
 use tagout_testkit::{Script, program};
 use tempfile::TempDir;
 
@@ -45,6 +46,45 @@ pub(crate) struct Plan {
     pub(crate) other_program: Vec<String>,
 }
 
+/// Pins what a script offers and nobody has reviewed.
+fn pin_the_rest(server: &mut PinnedServer, script: &Script) {
+    let digest = |definition: &Value| {
+        let text = definition.to_string();
+        definition::digest(Document::read(text.as_bytes(), Limits::default()).unwrap().root())
+    };
+    server.instructions = script.instructions.as_ref().map(|text| Digest::of(text.as_bytes()));
+    for tool in &script.tools {
+        // Some are no definitions on purpose.
+        let Some(name) = tool["name"].as_str().and_then(|n| ToolName::try_from(n).ok()) else {
+            continue;
+        };
+        let exec = serde_json::from_value(serde_json::json!(["exec"])).unwrap();
+        server.tools.entry(name).or_insert_with(|| PinnedTool::new(digest(tool), exec, false));
+    }
+    let mut open = vec![serde_json::to_value(&script.methods).unwrap()];
+    while let Some(value) = open.pop() {
+        for (list, key, kind) in [
+            ("prompts", "name", Offering::Prompt),
+            ("resourceTemplates", "uriTemplate", Offering::Template),
+        ] {
+            for offer in value[list].as_array().into_iter().flatten() {
+                let Some(name) = offer[key].as_str() else { continue };
+                let pinned = PinnedOffer { definition: digest(offer), reviewed: false };
+                let offers = match kind {
+                    Offering::Prompt => &mut server.prompts,
+                    _ => &mut server.templates,
+                };
+                offers.entry(name.to_owned()).or_insert(pinned);
+            }
+        }
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(members) => open.extend(members.into_iter().map(|(_, value)| value)),
+            _ => {}
+        }
+    }
+}
+
 /// A gateway's files.
 pub(crate) struct Bench {
     dir: TempDir,
@@ -61,7 +101,7 @@ impl Bench {
         }
         fs::write(this.path("config/policies/own.cedar"), plan.rules.join("\n")).unwrap();
         fs::write(this.config(), this.config_text(plan)).unwrap();
-        fs::write(this.path("config/tagout.lock"), this.lockfile(plan).text(&BTreeMap::new()))
+        fs::write(this.path("config/tagout.lock"), this.lockfile(plan).text(&Hints::default()))
             .unwrap();
         this
     }
@@ -113,6 +153,12 @@ impl Bench {
             let command = [program, self.script(name)].map(|part| part.display().to_string());
             server.command = Some(command.into());
             server.executable = Some(Digest::of(b"another program"));
+        }
+        // A server that is pinned is pinned with all that it offers.
+        for (name, server) in &mut lockfile.servers {
+            if let Some(script) = plan.servers.get(name.as_str()) {
+                pin_the_rest(server, script);
+            }
         }
         lockfile
     }
