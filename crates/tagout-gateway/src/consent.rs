@@ -205,7 +205,8 @@ impl Gateway {
         let mut note = Note::new(self.clock.now(), event);
         note.principal = Some(agreed.principal);
         note.server = name.as_ref();
-        note.subject = Some(&recipient.name);
+        // A server stands under its own name.
+        note.subject = name.is_none().then_some(recipient.name.as_str());
         note.digest = Some(recipient.identity);
         note.detail = Some(&detail);
         Ok(self.audit.note(&note, Durability::Disk)?)
