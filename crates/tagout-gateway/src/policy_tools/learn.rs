@@ -18,7 +18,7 @@ use self::cedar::{set, string};
 use super::{Case, replay::about};
 
 /// Calls that are kept, and calls that wait for their decision.
-const CALLS: usize = 200_000;
+const CALLS: usize = 50_000;
 const OPEN: usize = 65_536;
 /// Records that are named with a rule.
 const EXAMPLES: usize = 6;
@@ -111,7 +111,12 @@ impl Learner {
             OnRecord::Ask | OnRecord::Deny => return,
         };
         match self.open.remove(&decided.of) {
-            Some(case) if self.seen.len() < CALLS => {
+            Some(case)
+                if self.seen.len() < CALLS
+                    && conditions::can_be_named(&case.principal.user)
+                    && (case.kind != SubjectKind::Tool
+                        || conditions::can_be_named(&case.qualified)) =>
+            {
                 self.seen.push(Seen { n: decided.of, case, asked });
             }
             Some(_) | None => self.left_out += 1,
@@ -303,7 +308,7 @@ fn of_server(server: &ServerName) -> String {
 fn of_names(server: &ServerName, names: &BTreeSet<&str>, attribute: &str) -> Vec<String> {
     let mut conditions = vec![of_server(server)];
     let texts: Vec<_> = names.iter().map(|name| Value::from(*name)).collect();
-    if names.len() <= FEW && !names.iter().any(|name| name.contains(super::recorded::GONE)) {
+    if names.len() <= FEW && names.iter().all(|name| conditions::can_be_named(name)) {
         conditions.push(format!("{}.contains({attribute})", set(names.iter().copied())));
     } else {
         conditions.extend(conditions::of(

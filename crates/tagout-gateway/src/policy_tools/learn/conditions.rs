@@ -2,6 +2,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use tagout_inspect::characters::first_hidden;
 use tagout_policy::{Field, Shape};
 use tagout_proto::Document;
 
@@ -71,11 +72,15 @@ fn of_member(
     vec![format!("(if {has} then {} else true)", inner.join(" && "))]
 }
 
+/// Whether a rule may say `text`: what was taken out of the record is not known, and a rule must
+/// not hide what it says.
+pub(super) fn can_be_named(text: &str) -> bool {
+    text.len() <= NAMED && !text.contains(GONE) && first_hidden(text).is_none()
+}
+
 /// `base` is one of these.
 fn one_of(base: &str, texts: &BTreeSet<&str>) -> Option<String> {
-    let few = texts.len() <= FEW && texts.iter().all(|text| text.len() <= NAMED);
-    // What was taken out of the record is not known.
-    if !few || texts.iter().any(|text| text.contains(GONE)) {
+    if texts.len() > FEW || !texts.iter().all(|text| can_be_named(text)) {
         return None;
     }
     let mut all = texts.iter();
@@ -117,7 +122,7 @@ fn shared<'a>(texts: &BTreeSet<&'a str>) -> Option<&'a str> {
         Some((_, rest)) => rest.split_once('/').map(|(host, _)| host)?,
         None => shared.trim_start_matches('/'),
     };
-    (!path.is_empty() && !shared.contains(GONE)).then_some(shared)
+    (!path.is_empty() && can_be_named(shared)).then_some(shared)
 }
 
 fn of_wholes(base: &str, values: &[&Value]) -> Vec<String> {
@@ -174,8 +179,8 @@ fn of_lists(base: &str, values: &[&Value]) -> Vec<String> {
     let elements = values.iter().filter_map(|value| value.as_array()).flatten();
     let texts: Option<BTreeSet<_>> = elements.map(Value::as_str).collect();
     let texts = texts.filter(|texts| {
-        let known = |text: &&str| !text.contains(GONE) && text.len() <= NAMED;
-        texts.len() <= ELEMENTS && !texts.is_empty() && texts.iter().all(known)
+        let named = |text: &&str| can_be_named(text);
+        texts.len() <= ELEMENTS && !texts.is_empty() && texts.iter().all(named)
     });
     if let Some(texts) = texts {
         let elements = attribute(base, "elements");
