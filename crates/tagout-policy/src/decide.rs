@@ -10,6 +10,7 @@ use crate::{
     ladder::ladder,
     load::Policy,
     names,
+    request::Question,
     value::fits,
 };
 
@@ -69,13 +70,25 @@ impl Policy {
         {
             return settled;
         }
-        self.decided(&self.set, facts, subject)
+        match facts.arguments {
+            Arguments::Known(_) => match Question::of(self, facts, subject, false) {
+                Ok(question) => {
+                    whole(self.climb(facts, |given| Some(self.answer(&question, given))))
+                }
+                Err(why) => failed(None, &why.to_string()),
+            },
+            Arguments::Unknown => self.decided(&self.set, facts, subject),
+        }
     }
 
     /// Whether the call may be made once it has the approvals `given`: allow or deny.
     pub fn allows(&self, facts: &Facts<'_>, given: &Given) -> Verdict {
         match about(facts) {
-            Ok(subject) => self.allowed(&self.set, (facts, subject), given),
+            Ok(subject) => match (facts.arguments, Question::of(self, facts, subject, false)) {
+                (Arguments::Known(_), Ok(question)) => self.told(self.answer(&question, given)),
+                (Arguments::Unknown, _) => self.allowed(&self.set, (facts, subject), given),
+                (_, Err(why)) => failed(None, &why.to_string()),
+            },
             Err(verdict) => verdict,
         }
     }
@@ -87,7 +100,11 @@ impl Policy {
         call: (&Facts<'_>, &Subject<'_>),
         given: &Given,
     ) -> Verdict {
-        match self.evaluate(set, call, given) {
+        self.told(self.evaluate(set, call, given))
+    }
+
+    fn told(&self, outcome: Outcome) -> Verdict {
+        match outcome {
             Outcome::Allowed { by } => self.verdict(Decision::Allow, by),
             Outcome::Denied { by } => self.verdict(Decision::Deny, by),
             Outcome::Failed { rule, why } => failed(rule, &why),
@@ -101,8 +118,8 @@ impl Policy {
         facts: &Facts<'_>,
         subject: &Subject<'_>,
     ) -> Verdict {
-        let verdict = self.climb(facts, |given| Some(self.evaluate(set, (facts, subject), given)));
-        verdict.unwrap_or_else(|| built_in(Decision::Deny, DEFAULT_DENY, "nothing decides it"))
+        let climbed = self.climb(facts, |given| Some(self.evaluate(set, (facts, subject), given)));
+        whole(climbed)
     }
 
     /// The verdict, where every evaluation comes out: without an approval, and if that denies, with
@@ -135,7 +152,8 @@ impl Policy {
 
     /// The verdict, if it is the same whatever the arguments, the history and the time are.
     fn settled(&self, facts: &Facts<'_>, subject: &Subject<'_>) -> Option<Verdict> {
-        self.climb(facts, |given| self.evaluate_open(facts, subject, given))
+        let question = Question::of(self, facts, subject, true).ok()?;
+        self.climb(facts, |given| self.evaluate_open(&question, given))
     }
 
     fn verdict(&self, decision: Decision, rule: Option<PolicyId>) -> Verdict {
@@ -151,6 +169,11 @@ impl Policy {
         };
         Verdict { decision, rule: id.to_owned(), reason, remedy: rule.remedy, demand: None }
     }
+}
+
+/// The verdict, where every evaluation came out, as it does where nothing is left open.
+fn whole(climbed: Option<Verdict>) -> Verdict {
+    climbed.unwrap_or_else(|| built_in(Decision::Deny, DEFAULT_DENY, "nothing decides it"))
 }
 
 /// What a call is about, or what is decided without asking any rule.

@@ -6,7 +6,7 @@ use cedar_policy::{
 use crate::{
     facts::{Arguments, Facts, Given, Subject},
     load::Policy,
-    request::{Asker, question},
+    request::Question,
 };
 
 /// How one evaluation came out.
@@ -20,26 +20,36 @@ pub(crate) enum Outcome {
 }
 
 impl Policy {
-    const fn asker(&self, open: bool) -> Asker<'_> {
-        Asker { asks: &self.asks, known: &self.known, open }
-    }
-
-    /// What `set` says about a call and what it is about, with these approvals.
+    /// What `set` says about a call and what it is about, with these approvals: by Cedar's own
+    /// authorizer.
     pub(crate) fn evaluate(
         &self,
         set: &PolicySet,
         (facts, subject): (&Facts<'_>, &Subject<'_>),
         given: &Given,
     ) -> Outcome {
-        let (request, entities) = match question(facts, subject, given, self.asker(false)) {
-            Ok(question) => question,
+        let question = Question::of(self, facts, subject, false);
+        let request = question.and_then(|question| {
+            let request = question.request(given)?;
+            Ok((request, question.standing))
+        });
+        let (request, standing) = match request {
+            Ok(request) => request,
             Err(why) => return Outcome::Failed { rule: None, why: why.to_string() },
         };
         match facts.arguments {
             Arguments::Known(_) => {
-                outcome(&self.authorizer.is_authorized(&request, set, &entities))
+                outcome(&self.authorizer.is_authorized(&request, set, &standing.entities))
             }
-            Arguments::Unknown => self.evaluate_unknown(set, &request, &entities),
+            Arguments::Unknown => self.evaluate_unknown(set, &request, &standing.entities),
+        }
+    }
+
+    /// What the rules say to a question whose arguments are known, with these approvals.
+    pub(crate) fn answer(&self, question: &Question<'_>, given: &Given) -> Outcome {
+        match question.request(given) {
+            Ok(request) => self.prepared.decide(&request, &question.standing),
+            Err(why) => Outcome::Failed { rule: None, why: why.to_string() },
         }
     }
 
@@ -58,14 +68,10 @@ impl Policy {
     }
 
     /// What comes out whatever varies from call to call, if that is always the same.
-    pub(crate) fn evaluate_open(
-        &self,
-        facts: &Facts<'_>,
-        subject: &Subject<'_>,
-        given: &Given,
-    ) -> Option<Outcome> {
-        let (request, entities) = question(facts, subject, given, self.asker(true)).ok()?;
-        let response = self.authorizer.is_authorized_partial(&request, &self.set, &entities);
+    pub(crate) fn evaluate_open(&self, question: &Question<'_>, given: &Given) -> Option<Outcome> {
+        let request = question.request(given).ok()?;
+        let entities = &question.standing.entities;
+        let response = self.authorizer.is_authorized_partial(&request, &self.set, entities);
         let open = response.nontrivial_residuals().next().is_some();
         if open { None } else { Some(outcome(&response.concretize())) }
     }

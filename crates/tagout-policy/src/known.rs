@@ -5,13 +5,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use cedar_policy::Entities;
-
 use crate::{
     decide::Verdict,
     facts::{Facts, Subject},
     names::kind,
-    request::Unfit,
+    request::{Standing, Unfit},
 };
 
 /// How many pairs of caller and subject are remembered…
@@ -19,10 +17,10 @@ const MOST: usize = 1024;
 /// …and how long, in bytes, what identifies one may be.
 const LONGEST: usize = 4096;
 
-/// Entities and verdicts, by all that they follow from.
+/// Entities, rules in scope, and verdicts, by all that they follow from.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    entities: Shelf<Arc<Entities>>,
+    standing: Shelf<Arc<Standing>>,
     /// Nothing for what depends on arguments, history or time.
     verdicts: Shelf<Option<Verdict>>,
 }
@@ -55,19 +53,19 @@ impl<T: Clone> Shelf<T> {
 }
 
 impl Known {
-    /// The entities that `facts` speak of, which `make` makes where they are not known.
-    pub(crate) fn entities(
+    /// What stays the same about `facts`, which `make` makes where it is not known.
+    pub(crate) fn standing(
         &self,
         facts: &Facts<'_>,
         subject: &Subject<'_>,
-        make: impl FnOnce() -> Result<Entities, Unfit>,
-    ) -> Result<Arc<Entities>, Unfit> {
+        make: impl FnOnce() -> Result<Standing, Unfit>,
+    ) -> Result<Arc<Standing>, Unfit> {
         let key = key(facts, subject);
-        if let Some(known) = self.entities.get(&key) {
+        if let Some(known) = self.standing.get(&key) {
             return Ok(known);
         }
         let made = Arc::new(make()?);
-        self.entities.keep(key, Arc::clone(&made));
+        self.standing.keep(key, Arc::clone(&made));
         Ok(made)
     }
 

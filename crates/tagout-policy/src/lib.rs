@@ -32,6 +32,7 @@ mod ladder;
 mod load;
 mod look;
 mod names;
+mod prepared;
 mod profile;
 mod request;
 mod schema;

@@ -6,7 +6,8 @@ use miette::{Diagnostic, NamedSource, SourceSpan};
 use tagout_proto::Digest;
 
 use crate::{
-    asks::Asks, check::Checker, known::Known, profile::Profile, schema::schema, surface::Surface,
+    asks::Asks, check::Checker, known::Known, prepared::Prepared, profile::Profile, schema::schema,
+    surface::Surface,
 };
 
 /// A text of rules.
@@ -46,6 +47,8 @@ pub(crate) struct Rule {
 /// A set of rules, ready to decide.
 pub struct Policy {
     pub(crate) set: PolicySet,
+    /// The same rules, for calls.
+    pub(crate) prepared: Prepared,
     pub(crate) rules: BTreeMap<PolicyId, Rule>,
     pub(crate) authorizer: Authorizer,
     pub(crate) known: Known,
@@ -89,8 +92,11 @@ impl Policy {
         }
         let texts: Vec<_> =
             std::iter::once(&shipped).chain(own).map(|s| s.text.as_bytes()).collect();
+        let prepared = Prepared::of(&rules.set)
+            .map_err(|error| PolicyError::at(&shipped, &error.to_string(), None, None))?;
         Ok(Self {
             set: rules.set,
+            prepared,
             rules: rules.about,
             authorizer: Authorizer::new(),
             known: Known::default(),

@@ -4,6 +4,7 @@ use crate::{
     facts::{Facts, Given},
     ladder::ladder,
     load::Policy,
+    request::Question,
 };
 
 impl Policy {
@@ -16,8 +17,9 @@ impl Policy {
         if !self.asks.about("arguments") && !self.asks.about("undeclared") {
             return false;
         }
+        let Ok(question) = Question::of(self, facts, subject, true) else { return true };
         let ladder = ladder(&self.asks, &facts.principal.groups);
         let mut steps = std::iter::once(Given::NONE).chain(ladder);
-        steps.any(|given| self.evaluate_open(facts, subject, &given).is_none())
+        steps.any(|given| self.evaluate_open(&question, &given).is_none())
     }
 }

@@ -1,100 +1,154 @@
 //! Facts as Cedar sees them.
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use cedar_policy::{Context, Entities, Entity, Request, RestrictedExpression};
+use cedar_policy::{Context, Entities, Entity, EntityUid, Request, RestrictedExpression};
+use cedar_policy_core::ast;
 use serde_json::Value;
 
 use crate::{
     asks::Asks,
     effects::Effect,
     facts::{Arguments, Facts, Given, History, Subject},
-    known::Known,
+    load::Policy,
     names::{self, CALL_TOOL, kind, uid},
     time,
-    value::{all, canonical, made, text, typed, untyped},
+    value::{Held, all, canonical, constructed, made, text, typed, untyped},
 };
 
 /// Why facts cannot be put to Cedar; always a deny.
 pub(crate) type Unfit = Box<dyn std::error::Error>;
 
-/// Who puts the question: what rules look at, and what was made before.
-#[derive(Clone, Copy)]
-pub(crate) struct Asker<'a> {
-    pub(crate) asks: &'a Asks,
-    pub(crate) known: &'a Known,
-    /// Whether all that varies from call to call is left unknown.
-    pub(crate) open: bool,
+/// A question to rules, but for the approvals.
+pub(crate) struct Question<'a> {
+    asks: &'a Asks,
+    user: EntityUid,
+    action: EntityUid,
+    thing: EntityUid,
+    /// The attributes of the context that are known.
+    context: BTreeMap<&'static str, Held>,
+    /// Those that are not.
+    unknown: Vec<&'static str>,
+    /// What stays the same from call to call.
+    pub(crate) standing: Arc<Standing>,
 }
 
-/// The request and the entities it speaks of.
-pub(crate) fn question(
-    facts: &Facts<'_>,
-    subject: &Subject<'_>,
-    given: &Given,
-    asker: Asker<'_>,
-) -> Result<(Request, Arc<Entities>), Unfit> {
-    let context = context(facts, subject, given, asker)?;
-    let user = uid("User", &facts.principal.user)?;
-    let thing = uid(kind(subject.kind), subject.qualified)?;
-    let request = Request::new(user, names::action(facts, subject)?, thing, context, None)?;
-    let make = || entities(facts, subject);
-    Ok((request, asker.known.entities(facts, subject, make)?))
+/// What stays the same from call to call: the entities, and the rules whose scope they are in.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) entities: Entities,
+    pub(crate) rules: Box<[usize]>,
 }
 
-/// What no rule looks at is not made.
-fn context(
-    facts: &Facts<'_>,
-    subject: &Subject<'_>,
-    given: &Given,
-    asker: Asker<'_>,
-) -> Result<Context, Unfit> {
-    let about = |attribute: &str| asker.asks.about(attribute);
-    let mut pairs = Vec::with_capacity(10);
-    let mut say = |name: &str, value| pairs.push((name.to_owned(), value));
-    if about("approved") {
-        say("approved", RestrictedExpression::new_bool(given.any()));
+impl<'a> Question<'a> {
+    /// The question about `facts`; `open` leaves all unknown that varies from call to call.
+    pub(crate) fn of(
+        policy: &'a Policy,
+        facts: &Facts<'_>,
+        subject: &Subject<'_>,
+        open: bool,
+    ) -> Result<Self, Unfit> {
+        let user = uid("User", &facts.principal.user)?;
+        let thing = uid(kind(subject.kind), subject.qualified)?;
+        let action = names::action(facts, subject)?;
+        let make = || {
+            let entities = entities(facts, subject)?;
+            let scope = (user.clone(), action.clone(), thing.clone());
+            let rules = policy.prepared.in_scope(scope, &entities)?;
+            Ok(Standing { entities, rules })
+        };
+        let standing = policy.known.standing(facts, subject, make)?;
+        let (context, unknown) = (BTreeMap::new(), Vec::new());
+        let asks = &policy.asks;
+        let mut question = Self { asks, user, action, thing, context, unknown, standing };
+        question.who(facts);
+        question.varying(facts, subject, open)?;
+        Ok(question)
     }
-    if about("approval") {
-        say("approval", approval(given));
-    }
-    for (name, said) in
-        [("client", facts.client), ("transport", facts.transport), ("method", facts.method)]
-    {
-        if about(name) {
-            say(name, text(said));
+
+    /// What no rule looks at is not made.
+    fn say(&mut self, name: &'static str, value: impl FnOnce() -> Held) {
+        if self.asks.about(name) {
+            self.context.insert(name, value());
         }
     }
-    if let Some(address) = facts.address.filter(|_| about("address")) {
-        let address = address.to_canonical().to_string();
-        say("address", RestrictedExpression::new_ip(address));
+
+    fn who(&mut self, facts: &Facts<'_>) {
+        self.say("client", || text(facts.client));
+        self.say("transport", || text(facts.transport));
+        self.say("method", || text(facts.method));
+        if let Some(address) = facts.address.filter(|_| self.asks.about("address")) {
+            let address = RestrictedExpression::new_ip(address.to_canonical().to_string());
+            self.context.extend(constructed(&address).map(|address| ("address", address)));
+        }
     }
-    let unknown = RestrictedExpression::new_unknown;
-    if about("now") {
-        let now = RestrictedExpression::new_datetime(time::datetime(facts.now_ms));
-        say("now", if asker.open { unknown("now") } else { now });
-    }
-    if about("history") {
-        let open = asker.open;
-        say("history", if open { unknown("history") } else { history(facts, subject) });
-    }
-    if about("arguments") || about("undeclared") {
-        let (declared, undeclared) = match facts.arguments {
-            Arguments::Known(value) if !asker.open => arguments(value, facts, subject)?,
-            Arguments::Known(_) | Arguments::Unknown => {
-                (unknown("arguments"), unknown("undeclared"))
+
+    fn varying(
+        &mut self,
+        facts: &Facts<'_>,
+        subject: &Subject<'_>,
+        open: bool,
+    ) -> Result<(), Unfit> {
+        let asks = self.asks;
+        if open {
+            let varying = ["now", "history", "arguments", "undeclared"].into_iter();
+            self.unknown.extend(varying.filter(|name| asks.about(name)));
+            return Ok(());
+        }
+        if asks.about("now") {
+            let now = RestrictedExpression::new_datetime(time::datetime(facts.now_ms));
+            let now = constructed(&now).ok_or("the time cannot be put to rules")?;
+            self.context.insert("now", now);
+        }
+        self.say("history", || history(facts, subject));
+        if asks.about("arguments") || asks.about("undeclared") {
+            match facts.arguments {
+                Arguments::Known(value) => {
+                    let (declared, undeclared) = arguments(value, facts, subject)?;
+                    self.context.insert("arguments", declared);
+                    self.context.insert("undeclared", undeclared);
+                }
+                Arguments::Unknown => self.unknown.extend(["arguments", "undeclared"]),
             }
-        };
-        say("arguments", declared);
-        say("undeclared", undeclared);
+        }
+        Ok(())
     }
-    Ok(Context::from_pairs(pairs)?)
+
+    /// The request, with these approvals.
+    pub(crate) fn request(&self, given: &Given) -> Result<Request, Unfit> {
+        let mut context = self.context.clone();
+        if self.asks.about("approved") {
+            context.insert("approved", given.any().into());
+        }
+        if self.asks.about("approval") {
+            context.insert("approval", approval(given));
+        }
+        let context = if self.unknown.is_empty() {
+            let known = context.into_iter().map(|(name, value)| (name.into(), value));
+            ast::Context::Value(Arc::new(known.collect())).into()
+        } else {
+            let known = context.into_iter().map(|(name, value)| {
+                let value = RestrictedExpression::from(ast::RestrictedExpr::from(value));
+                (name.to_owned(), value)
+            });
+            let unknown = self
+                .unknown
+                .iter()
+                .map(|name| ((*name).to_owned(), RestrictedExpression::new_unknown(name)));
+            Context::from_pairs(known.chain(unknown))?
+        };
+        let (user, action, thing) = (self.user.clone(), self.action.clone(), self.thing.clone());
+        Ok(Request::new(user, action, thing, context, None)?)
+    }
 }
 
 fn arguments(
     value: &Value,
     facts: &Facts<'_>,
     subject: &Subject<'_>,
-) -> Result<(RestrictedExpression, RestrictedExpression), Unfit> {
+) -> Result<(Held, Held), Unfit> {
     let Some(shape) = names::shape(facts, subject) else {
         return Ok((untyped(value), text("{}")));
     };
@@ -103,30 +157,29 @@ fn arguments(
     Ok((declared, text(&undeclared)))
 }
 
-fn approval(given: &Given) -> RestrictedExpression {
-    let groups = given.groups.iter().map(|group| text(group));
+fn approval(given: &Given) -> Held {
     made([
-        ("own", RestrictedExpression::new_bool(given.own)),
-        ("people", RestrictedExpression::new_long(given.people.into())),
-        ("outside", RestrictedExpression::new_bool(given.outside)),
-        ("groups", RestrictedExpression::new_set(groups)),
+        ("own", given.own.into()),
+        ("people", i64::from(given.people).into()),
+        ("outside", given.outside.into()),
+        ("groups", Held::set(given.groups.iter().map(|group| text(group)), None)),
     ])
 }
 
-fn long(count: u64) -> RestrictedExpression {
-    RestrictedExpression::new_long(i64::try_from(count).unwrap_or(i64::MAX))
+fn long(count: u64) -> Held {
+    i64::try_from(count).unwrap_or(i64::MAX).into()
 }
 
-fn history(facts: &Facts<'_>, subject: &Subject<'_>) -> RestrictedExpression {
+fn history(facts: &Facts<'_>, subject: &Subject<'_>) -> Held {
     let History { calls, by_tool, by_server, by_effect, last_minute, .. } = facts.history;
-    let counts = |counts: &std::collections::BTreeMap<String, u64>| {
+    let counts = |counts: &BTreeMap<String, u64>| {
         all(counts.iter().map(|(name, count)| (name.clone(), long(*count))).collect())
     };
     let effects = Effect::ALL.iter().map(|effect| {
         let count = by_effect.get(effect).copied().unwrap_or_default();
         (effect.as_str().to_owned(), long(count))
     });
-    let of = |counts: &std::collections::BTreeMap<String, u64>, name: &str| {
+    let of = |counts: &BTreeMap<String, u64>, name: &str| {
         long(counts.get(name).copied().unwrap_or_default())
     };
     let mut members = vec![
@@ -144,7 +197,7 @@ fn history(facts: &Facts<'_>, subject: &Subject<'_>) -> RestrictedExpression {
     {
         if let Some(at) = at {
             let seconds = facts.now_ms.saturating_sub(at).max(0) / 1000;
-            members.push((name.to_owned(), RestrictedExpression::new_long(seconds)));
+            members.push((name.to_owned(), seconds.into()));
         }
     }
     all(members)
@@ -158,7 +211,7 @@ fn entities(facts: &Facts<'_>, subject: &Subject<'_>) -> Result<Entities, Unfit>
     let groups = principal.groups.iter().map(|group| uid("Group", group));
     let groups = groups.collect::<Result<Vec<_>, _>>()?;
     let about_user = HashMap::from([
-        ("authenticated_by".to_owned(), text(&principal.authenticated_by)),
+        ("authenticated_by".to_owned(), written(&principal.authenticated_by)),
         ("groups".to_owned(), set(principal.groups.iter().map(String::as_str))),
     ]);
     let mut entities = vec![
@@ -179,8 +232,8 @@ fn entities(facts: &Facts<'_>, subject: &Subject<'_>) -> Result<Entities, Unfit>
 fn attributes(subject: &Subject<'_>) -> HashMap<String, RestrictedExpression> {
     let labels = subject.labels;
     HashMap::from([
-        ("server".to_owned(), text(subject.server.as_str())),
-        ("name".to_owned(), text(subject.name)),
+        ("server".to_owned(), written(subject.server.as_str())),
+        ("name".to_owned(), written(subject.name)),
         ("effects".to_owned(), set(subject.effects.iter().map(|effect| effect.as_str()))),
         ("reviewed".to_owned(), RestrictedExpression::new_bool(subject.reviewed)),
         ("labels".to_owned(), set(labels.names())),
@@ -190,5 +243,9 @@ fn attributes(subject: &Subject<'_>) -> HashMap<String, RestrictedExpression> {
 }
 
 fn set<'a>(texts: impl Iterator<Item = &'a str>) -> RestrictedExpression {
-    RestrictedExpression::new_set(texts.map(text))
+    RestrictedExpression::new_set(texts.map(written))
+}
+
+fn written(text: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(text.to_owned())
 }

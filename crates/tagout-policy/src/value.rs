@@ -2,7 +2,8 @@
 //! what is not declared is handed back.
 use std::collections::BTreeMap;
 
-use cedar_policy::RestrictedExpression as Expression;
+use cedar_policy::RestrictedExpression;
+use cedar_policy_core::{ast, evaluator::RestrictedEvaluator, extensions::Extensions};
 use serde_json::{Map, Number, Value};
 
 use crate::shape::{Field, Shape};
@@ -28,7 +29,10 @@ impl Misfit {
 }
 
 /// A value, and what of it is not declared.
-type Typed = (Expression, Option<Value>);
+type Typed = (Held, Option<Value>);
+
+/// A value as Cedar holds it.
+pub(crate) type Held = ast::Value;
 
 /// `value` as its type says.
 pub(crate) fn typed(value: &Value, shape: &Shape) -> Result<Typed, Misfit> {
@@ -41,14 +45,12 @@ pub(crate) fn typed(value: &Value, shape: &Shape) -> Result<Typed, Misfit> {
     scalar(value, shape).map(|expression| (expression, None))
 }
 
-fn scalar(value: &Value, shape: &Shape) -> Result<Expression, Misfit> {
+fn scalar(value: &Value, shape: &Shape) -> Result<Held, Misfit> {
     let misfit = || Misfit::of(shape);
     Ok(match (shape, value) {
         (Shape::Text, Value::String(string)) => text(string),
-        (Shape::Truth, Value::Bool(truth)) => Expression::new_bool(*truth),
-        (Shape::Whole, Value::Number(number)) => {
-            Expression::new_long(whole(number).ok_or_else(misfit)?)
-        }
+        (Shape::Truth, Value::Bool(truth)) => (*truth).into(),
+        (Shape::Whole, Value::Number(number)) => whole(number).ok_or_else(misfit)?.into(),
         (Shape::Number, Value::Number(number)) => self::number(number),
         (Shape::List(shape), Value::Array(elements)) => {
             let typed = elements.iter().map(|element| scalar(element, shape));
@@ -143,12 +145,12 @@ fn members_fit(
 }
 
 /// A value without a declared type, as what it is.
-pub(crate) fn untyped(value: &Value) -> Expression {
+pub(crate) fn untyped(value: &Value) -> Held {
     match value {
-        Value::Null => made([("null", Expression::new_bool(true))]),
-        Value::Bool(truth) => Expression::new_bool(*truth),
+        Value::Null => made([("null", true.into())]),
+        Value::Bool(truth) => (*truth).into(),
         Value::Number(number) => match whole(number) {
-            Some(whole) => Expression::new_long(whole),
+            Some(whole) => whole.into(),
             None => self::number(number),
         },
         Value::String(string) => text(string),
@@ -160,34 +162,40 @@ pub(crate) fn untyped(value: &Value) -> Expression {
 }
 
 /// A string.
-pub(crate) fn text(text: &str) -> Expression {
-    Expression::new_string(text.to_owned())
+pub(crate) fn text(text: &str) -> Held {
+    text.into()
 }
 
 /// A record of members whose names differ.
-pub(crate) fn made<const N: usize>(members: [(&str, Expression); N]) -> Expression {
-    all(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+pub(crate) fn made<const N: usize>(members: [(&str, Held); N]) -> Held {
+    Held::record(members, None)
 }
 
 /// A record of members whose names differ, as they do wherever they come from a map.
-pub(crate) fn all(members: Vec<(String, Expression)>) -> Expression {
-    // The only error is a name that stands twice.
-    Expression::new_record(members).unwrap_or_else(|_| text("a record with one name twice"))
+pub(crate) fn all(members: Vec<(String, Held)>) -> Held {
+    Held::record(members, None)
 }
 
-fn list(elements: Vec<Expression>, whole: &Value) -> Expression {
+/// What a constructor of Cedar's extensions makes; nothing if it refuses.
+pub(crate) fn constructed(call: &RestrictedExpression) -> Option<Held> {
+    let call: &ast::RestrictedExpr = call.as_ref();
+    RestrictedEvaluator::new(Extensions::all_available()).interpret(call.as_borrowed()).ok()
+}
+
+fn list(elements: Vec<Held>, whole: &Value) -> Held {
     let length = i64::try_from(elements.len()).unwrap_or(i64::MAX);
     made([
-        ("elements", Expression::new_set(elements)),
-        ("length", Expression::new_long(length)),
+        ("elements", Held::set(elements, None)),
+        ("length", length.into()),
         ("json", text(&canonical(whole))),
     ])
 }
 
-fn number(number: &Number) -> Expression {
+fn number(number: &Number) -> Held {
     let said = text(&number.to_string());
-    match decimal(number) {
-        Some(exact) => made([("text", said), ("decimal", Expression::new_decimal(exact))]),
+    let exact = decimal(number).map(RestrictedExpression::new_decimal);
+    match exact.as_ref().and_then(constructed) {
+        Some(exact) => made([("text", said), ("decimal", exact)]),
         None => made([("text", said)]),
     }
 }
