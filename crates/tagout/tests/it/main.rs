@@ -7,10 +7,13 @@
 )]
 mod add;
 mod approval;
+mod assertion;
 mod ask;
+mod attacks;
 mod audit;
 mod clients;
 mod configuration;
+mod consent;
 mod crash;
 mod exit_codes;
 mod fresh;
@@ -19,6 +22,7 @@ mod keys;
 mod lock;
 mod mcp_client;
 mod place;
+mod privacy;
 mod redacted;
 mod secrets;
 mod shipped;
