@@ -25,8 +25,8 @@ pub trait RuleFiles: Send + Sync + 'static {
 pub struct Rules {
     /// Those that are to hold.
     pub policy: Policy,
-    /// Those that are to be on trial.
-    pub shadow: Option<Policy>,
+    /// Those that are to be on trial; if they are not right, the others hold all the same.
+    pub shadow: Result<Option<Policy>, Rejected>,
 }
 
 /// Why rules were not taken.
@@ -109,18 +109,12 @@ impl Gateway {
     fn take(&self, read: Result<Rules, Rejected>) {
         let Rules { policy, shadow } = match read {
             Ok(rules) => rules,
-            Err(rejected) => {
-                tracing::error!(%rejected, "the rules are not taken; those before still hold");
-                let detail = rejected.to_string();
-                let mut note = Note::new(self.clock.now(), "policy-rejected");
-                note.detail = Some(&detail);
-                if let Err(error) = self.audit.note(&note, Durability::System) {
-                    tracing::error!(%error, "rejected rules are not on record");
-                }
-                return;
-            }
+            Err(rejected) => return self.rejected(&rejected, ""),
         };
-        self.take_shadow(shadow);
+        match shadow {
+            Ok(shadow) => self.take_shadow(shadow),
+            Err(rejected) => self.rejected(&rejected, "on trial: "),
+        }
         if policy.version() == self.policies.now().version() {
             return;
         }
@@ -129,6 +123,16 @@ impl Gateway {
         if self.noted("policy-loaded", &policy, &detail) {
             tracing::info!(version = %policy.version(), "other rules hold");
             self.policies.replace(policy);
+        }
+    }
+
+    fn rejected(&self, rejected: &Rejected, which: &str) {
+        let detail = format!("{which}{rejected}");
+        tracing::error!(rejected = detail, "rules are not taken; those before still count");
+        let mut note = Note::new(self.clock.now(), "policy-rejected");
+        note.detail = Some(&detail);
+        if let Err(error) = self.audit.note(&note, Durability::System) {
+            tracing::error!(%error, "rejected rules are not on record");
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
     failure::Failure,
     places::Places,
     setup::{read, shipped},
-    signed::lockfile,
+    signed::{beside, lockfile},
 };
 
 /// Where rules come from.
@@ -147,6 +147,7 @@ fn sources(folder: &Path) -> Result<Vec<Source>, NoSources> {
 impl RuleFiles for RulesFrom {
     fn stamp(&self) -> String {
         let mut stamp = of_file(&self.lockfile);
+        stamp.push_str(&of_file(&beside(&self.lockfile)));
         let shadow = self.shadow.iter().map(|shadow| &shadow.policies);
         for folder in std::iter::once(&self.folder).chain(shadow) {
             stamp.push_str(&of_file(folder));
@@ -160,15 +161,16 @@ impl RuleFiles for RulesFrom {
     }
 
     fn load(&self) -> Result<Rules, Rejected> {
+        let rejected = |failure: Failure| Rejected {
+            code: failure.code().to_owned(),
+            message: failure.with_place(),
+        };
         let load = || {
             let lockfile = lockfile(&self.lockfile, &self.signed_by)?.unwrap_or_default();
             let policy = self.policy(&self.sources()?, &lockfile)?;
-            Ok(Rules { policy, shadow: self.shadow(&lockfile)? })
+            Ok(Rules { policy, shadow: self.shadow(&lockfile).map_err(rejected) })
         };
-        load().map_err(|failure: Failure| Rejected {
-            code: failure.code().to_owned(),
-            message: failure.with_place(),
-        })
+        load().map_err(rejected)
     }
 }
 

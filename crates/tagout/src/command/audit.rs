@@ -46,7 +46,11 @@ pub(crate) fn audit(places: &Places, audit: &Audit, json: bool) -> Result<ExitCo
                 let message = format!("there is no record {number}");
                 return Err(Failure::usage("record-unknown", message, "see `tagout audit tail`"));
             };
-            if json { output::json(&record)? } else { show(&record, remedy(places, &record).as_deref())? }
+            if json {
+                output::json(&record)?
+            } else {
+                show(&record, remedy(places, &record).as_deref())?
+            }
         }
         Audit::Verify => {
             // Where the key is not at hand, the one that the log itself names must do.
@@ -91,7 +95,7 @@ fn row(record: &Record) -> Vec<String> {
             let user = call.begin.principal.as_ref().map(|p| p.user.to_string());
             row.extend([user.unwrap_or_default(), one_line(&subject), outcome(call), rule]);
         }
-        Subject::Other { event } => row.extend([String::new(), describe(event)]),
+        Subject::Other { event } => row.extend([String::new(), short(&describe(event))]),
     }
     row
 }
@@ -120,6 +124,15 @@ fn remedy(places: &Places, record: &Record) -> Option<String> {
         Some(remedy) => Some(format!("{remedy}; {more}")),
         None => Some(more),
     }
+}
+
+/// At most so long that the columns of calls stay in view.
+fn short(text: &str) -> String {
+    const MOST: usize = 72;
+    if text.chars().count() <= MOST {
+        return text.to_owned();
+    }
+    text.chars().take(MOST - 1).chain(['…']).collect()
 }
 
 fn describe(event: &tagout_audit::record::Event) -> String {

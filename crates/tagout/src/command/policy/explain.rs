@@ -254,7 +254,14 @@ impl Told<'_> {
             (Some(version), false) => format!(", under other rules than today's: {version}"),
             (None, _) => String::new(),
         };
-        output::line(format_args!("then     {decision}{}{rules}", by.unwrap_or_default()))
+        let refusal = self.call.end.as_ref().and_then(|end| end.refusal.as_deref());
+        let came = refusal.filter(|code| *code != "policy-denied");
+        let came = came.map(|code| format!(", and refused in the end: {}", one_line(code)));
+        output::line(format_args!(
+            "then     {decision}{}{}{rules}",
+            by.unwrap_or_default(),
+            came.unwrap_or_default()
+        ))
     }
 
     fn show_rules(&self) -> Result<(), Failure> {
