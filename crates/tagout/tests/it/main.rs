@@ -15,6 +15,7 @@ mod clients;
 mod configuration;
 mod consent;
 mod crash;
+mod examples;
 mod exit_codes;
 mod fresh;
 mod import;
