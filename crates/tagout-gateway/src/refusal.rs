@@ -125,7 +125,7 @@ pub enum Refusal {
         remedy: String,
     },
     /// A person said no.
-    #[error("a person was asked by `{rule}` and did not approve")]
+    #[error("a person was asked by `{rule}` and did not approve{}", word(said.as_ref()))]
     NotApproved {
         /// The rule that asked.
         rule: String,
@@ -141,7 +141,11 @@ pub enum Refusal {
         rule: String,
     },
     /// Nobody answered in time.
-    #[error("`{rule}` asked for a person's approval and got none in {} s", waited.as_secs())]
+    #[error(
+        "`{rule}` asked for a person's approval and got none in {} s{}",
+        waited.as_secs(),
+        still_open(question.as_deref())
+    )]
     Unapproved {
         /// The rule that asked.
         rule: String,
@@ -237,6 +241,16 @@ pub enum Refusal {
     /// What happens cannot be written down, so it does not happen.
     #[error("the audit log cannot be written")]
     Audit(#[from] tagout_audit::AuditError),
+}
+
+/// What who said no has to say.
+fn word(said: Option<&(String, String)>) -> String {
+    let message = said.map(|(_, message)| one_line(message)).filter(|text| !text.is_empty());
+    message.map_or_else(String::new, |message| format!(": {message}"))
+}
+
+fn still_open(question: Option<&str>) -> String {
+    question.map_or_else(String::new, |id| format!("; the question `{id}` is still open"))
 }
 
 impl Refusal {
