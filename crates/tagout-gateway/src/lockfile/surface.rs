@@ -1,5 +1,5 @@
 //! What rules can speak of: the tools that are pinned.
-use tagout_policy::{Surface, SurfaceTool};
+use tagout_policy::{Shape, Surface, SurfaceTool};
 use tagout_proto::qualified;
 
 use super::Lockfile;
@@ -10,12 +10,10 @@ impl Lockfile {
     #[must_use]
     pub fn surface(&self) -> Surface {
         let tools = self.servers.iter().flat_map(|(server, pinned)| {
-            pinned.tools.iter().filter_map(move |(name, tool)| {
-                Some(SurfaceTool {
-                    qualified: qualified(server, name.as_str()),
-                    server: server.to_string(),
-                    shape: tool.arguments.clone()?,
-                })
+            pinned.tools.iter().map(move |(name, tool)| SurfaceTool {
+                qualified: qualified(server, name.as_str()),
+                server: server.to_string(),
+                shape: tool.arguments.clone().unwrap_or(Shape::NOTHING),
             })
         });
         let servers = self.servers.keys().map(ToString::to_string).collect();

@@ -91,12 +91,11 @@ impl Pinned {
     /// What rules may speak of.
     #[must_use]
     pub fn surface(&self) -> Surface {
-        let tools = self.tools.iter().filter_map(|(qualified, facts)| {
-            Some(SurfaceTool {
-                qualified: qualified.clone(),
-                server: facts.server.as_str().to_owned(),
-                shape: facts.shape.clone()?,
-            })
+        // Rules may name a tool whose arguments nobody has written down, but not look at them.
+        let tools = self.tools.iter().map(|(qualified, facts)| SurfaceTool {
+            qualified: qualified.clone(),
+            server: facts.server.as_str().to_owned(),
+            shape: facts.shape.clone().unwrap_or(Shape::NOTHING),
         });
         Surface { tools: tools.collect(), servers: self.servers.clone() }
     }

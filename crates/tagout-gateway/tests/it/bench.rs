@@ -14,6 +14,7 @@ use std::{
 use serde_json::Value;
 use tagout_gateway::lockfile::{Hints, Lockfile, PinnedOffer, PinnedServer, PinnedTool};
 use tagout_inspect::definition;
+use tagout_policy::Shape;
 use tagout_proto::{Digest, Document, Limits, ServerName, ToolName};
 use tagout_store::Offering;
 use tagout_testkit::{Script, program};
@@ -59,7 +60,11 @@ fn pin_the_rest(server: &mut PinnedServer, script: &Script) {
             continue;
         };
         let exec = serde_json::from_value(serde_json::json!(["exec"])).unwrap();
-        server.tools.entry(name).or_insert_with(|| PinnedTool::new(digest(tool), exec, false));
+        let arguments = Some(Shape::of_schema(&tool["inputSchema"]));
+        server.tools.entry(name).or_insert_with(|| PinnedTool {
+            arguments,
+            ..PinnedTool::new(digest(tool), exec, false)
+        });
     }
     let mut open = vec![serde_json::to_value(&script.methods).unwrap()];
     while let Some(value) = open.pop() {
@@ -135,10 +140,11 @@ impl Bench {
             let (server, tool) = name.split_once('/').unwrap();
             let definition = plan.servers[server].tools.iter().find(|one| one["name"] == tool);
             let text = definition.unwrap_or_else(|| panic!("no tool `{name}`")).to_string();
+            let arguments = definition.map(|tool| Shape::of_schema(&tool["inputSchema"]));
             let document = Document::read(text.as_bytes(), Limits::default()).unwrap();
             let effects = serde_json::from_value(effects.as_slice().into()).unwrap();
             let definition = definition::digest(document.root());
-            let pinned = PinnedTool::new(definition, effects, true);
+            let pinned = PinnedTool { arguments, ..PinnedTool::new(definition, effects, true) };
             let server = lockfile.servers.entry(ServerName::try_from(server).unwrap()).or_default();
             server.tools.insert(ToolName::try_from(tool).unwrap(), pinned);
         }

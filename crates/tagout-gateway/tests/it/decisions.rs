@@ -25,12 +25,12 @@ const RULES: [&str; 5] = [
     "",
     r#"@id("by-name") forbid (principal, action, resource == Tool::"s__reads");"#,
     r#"@id("by-effect") permit (principal, action, resource) when { resource.effects.contains("exec") };"#,
-    r#"@id("by-arguments") forbid (principal, action == Action::"call-tool", resource) when { context.arguments has path && context.arguments.path == "/etc" };"#,
-    r#"@id("fails") forbid (principal, action == Action::"call-tool", resource) when { context.arguments.path == "/etc" };"#,
+    r#"@id("by-arguments") forbid (principal, action in Action::"call-tool", resource) when { context.arguments has path && context.arguments.path == "/etc" };"#,
+    r#"@id("fails") forbid (principal, action in Action::"call-tool", resource) when { context.arguments has n && context.arguments.n + 9223372036854775807 == 0 };"#,
 ];
 
 fn plan(profile: &str, rule: &str) -> Plan {
-    let schema = json!({"type": "object", "properties": {"path": {"type": "string"}}});
+    let schema = json!({"type": "object", "properties": {"path": {"type": "string"}, "n": {"type": "integer"}}});
     let tools = TOOLS.map(|(name, _)| json!({"name": name, "inputSchema": schema}));
     let calls = TOOLS.map(|(name, _)| (name.to_owned(), vec![vec!["echo".to_owned()]]));
     let calls: std::collections::BTreeMap<_, _> = calls.into();
@@ -51,7 +51,7 @@ fn plan(profile: &str, rule: &str) -> Plan {
 /// Calls every tool with each of the arguments that rules tell apart.
 fn callable(client: &mut Client) -> BTreeSet<String> {
     let names = TOOLS.map(|(name, _)| format!("s__{name}"));
-    let arguments = [json!({}), json!({"path": "/etc"}), json!({"path": "/tmp"})];
+    let arguments = [json!({}), json!({"path": "/etc"}), json!({"path": "/tmp"}), json!({"n": 1})];
     let tries = names.iter().flat_map(|name| arguments.iter().map(move |a| (name, a)));
     for (id, (name, arguments)) in tries.clone().enumerate() {
         client.call(id, name, arguments);

@@ -261,7 +261,7 @@ impl Front {
     pub(crate) fn approving(peer: &Peer, path: &str, entry: &str) -> Self {
         let url = format!("http://127.0.0.1:{}{path}", peer.port);
         let config = format!("[server.far]\nurl = \"{url}\"\n{entry}");
-        let asks = r#"@id("asks") forbid(principal, action == Action::"call-tool", resource)
+        let asks = r#"@id("asks") forbid(principal, action in Action::"call-tool", resource)
             unless { context.approved };"#;
         Self::ruled(&config, Lockfile::default(), (asks, Arc::new(Somebody)))
     }
