@@ -1,6 +1,5 @@
 //! Which era a server speaks, and by which transport: found out once, and what follows from it.
 use std::{
-    collections::BTreeMap,
     io::Write as _,
     sync::{
         Mutex, PoisonError,
@@ -12,7 +11,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tagout_gateway::{UpstreamError, lockfile::Lockfile, pin::Accept};
+use tagout_gateway::{
+    UpstreamError,
+    lockfile::{Hints, Lockfile},
+    pin::Accept,
+};
 
 use crate::{
     bench::{Bench, Plan},
@@ -335,7 +338,7 @@ fn a_server_at_another_url_than_was_pinned_is_not_asked() {
         [(url.as_str(), None), ("https://far.example/mcp", Some("server-changed"))]
     {
         let text = format!(
-            "version = 1\n[server.far]\nurl = \"{pinned}\"\ntransport = \"auto\"\noffers_reviewed = false"
+            "version = 2\n[server.far]\nurl = \"{pinned}\"\ntransport = \"auto\"\noffers_reviewed = false"
         );
         let lockfile = Lockfile::parse("tagout.lock", &text).unwrap();
         let before = peer.heard().len();
@@ -345,7 +348,7 @@ fn a_server_at_another_url_than_was_pinned_is_not_asked() {
         assert_eq!(code, failed);
         assert_eq!(peer.heard().len() > before, failed.is_none());
         // What is written can be read again.
-        let again = Lockfile::parse("tagout.lock", &lockfile.text(&BTreeMap::new())).unwrap();
+        let again = Lockfile::parse("tagout.lock", &lockfile.text(&Hints::default())).unwrap();
         assert_eq!(again, lockfile);
         let survey = front.block_on(front.gateway.survey(&Accept::default(), true));
         let now = &survey.proposal.servers.values().next().unwrap();

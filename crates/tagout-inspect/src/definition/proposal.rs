@@ -330,7 +330,9 @@ fn effects(definition: Value<'_>) -> Vec<Hint> {
         add("egress", "its annotation says openWorldHint".to_owned());
     }
     let described = text(definition, "description");
-    let described: Vec<_> = described.split(|c: char| !c.is_alphanumeric()).collect();
+    // Names of tools are no words.
+    let apart = |c: char| !(c.is_alphanumeric() || c == '_');
+    let described: Vec<_> = described.split(apart).collect();
     let described: Vec<_> = described.into_iter().map(str::to_lowercase).collect();
     for (effect, word) in said(IN_DESCRIPTION, &described) {
         add(effect, format!("its description says `{word}`"));
