@@ -23,6 +23,7 @@ mod keys;
 mod lock;
 mod mcp_client;
 mod place;
+mod policy;
 mod privacy;
 mod redacted;
 mod secrets;
