@@ -5,6 +5,7 @@ mod call;
 mod context;
 mod explain;
 mod loading;
+mod page;
 mod profiles;
 mod properties;
 mod shapes;
