@@ -21,6 +21,7 @@ mod http_mends;
 mod http_transcripts;
 mod keys;
 mod leftovers;
+mod questions;
 mod transcripts;
 mod upstream_asks;
 mod upstream_eras;

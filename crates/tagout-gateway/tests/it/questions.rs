@@ -1,0 +1,504 @@
+//! Approvals that outlive their question: by enrolled people, through the binary.
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tagout_gateway::{
+    Clock, Gateway, Parts,
+    approval::{ApproverKey, ApproverSigner, NewAnswer, NewApprover, Nobody},
+    config::Config,
+    identity::os_user,
+    lockfile::Lockfile,
+};
+use tagout_policy::{Policy, Profile, Surface};
+use tagout_proto::Secret;
+use tagout_store::{Answer, KeyGroups, Scope};
+use tagout_testkit::{
+    Pty, Script,
+    pty::{Seat, Streams},
+};
+
+use crate::{
+    bench::{Bench, PATIENCE, Plan, Running},
+    client::{Client, refusal},
+    http_bench::Served,
+};
+
+const PASSPHRASE: &str = "correct horse battery";
+
+/// One other person than the caller has to approve what writes, outside the client.
+const ONE_OTHER: &str = r#"@id("one-other") forbid (principal, action == Action::"s__write", resource) unless { context.approval.people >= 1 && context.approval.outside };"#;
+/// Two others.
+const TWO_OTHERS: &str = r#"@id("two-others") forbid (principal, action == Action::"s__write", resource) unless { context.approval.people >= 2 };"#;
+
+fn plan(rules: &[&str], more: &[&str]) -> Plan {
+    let text = json!({"type": "object", "properties": {"text": {"type": "string"}}});
+    let tool = |name: &str| json!({"name": name, "inputSchema": text});
+    let script: Script = serde_json::from_value(json!({
+        "tools": [tool("write"), tool("read")],
+        "calls": {"write": [["echo"]], "read": [["echo"]]},
+    }))
+    .unwrap();
+    let reviewed = |tool: &str, effect: &str| (format!("s/{tool}"), vec![effect.to_owned()]);
+    let limits = ["approval_s = 2"].iter().chain(more).map(|line| (*line).to_owned()).collect();
+    Plan {
+        servers: [("s".to_owned(), script)].into(),
+        reviewed: vec![reviewed("write", "write"), reviewed("read", "read")],
+        rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
+        limits,
+        ..Plan::default()
+    }
+}
+
+/// People beside a bench, who answer by the same library as the command line does.
+struct Desk {
+    gateway: Arc<Gateway>,
+    people: BTreeMap<String, ApproverSigner>,
+}
+
+impl Desk {
+    fn at(bench: &Bench) -> Self {
+        let config = Config::built_in();
+        #[expect(clippy::disallowed_methods, reason = "the binary goes by the same clock")]
+        let clock = Clock::new(jiff::Timestamp::now);
+        let parts = Parts {
+            principal: os_user(&config),
+            policy: Policy::load(Profile::None, &[], &Surface::default()).unwrap(),
+            config,
+            lockfile: Lockfile::default(),
+            shipped: Lockfile::default(),
+            own_program: "/bin/true".into(),
+            approver: Arc::new(Nobody),
+            clock,
+        };
+        let key = bench.path("data/tagout/keys/audit-head.key");
+        let gateway = Gateway::open(parts, &bench.path("state/tagout"), &key).unwrap();
+        Self { gateway, people: BTreeMap::new() }
+    }
+
+    /// Enrols `names`, each as its own user but `me`, who is the caller's.
+    fn with(bench: &Bench, names: &[&str]) -> Self {
+        let mut desk = Self::at(bench);
+        for name in names {
+            let passphrase = Secret::new(PASSPHRASE.to_owned());
+            let (key, signer) = ApproverKey::make(&name.parse().unwrap(), &passphrase).unwrap();
+            let user = if *name == "me" { desk.gateway.user() } else { name };
+            let new = NewApprover {
+                name: name.parse().unwrap(),
+                user: user.to_owned(),
+                groups: KeyGroups::default(),
+                webhook: *name == "hook",
+                public: key.public().to_owned(),
+            };
+            let by = desk.people.values().next().unwrap_or(&signer);
+            desk.gateway.enrol(&new, by).unwrap();
+            key.save(&bench.path(&format!("data/tagout/keys/approver-{name}.key"))).unwrap();
+            desk.people.insert((*name).to_owned(), signer);
+        }
+        desk
+    }
+
+    /// The only open question, once it is there.
+    fn question(&self) -> String {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            if let [one] = self.gateway.asked().unwrap().as_slice() {
+                return one.question.id.to_string();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("there is no question: {:?}", self.gateway.asked())
+    }
+
+    fn says(&self, name: &str, id: &str, answer: Answer, scope: Scope) {
+        let asked = self.gateway.asked_as(id).unwrap();
+        let new = NewAnswer { answer, scope, message: "a \u{202e}word".to_owned() };
+        self.gateway.answer_signed(&asked, new, &self.people[name]).unwrap();
+    }
+
+    fn allows(&self, name: &str, id: &str) {
+        self.says(name, id, Answer::Allow, Scope::Once);
+    }
+}
+
+/// A client that goes on with the conversation `named`.
+fn client(bench: &Bench, named: &str) -> (Client, Running) {
+    let mut gateway = bench.run();
+    let (input, output) = (gateway.0.stdin.take().unwrap(), gateway.0.stdout.take().unwrap());
+    let mut client = Client::new(input, output);
+    let hello = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}},
+        "clientInfo": {"name": "test", "version": "1"}, "_meta": {"tagout/conversation": named},
+    });
+    let answer = client.ask("initialize", &hello);
+    assert!(answer.get("result").is_some(), "{answer}\n{}", bench.complaints());
+    client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    (client, gateway)
+}
+
+fn write(client: &mut Client, id: u32, text: &str) -> Value {
+    client.call(id, "s__write", &json!({"text": text}));
+    client.answer(id)
+}
+
+#[track_caller]
+fn made(answer: &Value) -> bool {
+    if answer.get("result").is_some() {
+        assert_eq!(answer["result"]["_meta"]["tagout/verdict"], "ask", "{answer}");
+        return true;
+    }
+    assert_eq!(refusal(answer), "approval-expired", "{answer}");
+    false
+}
+
+/// The question that an expired call has left open.
+fn left_open(answer: &Value) -> String {
+    assert!(!made(answer));
+    answer["error"]["data"]["approval"].as_str().unwrap().to_owned()
+}
+
+fn calls(bench: &Bench) -> usize {
+    bench.saw("s").iter().filter(|frame| frame.contains(r#""name":"write""#)).count()
+}
+
+#[test]
+fn an_approval_outlives_its_gateway_and_goes_to_one_of_two() {
+    let bench = Bench::new(&plan(&[ONE_OTHER], &[]));
+    let desk = Desk::with(&bench, &["bob"]);
+    let (mut first, running) = client(&bench, "night shift");
+    let question = left_open(&write(&mut first, 1, "hello"));
+    assert_eq!(desk.question(), question);
+    drop((first, running));
+    desk.allows("bob", &question);
+
+    let (mut one, _one) = client(&bench, "night shift");
+    let (mut other, _other) = client(&bench, "night shift");
+    one.call(1, "s__write", &json!({"text": "hello"}));
+    other.call(1, "s__write", &json!({"text": "hello"}));
+    let answers = [one.answer(1), other.answer(1)];
+    assert_eq!(answers.iter().filter(|answer| made(answer)).count(), 1, "{answers:?}");
+    assert_eq!(calls(&bench), 1);
+    // Used is used.
+    assert_ne!(left_open(&write(&mut one, 2, "hello")), question);
+    assert_eq!(calls(&bench), 1);
+    drop((one, other));
+    let records = bench.records().unwrap();
+    let approval = records.iter().map(|r| &r["decision"]["approval"]).find(|a| a.is_object());
+    let approval = approval.unwrap();
+    assert_eq!(approval["how"], "command", "{approval}");
+    assert_eq!((&approval["by"], &approval["question"]), (&json!("bob"), &json!(question)));
+    let said = |event: &str| records.iter().any(|record| record["event"]["event"] == event);
+    assert!(said("approver-enrolled") && said("approval-answered"), "{records:?}");
+}
+
+#[test]
+fn an_approval_is_for_just_that_call_under_just_those_rules() {
+    let bench = Bench::new(&plan(&[ONE_OTHER], &[]));
+    let desk = Desk::with(&bench, &["bob"]);
+    let (mut here, running) = client(&bench, "here");
+    let question = left_open(&write(&mut here, 1, "hello"));
+    desk.allows("bob", &question);
+    assert!(!made(&write(&mut here, 2, "hello ")), "other arguments");
+    let (mut elsewhere, _running) = client(&bench, "elsewhere");
+    assert!(!made(&write(&mut elsewhere, 1, "hello")), "another conversation");
+    drop((here, running));
+
+    let rules = bench.path("config/policies/own.cedar");
+    let before = fs::read_to_string(&rules).unwrap();
+    fs::write(
+        &rules,
+        format!(
+            "{before}\n@id(\"more\") permit (principal, action == Action::\"complete\", resource);"
+        ),
+    )
+    .unwrap();
+    let (mut changed, running) = client(&bench, "here");
+    assert!(!made(&write(&mut changed, 1, "hello")), "another policy");
+    drop((changed, running));
+    fs::write(&rules, before).unwrap();
+    let (mut again, _running) = client(&bench, "here");
+    assert!(made(&write(&mut again, 1, "hello")), "it is still there for what it was given for");
+    assert_eq!(calls(&bench), 1);
+}
+
+#[test]
+fn two_people_are_two_and_neither_is_the_caller() {
+    let bench = Bench::new(&plan(&[TWO_OTHERS], &["[approval]", "keep_s = 600"]));
+    let desk = Desk::with(&bench, &["me", "bob", "cid"]);
+    let (mut client, _running) = client(&bench, "c");
+    client.call(1, "s__write", &json!({"text": "a"}));
+    let question = desk.question();
+    desk.allows("me", &question);
+    desk.allows("bob", &question);
+    desk.allows("bob", &question);
+    assert_eq!(left_open(&client.answer(1)), question);
+    // Nobody waits for it any more; a third word, and the same call goes through.
+    desk.allows("cid", &question);
+    assert!(made(&write(&mut client, 2, "a")));
+    // One no is a no, whoever says yes.
+    client.call(3, "s__write", &json!({"text": "b"}));
+    let question = desk.question();
+    desk.allows("bob", &question);
+    desk.says("cid", &question, Answer::Deny, Scope::Once);
+    let answer = client.answer(3);
+    assert_eq!(refusal(&answer), "approval-denied");
+    assert_eq!(answer["error"]["data"]["said"], "a <U+202E>word");
+    assert_eq!(calls(&bench), 1);
+}
+
+#[test]
+fn who_cannot_be_had_is_not_waited_for() {
+    let bench = Bench::new(&plan(&[TWO_OTHERS], &[]));
+    let desk = Desk::with(&bench, &["me", "bob"]);
+    let (mut client, _running) = client(&bench, "c");
+    assert_eq!(refusal(&write(&mut client, 1, "a")), "approval-unavailable");
+    desk.gateway.revoke_approver(&"bob".parse().unwrap()).unwrap();
+    assert_eq!(refusal(&write(&mut client, 2, "a")), "approval-unavailable");
+}
+
+/// A client that says yes to whatever it is asked is not asked.
+#[test]
+fn a_client_cannot_answer_where_the_rule_wants_somebody_outside() {
+    let outside = r#"@id("outside") forbid (principal, action == Action::"s__write", resource) unless { context.approval.own && context.approval.outside };"#;
+    let bench = Bench::new(&plan(&[outside], &[]));
+    let (mut client, _running) = client(&bench, "c");
+    assert_eq!(refusal(&write(&mut client, 1, "a")), "approval-unavailable");
+    let desk = Desk::with(&bench, &["me"]);
+    client.call(2, "s__write", &json!({"text": "a"}));
+    let question = desk.question();
+    let accept = json!({"action": "accept", "content": {"decision": "approve"}});
+    for id in 1..4 {
+        client.send(&json!({"jsonrpc": "2.0", "id": id, "result": accept}));
+    }
+    assert_eq!(left_open(&client.answer(2)), question);
+    desk.allows("me", &question);
+    assert!(made(&write(&mut client, 3, "a")));
+    assert!(client.close().iter().all(|frame| frame["method"] != "elicitation/create"));
+}
+
+fn at_a_terminal(bench: &Bench, args: &[&str]) -> Pty {
+    let mut seat = Seat::new(Bench::program());
+    seat.args = bench.args(args);
+    seat.env.extend(bench.env().into_iter().map(|(name, path)| (name.into(), path.into())));
+    seat.streams = Streams::Terminal;
+    Pty::spawn(&seat).unwrap()
+}
+
+/// It has no terminal; or it makes one for itself, and has no passphrase; or it writes the state.
+#[test]
+fn a_model_with_a_shell_approves_nothing() {
+    let bench = Bench::new(&plan(&[ONE_OTHER], &["[approval]", "keep_s = 600"]));
+    let desk = Desk::with(&bench, &["bob"]);
+    let (mut client, _running) = client(&bench, "c");
+    let question = left_open(&write(&mut client, 1, "a"));
+    let without = bench.tagout(&["approve", "allow", &question]);
+    assert_eq!(without.status.code(), Some(4), "{without:?}");
+    assert!(String::from_utf8_lossy(&without.stderr).contains("[approver-terminal]"));
+
+    let mut guess = at_a_terminal(&bench, &["approve", "allow", &question]);
+    let card = guess.expect("Passphrase of bob: ", PATIENCE).unwrap();
+    assert!(card.contains("\"text\": \"a\"") && card.contains("one person other than"), "{card}");
+    guess.send("hunter2 hunter2\n").unwrap();
+    assert_eq!(guess.wait(PATIENCE).unwrap().code(), Some(3));
+    assert!(!guess.screen().contains("hunter2"), "it does not show: {}", guess.screen());
+
+    let mut enrol = at_a_terminal(&bench, &["approver", "add", "eve", "--user", "eve"]);
+    for prompt in ["New passphrase for eve: ", "The same again: ", "Passphrase of bob"] {
+        enrol.expect(prompt, PATIENCE).unwrap();
+        enrol.send("eves own passphrase\n").unwrap();
+    }
+    assert_eq!(enrol.wait(PATIENCE).unwrap().code(), Some(3), "{}", enrol.screen());
+    assert!(!bench.path("data/tagout/keys/approver-eve.key").exists());
+
+    let state = rusqlite::Connection::open(bench.path("state/tagout/state.sqlite")).unwrap();
+    let forged =
+        "INSERT INTO vote VALUES (?1, 'bob', 'bob', 'allow', 'once', '', 'command', '00', ?2)";
+    state.execute(forged, [&question, &jiff_now()]).unwrap();
+    assert!(!made(&write(&mut client, 2, "a")));
+    let pretty = "UPDATE question SET card = replace(card, '\\\"a\\\"', '\\\"b\\\"') WHERE id = ?1";
+    assert_eq!(state.execute(pretty, [&question]).unwrap(), 1);
+    let shown = bench.tagout(&["approve", "show", &question]);
+    assert!(String::from_utf8_lossy(&shown.stderr).contains("[approval-forged]"), "{shown:?}");
+    assert_eq!(calls(&bench), 0);
+    drop(desk);
+}
+
+fn jiff_now() -> String {
+    #[expect(clippy::disallowed_methods, reason = "the binary goes by the same clock")]
+    let now = jiff::Timestamp::now();
+    format!("{now:.9}")
+}
+
+/// The whole way of a person: enrolled, asked, shown, answering, at a terminal.
+#[test]
+fn a_person_answers_at_a_terminal() {
+    let bench = Bench::new(&plan(&[ONE_OTHER], &["[approval]", "keep_s = 600"]));
+    let mut enrol = at_a_terminal(&bench, &["approver", "add", "bob", "--user", "bob"]);
+    for prompt in ["New passphrase for bob: ", "The same again: "] {
+        enrol.expect(prompt, PATIENCE).unwrap();
+        enrol.send("Bobs eigenes Paßwort\n").unwrap();
+    }
+    assert!(enrol.wait(PATIENCE).unwrap().success(), "{}", enrol.screen());
+    let (mut client, _running) = client(&bench, "c");
+    let question = left_open(&write(&mut client, 1, "a"));
+    let listed = bench.tagout(&["approve", "ls"]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    for part in [&question, "write on s", "one person other than", "none"] {
+        assert!(listed.contains(part), "{part} is not in\n{listed}");
+    }
+    let args = ["approve", "allow", &question, "--scope", "conversation", "--message", "fine"];
+    let mut answer = at_a_terminal(&bench, &args);
+    answer.expect("Passphrase of bob: ", PATIENCE).unwrap();
+    // A slip is mended as on any terminal.
+    answer.send("Bobs eigenes Paßwortß\x7f\n").unwrap();
+    assert!(answer.wait(PATIENCE).unwrap().success(), "{}", answer.screen());
+    let text = ["a", "a", "b"];
+    let came: Vec<_> =
+        text.iter().zip(2..).map(|(text, id)| made(&write(&mut client, id, text))).collect();
+    assert_eq!(came, [true, true, false], "the same call again, and no other");
+    let granted = bench.tagout(&["approve", "ls", "--grants"]);
+    assert!(String::from_utf8_lossy(&granted.stdout).contains(&question), "{granted:?}");
+    assert!(bench.tagout(&["approve", "revoke", &question]).status.success());
+    assert!(!made(&write(&mut client, 9, "a")), "it was taken back");
+    assert_eq!(calls(&bench), 2);
+    let shown = bench.tagout(&["approve", "ls", "--json"]);
+    let last: Value =
+        serde_json::from_slice(shown.stdout.split(|b| *b == b'\n').nth(1).unwrap()).unwrap();
+    let id = last["id"].as_str().unwrap();
+    let card = bench.tagout(&["approve", "show", id]);
+    let card = String::from_utf8_lossy(&card.stdout).into_owned();
+    assert!(card.contains("nothing has changed"), "compared with the last approved call:\n{card}");
+}
+
+const SECRET: &str = "a secret of more than sixteen bytes";
+
+fn signed(id: &str, at: i64, body: &str, secret: &str) -> Vec<(String, String)> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{id}.{at}.{body}").as_bytes());
+    let signature = STANDARD.encode(mac.finalize().into_bytes());
+    let header = |name: &str, value: String| (name.to_owned(), value);
+    vec![
+        header("webhook-id", id.to_owned()),
+        header("webhook-timestamp", at.to_string()),
+        header("webhook-signature", format!("v1,{signature}")),
+    ]
+}
+
+fn post(to: SocketAddr, path: &str, headers: &[(String, String)], body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let headers: String =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    write!(stream, "POST {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}").unwrap();
+    let mut answer = String::new();
+    #[expect(clippy::disallowed_methods, reason = "the gateway's answers are small")]
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+}
+
+/// Takes one request and answers it; gives its headers, in lower case, and its body.
+fn heard(listener: &TcpListener) -> (String, String) {
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        let read = stream.read(&mut buffer).unwrap();
+        bytes.extend(&buffer[..read]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let head = head.to_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        if body.len() >= length.unwrap().parse().unwrap() {
+            write!(stream, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
+            return (head, body.to_owned());
+        }
+    }
+}
+
+#[test]
+fn a_webhook_tells_of_a_question_and_brings_the_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("url = \"http://{}/asked\"", listener.local_addr().unwrap());
+    let webhook = ["[approval.webhook]", &url, "secret = \"file://webhook.secret\""];
+    let mut plan = plan(&[ONE_OTHER], &webhook);
+    plan.limits[0] = "approval_s = 20".to_owned();
+    let served = Served::new(&plan, &["alice"]);
+    fs::write(served.bench.path("config/webhook.secret"), format!("{SECRET}\n")).unwrap();
+    let desk = Desk::with(&served.bench, &["bob", "hook"]);
+    let key = served.names["key.alice"].as_str().unwrap().to_owned();
+    let address = served.address;
+    let calling = std::thread::spawn(move || {
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        });
+        let params = json!({"name": "s__write", "arguments": {"text": "a"}, "_meta": meta});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let headers = [
+            header("authorization", &format!("Bearer {key}")),
+            header("content-type", "application/json"),
+            header("accept", "application/json, text/event-stream"),
+            header("mcp-protocol-version", "2026-07-28"),
+            header("mcp-method", "tools/call"),
+            header("mcp-name", "s__write"),
+        ];
+        post(address, "/mcp", &headers, &body.to_string())
+    });
+    let (head, body) = heard(&listener);
+    let header = |name: &str| {
+        let line = head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        line.unwrap_or_else(|| panic!("{head}")).to_owned()
+    };
+    let (id, at) = (header("webhook-id"), header("webhook-timestamp").parse().unwrap());
+    let mut expected = signed(&id, at, &body, SECRET);
+    let signature = expected.pop().unwrap().1;
+    assert_eq!(header("webhook-signature"), signature.to_lowercase());
+    let said: Value = serde_json::from_str(&body).unwrap();
+    let question = desk.question();
+    assert_eq!(said["data"]["id"], question, "{said}");
+    assert_eq!(said["data"]["arguments"], "{\n  \"text\": \"a\"\n}");
+
+    let path = format!("/tagout/approvals/{question}");
+    let yes = |who: &str| json!({"answer": "allow", "approver": who}).to_string();
+    let (now, hook) = (jiff_seconds(), yes("hook"));
+    let post = |headers: &[(String, String)], body: &str| post(address, &path, headers, body);
+    let nothing = (401, String::new());
+    assert_eq!(post(&[], &hook), nothing);
+    assert_eq!(
+        post(&signed("m1", now, &hook, "another secret, as long"), &hook),
+        nothing,
+        "forged"
+    );
+    assert_eq!(post(&signed("m1", now - 400, &hook, SECRET), &hook), nothing, "stale");
+    assert_eq!(post(&signed("m1", now + 400, &hook, SECRET), &hook), nothing, "of tomorrow");
+    assert_eq!(post(&signed("m1", now, &yes("bob"), SECRET), &hook), nothing, "another body");
+    let bob = yes("bob");
+    assert_eq!(post(&signed("m2", now, &bob, SECRET), &bob).0, 403, "not enrolled for it");
+    let odd = r#"{"answer":"deny","answer":"allow","approver":"hook"}"#;
+    assert_eq!(post(&signed("m3", now, odd, SECRET), odd).0, 400);
+    let (status, told) = post(&signed("m4", now, &hook, SECRET), &hook);
+    assert_eq!(status, 200, "{told}");
+    assert_eq!(post(&signed("m4", now, &hook, SECRET), &hook).0, 409, "replayed");
+    let (status, answer) = calling.join().unwrap();
+    assert!(status == 200 && answer.contains(r#""tagout/verdict":"ask""#), "{status} {answer}");
+    assert_eq!(post(&signed("m5", now, &hook, SECRET), &hook).0, 409, "closed");
+    assert_eq!(calls(&served.bench), 1);
+}
+
+fn jiff_seconds() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "the binary goes by the same clock")]
+    jiff::Timestamp::now().as_second()
+}
