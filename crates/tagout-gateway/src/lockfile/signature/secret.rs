@@ -15,6 +15,8 @@ const BLAKE2B: [u8; 2] = *b"B2";
 const MOST_MEMORY: u64 = 1 << 30;
 /// The most work for it, as minisign counts it: four times its own.
 const MOST_WORK: u64 = 1 << 27;
+/// The shortest passphrase of a new key, in characters.
+const SHORTEST: usize = 10;
 /// What a key made here is stretched with: scrypt with N = 2^17, r = 8, p = 1.
 const WORK: u64 = 1 << 22;
 const MEMORY: u64 = 1 << 27;
@@ -35,14 +37,27 @@ pub enum SigningKeyTrouble {
     /// The passphrase is another, or the file was changed.
     #[error("the passphrase is wrong, or the key was changed")]
     Passphrase,
+    /// The passphrase of a new key is too short to be one.
+    #[error("a passphrase has at least {SHORTEST} characters")]
+    Short,
     /// There is no randomness.
     #[error("no key can be made")]
     Unmade,
 }
 
 impl SigningKeyTrouble {
+    /// The stable codes.
+    pub const CODES: &[&str] = &["signing-key"];
+
     /// The stable code.
-    pub const CODE: &str = "signing-key";
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed | Self::TooMuch | Self::Passphrase | Self::Short | Self::Unmade => {
+                "signing-key"
+            }
+        }
+    }
 
     /// What to do about it.
     #[must_use]
@@ -50,6 +65,7 @@ impl SigningKeyTrouble {
         match self {
             Self::Malformed => "name the secret key, not the public one; see `minisign -G`",
             Self::TooMuch => "make another with `tagout pin --new-signing-key FILE`",
+            Self::Short => "several words that nobody would guess are easy to remember",
             Self::Passphrase | Self::Unmade => "try again",
         }
     }
@@ -105,8 +121,11 @@ impl SigningKeyFile {
     /// Makes a new key under a passphrase; gives its file's text and its public key.
     ///
     /// # Errors
-    /// [`SigningKeyTrouble::Unmade`].
+    /// [`SigningKeyTrouble::Short`], [`SigningKeyTrouble::Unmade`].
     pub fn generate(passphrase: &Secret<String>) -> Result<(String, PublicKey), SigningKeyTrouble> {
+        if passphrase.expose().chars().count() < SHORTEST {
+            return Err(SigningKeyTrouble::Short);
+        }
         let unmade = |_| SigningKeyTrouble::Unmade;
         let (mut id, mut seed, mut salt) = ([0; 8], [0; 32], [0; 32]);
         for bytes in [&mut id[..], &mut seed[..], &mut salt[..]] {

@@ -141,8 +141,8 @@ fn show_to_program(
 fn show_end(survey: &Survey, outcome: &Outcome<'_>) -> Result<(), Failure> {
     let path = outcome.path;
     match (outcome.looks_only, outcome.same) {
-        // Where a server could not be asked, nobody knows.
-        (_, true) if survey.failed.is_empty() => {
+        // Where a server could not be asked, nobody knows; what returned is a difference too.
+        (_, true) if survey.failed.is_empty() && survey.changes.is_empty() => {
             output::line(format_args!("{path} is up to date"))?;
         }
         (_, true) | (true, false) => {}

@@ -23,9 +23,6 @@ use crate::{
     signed,
 };
 
-/// The shortest passphrase of a new key, in characters.
-const SHORTEST: usize = 10;
-
 /// Signs the lockfile as it stands, with the key in the file `key`.
 pub(super) fn sign(places: &Places, key: &Path, json: bool) -> Result<ExitCode, Failure> {
     let path = places.lockfile();
@@ -81,13 +78,9 @@ fn summary(path: &str, lockfile: &Lockfile) -> String {
 pub(super) fn new_key(path: &Path, json: bool) -> Result<ExitCode, Failure> {
     let mut person = Person::there()?;
     let passphrase = person.passphrase("Passphrase of the new key")?;
-    if passphrase.expose().chars().count() < SHORTEST {
-        let message = format!("a passphrase has at least {SHORTEST} characters");
-        return Err(Failure::usage(SigningKeyTrouble::CODE, message, "take several words"));
-    }
     if person.passphrase("Once more")?.expose() != passphrase.expose() {
         let message = "the two passphrases are not the same";
-        return Err(Failure::usage(SigningKeyTrouble::CODE, message, "try again"));
+        return Err(Failure::usage("signing-key", message, "try again"));
     }
     let (text, public) = SigningKeyFile::generate(&passphrase).map_err(trouble)?;
     let mut beside = path.as_os_str().to_owned();
@@ -123,9 +116,9 @@ fn private(path: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!("others may read the key file `{}`", path.display());
-    Err(Failure::usage(SigningKeyTrouble::CODE, message, "set its mode to 0600"))
+    Err(Failure::usage("signing-key", message, "set its mode to 0600"))
 }
 
 fn trouble(error: SigningKeyTrouble) -> Failure {
-    Failure::new(Ended::Failed, SigningKeyTrouble::CODE, error).with_help(error.help())
+    Failure::new(Ended::Failed, error.code(), error).with_help(error.help())
 }
