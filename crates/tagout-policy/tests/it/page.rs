@@ -98,7 +98,7 @@ fn the_examples_decide_what_the_page_says() {
             later(call("files", "read_file", json!({"path": "/x"})), &|call| {
                 call.principal.groups = BTreeSet::new();
             }),
-            "deny by no-reading",
+            "deny by operators-read",
         ),
     ];
     for (call, expected) in cases {
