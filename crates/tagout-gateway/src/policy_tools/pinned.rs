@@ -4,7 +4,7 @@ use std::{
     sync::Arc,
 };
 
-use tagout_policy::{Effect, Effects, Labels, Shape, Surface, SurfaceTool};
+use tagout_policy::{Effects, Labels, Shape, Surface, SurfaceTool};
 use tagout_proto::{ServerName, qualified};
 
 use crate::{
@@ -26,7 +26,7 @@ pub struct PinnedFacts {
     pub server: ServerName,
     /// Its name there.
     pub name: String,
-    /// What it may do.
+    /// What it may do, as it stands in the lockfile; until that is reviewed it counts as `exec`.
     pub effects: Effects,
     /// Whether a person has confirmed that.
     pub reviewed: bool,
@@ -69,11 +69,10 @@ impl Pinned {
         for (name, tool) in &entry.tools {
             let name = name.as_str().to_owned();
             let key = if bare { name.clone() } else { qualified(server, &name) };
-            let unreviewed = || Effects::from([Effect::Exec]);
             let facts = PinnedFacts {
                 server: server.clone(),
                 name,
-                effects: if tool.reviewed { tool.effects.clone() } else { unreviewed() },
+                effects: tool.effects.clone(),
                 reviewed: tool.reviewed,
                 labels: tool.labels(),
                 shape: tool.arguments.clone(),

@@ -169,42 +169,17 @@ struct About {
 }
 
 impl Written {
-    fn expected(self, span: &Range<usize>, pinned: &Pinned) -> Result<Expected, Wrong> {
+    fn expected(mut self, span: &Range<usize>, pinned: &Pinned) -> Result<Expected, Wrong> {
         let about = self.about(span, pinned)?;
         let now_ms = self.now_ms()?;
-        let arguments = match &self.arguments {
-            None => serde_json::json!({}),
-            Some(table) => json(&toml::Value::Table(table.get_ref().clone()))
-                .map_err(|(problem, help)| wrong(problem, help, table.span()))?,
-        };
-        let arguments = if about.kind == SubjectKind::Resource && self.arguments.is_none() {
-            serde_json::json!({ "uri": about.qualified })
-        } else {
-            arguments
-        };
-        let reviewed =
-            self.reviewed.or_else(|| about.pinned.as_ref().map(|p| p.reviewed)).unwrap_or(false);
-        let unreviewed = || Effects::from([Effect::Exec]);
-        let read = || Effects::from([Effect::Read]);
-        let effects = match (self.effects, &about.pinned, about.kind) {
-            (Some(effects), ..) => effects,
-            (None, Some(pinned), _) if self.reviewed.is_none() => pinned.effects.clone(),
-            (None, Some(pinned), _) if reviewed => pinned.effects.clone(),
-            (None, _, SubjectKind::Tool) => unreviewed(),
-            (
-                None,
-                _,
-                SubjectKind::Resource
-                | SubjectKind::Prompt
-                | SubjectKind::Task
-                | SubjectKind::Question,
-            ) => read(),
-        };
-        let labels = match (self.labels, &about.pinned) {
+        let arguments = self.arguments(&about)?;
+        let (effects, reviewed) = self.review(&about);
+        let labels = match (self.labels.take(), &about.pinned) {
             (Some(labels), _) => labels.labels(),
             (None, Some(pinned)) => pinned.labels.clone(),
             (None, None) => Labels::none().clone(),
         };
+        let decision = self.decision(span)?;
         let case = Case {
             principal: Principal {
                 user: self.user.as_str().into(),
@@ -227,19 +202,57 @@ impl Written {
             history: self.history.history(now_ms),
             now_ms,
         };
-        let decision = match self.expect {
-            Verdict::Allow => Decision::Allow,
-            Verdict::Ask => Decision::Ask,
-            Verdict::Deny => Decision::Deny,
-        };
-        if self.approval.is_some() && decision == Decision::Ask {
-            let help =
-                "with `approval` a call is allowed or denied: leave it out to see what is asked";
-            return Err(wrong("a case with `approval` cannot expect `ask`", help, span.clone()));
-        }
         let name = self.name.into_inner();
         let (given, rule, demand) = (self.approval, self.rule, self.demand);
         Ok(Expected { name, case, given, decision, rule, demand })
+    }
+
+    fn decision(&self, span: &Range<usize>) -> Result<Decision, Wrong> {
+        match self.expect {
+            Verdict::Allow => Ok(Decision::Allow),
+            Verdict::Deny => Ok(Decision::Deny),
+            Verdict::Ask if self.approval.is_none() => Ok(Decision::Ask),
+            Verdict::Ask => {
+                let help = "with `approval` a call is allowed or denied: leave it out to see what \
+                            is asked";
+                Err(wrong("a case with `approval` cannot expect `ask`", help, span.clone()))
+            }
+        }
+    }
+
+    /// Of a resource they are its URI.
+    fn arguments(&self, about: &About) -> Result<serde_json::Value, Wrong> {
+        match &self.arguments {
+            Some(table) => json(&toml::Value::Table(table.get_ref().clone()))
+                .map_err(|(problem, help)| wrong(problem, help, table.span())),
+            None if about.kind == SubjectKind::Resource => {
+                Ok(serde_json::json!({ "uri": about.qualified }))
+            }
+            None => Ok(serde_json::json!({})),
+        }
+    }
+
+    /// What it may do, and whether that is reviewed: what the case says, else what is pinned; what
+    /// nobody has reviewed counts as running code.
+    fn review(&self, about: &About) -> (Effects, bool) {
+        let pinned = about.pinned.as_ref();
+        let reviewed = self.reviewed.or_else(|| pinned.map(|pinned| pinned.reviewed));
+        let reviewed = reviewed.unwrap_or(false);
+        if let Some(effects) = &self.effects {
+            return (effects.clone(), reviewed);
+        }
+        let effects = match (pinned, about.kind) {
+            (Some(pinned), _) if reviewed => pinned.effects.clone(),
+            (_, SubjectKind::Tool) => Effects::from([Effect::Exec]),
+            (
+                _,
+                SubjectKind::Resource
+                | SubjectKind::Prompt
+                | SubjectKind::Task
+                | SubjectKind::Question,
+            ) => Effects::from([Effect::Read]),
+        };
+        (effects, reviewed)
     }
 
     fn about(&self, span: &Range<usize>, pinned: &Pinned) -> Result<About, Wrong> {
