@@ -1,4 +1,7 @@
 //! What traffic on record would have met under other rules.
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;

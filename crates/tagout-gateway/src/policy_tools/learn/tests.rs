@@ -52,7 +52,7 @@ fn loaded(learnt: &Learnt) -> Policy {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn all_that_was_let_through_is_let_through_again(
         calls in prop::collection::vec((case(), any::<bool>()), 1..24),

@@ -196,7 +196,7 @@ pub(in crate::policy_tools) fn on_record(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn decide_explain_and_replay_agree(
         (case, whole) in case(),
