@@ -125,7 +125,8 @@ impl<'a> Talk<'a> {
 
     fn user(&mut self, parts: &'a [Part]) {
         let said = parts.iter().filter(|part| match part {
-            Part::Text { text, .. } => !text.is_empty(),
+            // Some providers refuse a text of blanks alone.
+            Part::Text { text, .. } => !text.trim().is_empty(),
             Part::Image(_) => true,
             Part::ToolCall(_)
             | Part::ToolResult(_)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     assembly::Assembly,
-    conversation::Image,
+    conversation::{Image, Part},
     frames::Framing,
     offer::Offer,
     schema::Subset,
@@ -286,6 +286,13 @@ fn number(value: &Value, pointer: &str) -> Option<u64> {
 /// A list member, empty if there is none.
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The parts of a turn up to the last that is no reasoning: what a turn that was cut thought at its
+/// end led to nothing, and these providers refuse reasoning that nothing follows.
+fn led_on<'a, 'b>(parts: &'b [&'a Part]) -> &'b [&'a Part] {
+    let last = parts.iter().rposition(|part| !matches!(part, Part::Reasoning { .. }));
+    parts.get(..last.map_or(0, |last| last + 1)).unwrap_or_default()
 }
 
 /// An image as a URL that holds it.

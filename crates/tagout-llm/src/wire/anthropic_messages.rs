@@ -1,7 +1,7 @@
 //! Anthropic's Messages.
 use serde_json::{Map, Value, json};
 
-use super::{Broken, Draft, Reader, bare_or_list, envelope, number, object, parsed, text};
+use super::{Broken, Draft, Reader, bare_or_list, envelope, led_on, number, object, parsed, text};
 use crate::{
     assembly::Assembly,
     conversation::{Image, Part, ToolCall, ToolResult},
@@ -52,6 +52,7 @@ fn messages(draft: &Draft<'_>) -> Value {
                 ("user", parts.iter().filter_map(|part| content(part, draft)).collect())
             }
             Beat::Assistant(parts) => {
+                let parts = led_on(parts);
                 ("assistant", parts.iter().filter_map(|part| said(part, draft)).collect())
             }
             Beat::Results(results) => {

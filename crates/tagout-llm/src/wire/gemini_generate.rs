@@ -210,9 +210,10 @@ fn counted(chunk: &Value, into: &mut Assembly) {
     let Some(usage) = chunk.get("usageMetadata") else { return };
     let count = |key: &str| number(usage, key).unwrap_or_default();
     let kept = into.usage();
-    kept.input_tokens = count("/promptTokenCount") + count("/toolUsePromptTokenCount");
+    kept.input_tokens =
+        count("/promptTokenCount").saturating_add(count("/toolUsePromptTokenCount"));
     kept.reasoning_tokens = count("/thoughtsTokenCount");
-    kept.output_tokens = count("/candidatesTokenCount") + kept.reasoning_tokens;
+    kept.output_tokens = count("/candidatesTokenCount").saturating_add(kept.reasoning_tokens);
     kept.cached_tokens = count("/cachedContentTokenCount");
 }
 

@@ -58,7 +58,7 @@ fn messages(draft: &Draft<'_>) -> Value {
             Beat::User(parts) => {
                 let content = parts.iter().filter_map(|part| content(part, draft)).collect();
                 let content = bare_or_list(content, "text");
-                messages.push(json!({"role": "user", "content": content}));
+                push_user(content, draft, &mut messages);
             }
             Beat::Assistant(parts) => messages.push(assistant(parts, draft)),
             Beat::Results(results) => push_results(results, draft, &mut messages),
@@ -162,10 +162,16 @@ fn push_results(
     if after.is_empty() {
         return;
     }
-    if place == ResultImages::AfterReply {
+    push_user(after.into(), draft, messages);
+}
+
+/// A message of the user, after a word of the assistant where the provider wants one between.
+fn push_user(content: Value, draft: &Draft<'_>, messages: &mut Vec<Value>) {
+    let after_result = messages.last().is_some_and(|last| text(last, "role") == "tool");
+    if after_result && draft.dialect.quirks().result_images == ResultImages::AfterReply {
         messages.push(json!({"role": "assistant", "content": "OK"}));
     }
-    messages.push(json!({"role": "user", "content": after}));
+    messages.push(json!({"role": "user", "content": content}));
 }
 
 /// Reads the chunks of a completion.

@@ -1,7 +1,9 @@
 //! OpenAI's Responses. Nothing is stored there, so that reasoning travels encrypted, and back.
 use serde_json::{Map, Value, json};
 
-use super::{Broken, Draft, Envelope, Reader, data_url, list, number, object, parsed, text};
+use super::{
+    Broken, Draft, Envelope, Reader, data_url, led_on, list, number, object, parsed, text,
+};
 use crate::{
     assembly::{Assembly, Key},
     conversation::{Part, ToolCall},
@@ -45,7 +47,10 @@ fn input(draft: &Draft<'_>) -> Value {
                     parts.iter().filter_map(|part| content(part, draft)).collect();
                 items.push(json!({"type": "message", "role": "user", "content": content}));
             }
-            Beat::Assistant(parts) => items.extend(parts.iter().filter_map(|p| said(p, draft))),
+            Beat::Assistant(parts) => {
+                let parts = led_on(parts);
+                items.extend(parts.iter().filter_map(|part| said(part, draft)));
+            }
             Beat::Results(results) => items.extend(results.iter().map(|(call, result)| {
                 let told = Told::of(result, draft.images).marked(result.is_error);
                 output(draft.talk.id(call), told)
@@ -86,7 +91,11 @@ fn said(part: &Part, draft: &Draft<'_>) -> Option<Value> {
             message("output_text", text, draft.offer.scope.own(state.as_ref()))
         }
         Part::Refusal { text } => message("refusal", text, None),
-        Part::Reasoning { state, .. } => draft.offer.scope.own(Some(state)).cloned(),
+        // Nothing is stored there: without its content the item would not be found.
+        Part::Reasoning { state, .. } => {
+            let own = draft.offer.scope.own(Some(state));
+            own.filter(|item| item.get("encrypted_content").is_some_and(Value::is_string)).cloned()
+        }
         Part::ToolCall(call) => Some(function_call(call, draft)),
         Part::Text { .. } | Part::Image(_) | Part::ToolResult(_) => None,
     }

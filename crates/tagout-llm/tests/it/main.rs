@@ -1,14 +1,19 @@
-//! The planner against tables, and against arbitrary input.
+//! The planner against tables, and against arbitrary input; the wires against exchanges.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
     reason = "a test that meets something else than it expects should panic, helpers included"
 )]
+mod demands;
+mod exchanges;
+mod hostile;
 mod questions;
 mod results;
 mod robust;
+mod stage;
 
 use tagout_llm::{Message, Planner, Role, ToolSpec, Turn, TurnRequest};
 
