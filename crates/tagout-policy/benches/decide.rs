@@ -103,11 +103,11 @@ fn timed(title: &str, mut once: impl FnMut()) -> Result<(), Failed> {
 
 /// Cedar with the request and the entities ready made.
 fn cedar_alone(rules: &str, arguments: &Value) -> Result<impl FnMut() + use<>, Failed> {
-    let list = |value: &Value| match value {
-        Value::Array(elements) => {
+    let list = |value: &Value| match value.as_array() {
+        Some(elements) => {
             json!({"elements": elements, "length": elements.len(), "json": value.to_string()})
         }
-        value => value.clone(),
+        None => value.clone(),
     };
     let typed: Map<_, _> = arguments
         .as_object()
@@ -115,7 +115,7 @@ fn cedar_alone(rules: &str, arguments: &Value) -> Result<impl FnMut() + use<>, F
         .flatten()
         .map(|(name, value)| (name.clone(), list(value)))
         .collect();
-    let uid = |text: &str| text.parse::<EntityUid>();
+    let uid = |text: &str| text.parse::<EntityUid>().map_err(Box::new);
     let id = |kind: &str, id: &str| json!({"type": kind, "id": id});
     let entity = |uid: Value, attrs: Value, parents: &[Value]| json!({"uid": uid, "attrs": attrs, "parents": parents});
     let call_tool = id("Action", "call-tool");

@@ -48,7 +48,7 @@ impl Policy {
     /// What the rules say to a question whose arguments are known, with these approvals.
     pub(crate) fn answer(&self, question: &Question<'_>, given: &Given) -> Outcome {
         match question.request(given) {
-            Ok(request) => self.prepared.decide(&request, &question.standing),
+            Ok(request) => self.prepared.decide(&request, &question.standing, &question.kept),
             Err(why) => Outcome::Failed { rule: None, why: why.to_string() },
         }
     }

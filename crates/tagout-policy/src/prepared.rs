@@ -1,6 +1,8 @@
 //! Rules made ready: Cedar's authorizer composes each rule's condition anew in every decision and
 //! looks at every rule's scope. Here both are done once. Explanations still take the authorizer,
 //! and tests hold the one against the other.
+use std::cell::OnceCell;
+
 use cedar_policy::{
     Authorizer, Entities, EntityUid, Policy as CedarPolicy, PolicyId, PolicySet, Request,
 };
@@ -12,6 +14,7 @@ use cedar_policy_core::{
 use serde_json::{Value, json};
 
 use crate::{
+    asks::Asks,
     evaluate::Outcome,
     request::{Standing, Unfit},
 };
@@ -28,6 +31,8 @@ pub(crate) struct Prepared {
 struct Ready {
     id: PolicyId,
     forbids: bool,
+    /// Whether it looks at approvals: what the others say stays the same from one to the next.
+    about_approvals: bool,
     /// Nothing where the scope is all.
     condition: Option<Expr>,
 }
@@ -47,7 +52,10 @@ impl Prepared {
             let bare = CedarPolicy::from_json(Some(rule.id().clone()), json)?;
             let condition = bare.as_ref().non_scope_constraints().cloned();
             let forbids = rule.effect() == cedar_policy::Effect::Forbid;
-            prepared.rules.push(Ready { id: rule.id().clone(), forbids, condition });
+            let mut asks = Asks::default();
+            asks.add(&rule.to_json()?);
+            let (id, about_approvals) = (rule.id().clone(), asks.about_approvals());
+            prepared.rules.push(Ready { id, forbids, about_approvals, condition });
         }
         Ok(prepared)
     }
@@ -72,16 +80,37 @@ impl Prepared {
     }
 
     /// What the rules say: a rule that fails denies, then any `forbid`, then any `permit` allows.
-    pub(crate) fn decide(&self, request: &Request, standing: &Standing) -> Outcome {
+    /// `kept` is what the rules said that do not look at approvals, of the same question.
+    pub(crate) fn decide(
+        &self,
+        request: &Request,
+        standing: &Standing,
+        kept: &OnceCell<Said>,
+    ) -> Outcome {
         let (entities, extensions) = (standing.entities.as_ref(), Extensions::all_available());
         let evaluator = Evaluator::new(request.as_ref().clone(), entities, extensions);
-        let slots = SlotEnv::new();
-        let (mut permitted, mut forbidden) = (None, None);
-        for place in &standing.rules {
-            let Some(rule) = self.rules.get(*place) else {
+        let kept = kept.get_or_init(|| self.said(&evaluator, standing, false));
+        let said = self.said(&evaluator, standing, true).or(kept);
+        let id = |place: usize| self.rules.get(place).map(|rule| rule.id.clone());
+        match said {
+            Said { failed: Some((place, why)), .. } => Outcome::Failed { rule: id(place), why },
+            Said { forbidden: Some(place), .. } => Outcome::Denied { by: id(place) },
+            Said { permitted: Some(place), .. } => Outcome::Allowed { by: id(place) },
+            Said { failed: None, forbidden: None, permitted: None } => Outcome::Denied { by: None },
+        }
+    }
+
+    /// What those rules say that look at approvals, or those that do not.
+    fn said(&self, evaluator: &Evaluator<'_>, standing: &Standing, about_approvals: bool) -> Said {
+        let (mut said, slots) = (Said::default(), SlotEnv::new());
+        for place in standing.rules.iter().copied() {
+            let Some(rule) = self.rules.get(place) else {
                 let why = "the rules are not those that it was asked of".to_owned();
-                return Outcome::Failed { rule: None, why };
+                return Said { failed: Some((place, why)), ..Said::default() };
             };
+            if rule.about_approvals != about_approvals {
+                continue;
+            }
             let satisfied = match &rule.condition {
                 None => Ok(true),
                 Some(condition) => match evaluator.interpret(condition, &slots) {
@@ -90,15 +119,32 @@ impl Prepared {
                 },
             };
             match satisfied {
-                Err(why) => return Outcome::Failed { rule: Some(rule.id.clone()), why },
-                Ok(true) if rule.forbids => forbidden = forbidden.or(Some(&rule.id)),
-                Ok(true) => permitted = permitted.or(Some(&rule.id)),
+                Err(why) => return Said { failed: Some((place, why)), ..Said::default() },
+                Ok(true) if rule.forbids => said.forbidden = said.forbidden.or(Some(place)),
+                Ok(true) => said.permitted = said.permitted.or(Some(place)),
                 Ok(false) => {}
             }
         }
-        match (forbidden, permitted) {
-            (None, Some(by)) => Outcome::Allowed { by: Some(by.clone()) },
-            (by, _) => Outcome::Denied { by: by.cloned() },
+        said
+    }
+}
+
+/// What some rules say: the places of the first of each kind.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said {
+    failed: Option<(usize, String)>,
+    forbidden: Option<usize>,
+    permitted: Option<usize>,
+}
+
+impl Said {
+    /// What both say.
+    fn or(self, other: &Self) -> Self {
+        let first = |a: Option<usize>, b: Option<usize>| a.into_iter().chain(b).min();
+        Self {
+            failed: self.failed.into_iter().chain(other.failed.clone()).min(),
+            forbidden: first(self.forbidden, other.forbidden),
+            permitted: first(self.permitted, other.permitted),
         }
     }
 }

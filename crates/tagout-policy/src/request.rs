@@ -1,5 +1,6 @@
 //! Facts as Cedar sees them.
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
@@ -14,6 +15,7 @@ use crate::{
     facts::{Arguments, Facts, Given, History, Subject},
     load::Policy,
     names::{self, CALL_TOOL, kind, uid},
+    prepared::Said,
     time,
     value::{Held, all, canonical, constructed, made, text, typed, untyped},
 };
@@ -33,6 +35,8 @@ pub(crate) struct Question<'a> {
     unknown: Vec<&'static str>,
     /// What stays the same from call to call.
     pub(crate) standing: Arc<Standing>,
+    /// What the rules said that do not look at approvals.
+    pub(crate) kept: OnceCell<Said>,
 }
 
 /// What stays the same from call to call: the entities, and the rules whose scope they are in.
@@ -62,7 +66,8 @@ impl<'a> Question<'a> {
         let standing = policy.known.standing(facts, subject, make)?;
         let (context, unknown) = (BTreeMap::new(), Vec::new());
         let asks = &policy.asks;
-        let mut question = Self { asks, user, action, thing, context, unknown, standing };
+        let kept = OnceCell::new();
+        let mut question = Self { asks, user, action, thing, context, unknown, standing, kept };
         question.who(facts);
         question.varying(facts, subject, open)?;
         Ok(question)
