@@ -22,6 +22,7 @@ mod http_transcripts;
 mod keys;
 mod leftovers;
 mod questions;
+mod signatures;
 mod transcripts;
 mod upstream_asks;
 mod upstream_eras;

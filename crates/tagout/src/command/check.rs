@@ -48,6 +48,12 @@ pub(crate) fn check(places: &Places, json: bool) -> Result<ExitCode, Failure> {
             list(&unpinned)
         ))?;
     }
+    if setup.lockfile.is_of_first_version() && !setup.lockfile.servers.is_empty() {
+        output::line(
+            "the lockfile is of version 1, which says nothing of prompts, templates, packages and\n\
+             arguments; to bring it up to date: tagout pin",
+        )?;
+    }
     output::line("all is well")?;
     Ok(Ended::Done.into())
 }

@@ -123,7 +123,9 @@ fn accepted(pin: &Pin, setup: &Setup) -> Result<Accept, Failure> {
             None => (text.as_str(), None),
         };
         let server = ServerName::try_from(server).ok();
-        let known = server.filter(|server| setup.config.servers.contains_key(server));
+        let known = server.filter(|server| {
+            setup.config.servers.contains_key(server) && name.as_ref().is_none_or(|n| !n.is_empty())
+        });
         let Some(server) = known else {
             let message = format!("there is no server for `{text}`");
             return Err(Failure::usage("server-unknown", message, "see `tagout list`"));

@@ -25,6 +25,7 @@ mod mcp_client;
 mod place;
 mod policy;
 mod privacy;
+mod quarantine;
 mod redacted;
 mod secrets;
 mod shipped;

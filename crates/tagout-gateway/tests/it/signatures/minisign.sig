@@ -1,0 +1,4 @@
+untrusted comment: signature from minisign secret key
+RUQeXBfuccez5iILYRH3d8LaNBo4fdsh6cHoZaistZ7OSz9UWgT4e5Pf4y1XDhy2jx2vrnv7M4FrqTk8kBbq+7LVkndTU48qOgk=
+trusted comment: timestamp:1700000000	file:tagout.lock	hashed
+oASkvxj+CV8QK5PPp1HtdbrHzWdpFZcO2Lcfx+4CXRr4lixvyjYe0lu//28WNn4D40Uq1LAajiM6O3FzVH0dCQ==
