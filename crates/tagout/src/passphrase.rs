@@ -102,7 +102,8 @@ impl Quiet {
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        // A terminal that is gone needs no echo.
-        drop(tcsetattr(&self.terminal, OptionalActions::Now, &self.before));
+        if let Err(error) = tcsetattr(&self.terminal, OptionalActions::Now, &self.before) {
+            tracing::warn!(%error, "what is typed may not show; `stty sane` mends that");
+        }
     }
 }

@@ -120,19 +120,18 @@ impl Question {
         let code = &self.code;
         let more = self.scopes.iter().filter_map(|scope| match scope {
             Scope::Once => None,
-            Scope::Conversation => Some(format!(
-                "{code} conversation to approve just these arguments for this conversation"
-            )),
-            Scope::Always => Some(format!("{code} always to approve just these arguments always")),
+            Scope::Conversation => Some(
+                "`conversation` after it, to approve just these arguments in this conversation",
+            ),
+            Scope::Always => Some("`always`, to approve just these arguments always"),
         });
-        let lines: Vec<_> = more.collect();
-        if lines.is_empty() {
-            return format!("Type {code} to approve, once; anything else denies: ");
-        }
-        format!(
-            "(or {}.)\nType {code} to approve, once; anything else denies: ",
-            lines.join(", or ")
-        )
+        let more: Vec<_> = more.collect();
+        let more = if more.is_empty() {
+            String::new()
+        } else {
+            format!("(Or, {}.)\n", more.join("; or "))
+        };
+        format!("{more}Type {code} to approve, once; anything else denies: ")
     }
 
     /// What is typed means what the card offers, or no.

@@ -1,7 +1,7 @@
 //! Where policy asks for it, a person approves.
 mod matter;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tagout_policy::{Decision, Given, Policy};
 use tagout_proto::{Digest, Value};
@@ -70,7 +70,6 @@ pub(crate) async fn approve(
     if decided.verdict().decision == Decision::Allow {
         return Ok(Authorised { decided, approval: None });
     }
-    identified_server(&decided).await;
     let (inspected, policy) = (decided.inspected(), decided.policy());
     let digest = binding_of(inspected, policy);
     let base = base_of(inspected, policy);
@@ -82,14 +81,6 @@ pub(crate) async fn approve(
     let Yes { channel, by, scope, question, given } = yes;
     let approval = Approval { channel, by, scope, question, given, digest, base };
     Ok(Authorised { decided, approval: Some(approval) })
-}
-
-/// Sees to it that what the server is was looked at, on a thread that may read files.
-async fn identified_server(decided: &Decided) {
-    let Some(upstream) = decided.inspected().target().upstream().map(Arc::clone) else { return };
-    let reading = tokio::task::spawn_blocking(move || upstream.identity());
-    // Without it, it is looked at where it is needed.
-    drop(reading.await);
 }
 
 /// The client's user has approved just this in an earlier request of the same call.
@@ -222,9 +213,12 @@ fn labels(inspected: &Inspected) -> Vec<String> {
     };
     say(
         !labels.destinations.is_empty(),
-        &format!("where something goes: {}", named(&labels.destinations)),
+        &format!("arguments that say where something goes: {}", named(&labels.destinations)),
     );
-    say(!labels.payloads.is_empty(), &format!("what goes there: {}", named(&labels.payloads)));
+    say(
+        !labels.payloads.is_empty(),
+        &format!("arguments that hold what goes there: {}", named(&labels.payloads)),
+    );
     words
 }
 

@@ -115,6 +115,35 @@ fn what_a_person_declines_is_not_made() {
 }
 
 #[test]
+fn what_a_person_approves_for_a_conversation_is_asked_once_in_it() {
+    let mut session = Session::new(&["approval_s = 2"]);
+    let code = session.asked(1, &json!({"text": "hello"}));
+    session.pty.send(&format!("{code} conversation\n")).unwrap();
+    assert!(session.client.answer(1)["result"].is_object());
+    // However it is written.
+    session.client.send(&json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call",
+        "params": {"arguments": {"text": "h\u{65}llo"}, "name": "s__write"}}));
+    assert!(session.client.answer(2)["result"].is_object());
+    session.asked(3, &json!({"text": "hello!"}));
+    assert_eq!(refusal(&session.client.answer(3)), "approval-expired");
+    let (made, record) = session.end();
+    assert_eq!(made, 2);
+    assert_eq!(record["decision"]["approval"]["scope"], "conversation");
+}
+
+/// Only what a card offers can be said to it.
+#[test]
+fn what_only_reads_can_be_approved_always_and_nothing_else() {
+    for words in ["always", "conversation always", "once more", "forever"] {
+        let mut session = Session::new(&[]);
+        let code = session.asked(1, &json!({}));
+        session.pty.send(&format!("{code} {words}\n")).unwrap();
+        assert_eq!(refusal(&session.client.answer(1)), "approval-denied", "{words}");
+        assert_eq!(session.end().0, 0, "{words}");
+    }
+}
+
+#[test]
 fn what_was_typed_before_the_question_answers_nothing() {
     let mut session = Session::new(&["approval_s = 2"]);
     let code = session.asked(1, &json!({}));

@@ -213,7 +213,7 @@ fn an_approval_is_for_just_that_call_under_just_those_rules() {
     drop((here, running));
 
     let rules = bench.path("config/policies/own.cedar");
-    let before = fs::read_to_string(&rules).unwrap();
+    let before = String::from_utf8(fs::read(&rules).unwrap()).unwrap();
     fs::write(
         &rules,
         format!(
@@ -426,6 +426,27 @@ fn heard(listener: &TcpListener) -> (String, String) {
     }
 }
 
+/// A call of `write` by a client without a handshake.
+fn call_of_alice(address: SocketAddr, key: &str) -> (u16, String) {
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    });
+    let params = json!({"name": "s__write", "arguments": {"text": "a"}, "_meta": meta});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let headers = [
+        header("authorization", &format!("Bearer {key}")),
+        header("content-type", "application/json"),
+        header("accept", "application/json, text/event-stream"),
+        header("mcp-protocol-version", "2026-07-28"),
+        header("mcp-method", "tools/call"),
+        header("mcp-name", "s__write"),
+    ];
+    post(address, "/mcp", &headers, &body.to_string())
+}
+
 #[test]
 fn a_webhook_tells_of_a_question_and_brings_the_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -436,26 +457,10 @@ fn a_webhook_tells_of_a_question_and_brings_the_answer() {
     let served = Served::new(&plan, &["alice"]);
     fs::write(served.bench.path("config/webhook.secret"), format!("{SECRET}\n")).unwrap();
     let desk = Desk::with(&served.bench, &["bob", "hook"]);
-    let key = served.names["key.alice"].as_str().unwrap().to_owned();
     let address = served.address;
-    let calling = std::thread::spawn(move || {
-        let meta = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-        });
-        let params = json!({"name": "s__write", "arguments": {"text": "a"}, "_meta": meta});
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
-        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let headers = [
-            header("authorization", &format!("Bearer {key}")),
-            header("content-type", "application/json"),
-            header("accept", "application/json, text/event-stream"),
-            header("mcp-protocol-version", "2026-07-28"),
-            header("mcp-method", "tools/call"),
-            header("mcp-name", "s__write"),
-        ];
-        post(address, "/mcp", &headers, &body.to_string())
+    let calling = std::thread::spawn({
+        let key = served.names["key.alice"].as_str().unwrap().to_owned();
+        move || call_of_alice(address, &key)
     });
     let (head, body) = heard(&listener);
     let header = |name: &str| {

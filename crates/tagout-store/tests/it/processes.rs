@@ -59,12 +59,11 @@ fn write(store: &Store) {
     for second in 0..100 {
         let id = store.open_conversation(&ann, &origin(), at(second)).unwrap();
         assert!(store.touch(&ann, &id, at(second + 1)).unwrap());
-        // A question of long ago, so that there is always room for one more.
-        let asked = question(b"call", second * 10_000);
+        let asked = question(b"call", second);
         assert_eq!(store.ask(&asked).unwrap(), Asked::Opened);
-        let voted = store.vote(&vote(&asked.id, "bob", Answer::Allow, second * 10_000));
+        let voted = store.vote(&vote(&asked.id, "bob", Answer::Allow, second));
         assert_eq!(voted.unwrap(), Voted::Kept);
-        assert!(store.settle(&asked.id, Settled::Used, at(second * 10_000)).unwrap());
+        assert!(store.settle(&asked.id, Settled::Used, at(second)).unwrap());
         let text = format!("definition {second}");
         store.remember_definition(Digest::of(text.as_bytes()), &text).unwrap();
         let found = Quarantined {

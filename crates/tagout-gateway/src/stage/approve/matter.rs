@@ -1,10 +1,12 @@
 //! A call that waits for people: who is asked, and what comes of it.
-use std::{pin::pin, time::Duration};
+use std::{collections::BTreeSet, pin::pin, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use tagout_policy::{Decision, Given};
 use tagout_proto::Digest;
-use tagout_store::{Asked, Grant, Question, QuestionId, Scope, Settled, Store, StoreError, Vote};
+use tagout_store::{
+    Asked, Grant, Question, QuestionId, Scope, Settled, Store, StoreError, StoredApprover, Vote,
+};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{super::decide::Decided, binding_of, card, kept_binding};
@@ -169,12 +171,11 @@ impl<'a> Matter<'a> {
         let client = can && demand::own_word_does(&self.demand);
         let people = self.gateway.people()?;
         let user = &*self.principal().user;
-        let mut others: Vec<_> = people.counting().map(|one| one.user.as_str()).collect();
-        let anybody = !others.is_empty();
-        others.retain(|other| *other != user);
-        others.sort_unstable();
-        others.dedup();
-        Ok(Ways { client, others: anybody && others.len() >= usize::from(self.demand.people) })
+        let fit = |one: &&StoredApprover| one.groups.is_superset(&self.demand.groups);
+        let others: BTreeSet<_> = people.counting().filter(fit).map(|one| &*one.user).collect();
+        let others_than_oneself = others.iter().filter(|other| **other != user).count();
+        let enough = others_than_oneself >= usize::from(self.demand.people);
+        Ok(Ways { client, others: enough && people.counting().next().is_some() })
     }
 
     /// Where nobody else could answer, no question is kept.
