@@ -1,11 +1,17 @@
 //! What a server asks of a client takes the same way as a call: looked at, decided, on record, and
 //! its answer too.
+mod person;
+
 use std::borrow::Cow;
 
-use tagout_audit::{Begin, Decision, Durability, End, Entry, Outcome, Verdict as OnRecord};
+use jiff::Timestamp;
+use tagout_audit::{
+    Approval, Begin, Decision, Durability, End, Entry, Outcome, Verdict as OnRecord,
+};
 use tagout_inspect::{characters::first_hidden, redact::redacted, screen::made_safe};
 use tagout_policy::{
-    Arguments, Decision as Policy, Effect, Effects, Labels, Subject, SubjectKind, Verdict,
+    Arguments, Decision as Policy, Effect, Effects, Facts, Labels, Policy as Rules, Subject,
+    SubjectKind, Verdict,
 };
 use tagout_proto::{Digest, Method, Value, quoted};
 use tokio::time::timeout;
@@ -57,6 +63,25 @@ impl Cleared {
         entry.end(end, Durability::System)?;
         Ok(())
     }
+
+    /// It is not put to the client; in `asked`, where its user was asked, and what came of it.
+    fn refuse(&mut self, why: &Refusal, rule: Option<&str>, asked: Option<(&str, &str)>) {
+        let mut end = End::new(self.clock.now(), Outcome::Refused);
+        end.refusal = Some(why.code());
+        end.rule = rule;
+        end.approval = asked.map(|(how, decision)| Approval::new(how, decision));
+        if let Err(error) = self.end(&end) {
+            tracing::error!(%error, "what a server asked is not on record");
+        }
+    }
+
+    /// The client's user has said yes, which is on record before the question is put.
+    fn approved(&self, verdict: &Verdict, (how, by): &(&str, String)) -> Result<(), Refusal> {
+        let Some(entry) = &self.entry else { return Ok(()) };
+        let approval = Some(Approval { by: Some(by), ..Approval::new(how, "allow") });
+        let decision = decision(self.clock.now(), verdict, approval);
+        Ok(entry.decided(&decision, Durability::System)?)
+    }
 }
 
 /// A question that is taken back, or whose call ends before it is answered, ends on record too.
@@ -72,7 +97,7 @@ impl Drop for Cleared {
 /// Puts what a server asks to the client; gives what the server is to hear: a result or an error
 /// object.
 pub(crate) async fn ask(lane: &Lane, method: Method, params: String) -> Result<String, String> {
-    let cleared = clear(lane, method, &params)?;
+    let cleared = clear(lane, method, &params).await?;
     // No longer than a person may think about anything else.
     let limit = lane.gateway().config.limits.approval;
     let answer = timeout(limit, lane.put(method, cleared.params.clone())).await;
@@ -80,11 +105,12 @@ pub(crate) async fn ask(lane: &Lane, method: Method, params: String) -> Result<S
     settle(lane, method, cleared, answer)
 }
 
-/// Whether the client may be asked this; puts that on record.
+/// Whether the client may be asked this; puts that on record. Where a rule wants it, the client's
+/// user is shown all of it first.
 ///
 /// # Errors
 /// What the server is to hear.
-pub(crate) fn clear(lane: &Lane, method: Method, params: &str) -> Result<Cleared, String> {
+pub(crate) async fn clear(lane: &Lane, method: Method, params: &str) -> Result<Cleared, String> {
     let refused = |refusal: &Refusal, record| Err(refusal.for_caller(record));
     let Some(speaker) = lane.speaker() else {
         return refused(&Refusal::Method { method: method.to_string() }, None);
@@ -96,28 +122,36 @@ pub(crate) fn clear(lane: &Lane, method: Method, params: &str) -> Result<Cleared
     let looked_at = look_at(lane, method, params);
     let subject = looked_at.as_ref().map_or("{}", |(params, _)| params.as_str());
     let verdict = decide(lane, speaker, method, subject);
-    let refusal = match (&looked_at, verdict.decision) {
-        (Err(refusal), _) => Some(refusal),
-        (Ok(_), Policy::Allow) => None,
-        // The client asks its own user; a rule that wants another's word has no way to get it.
-        (Ok(_), Policy::Ask | Policy::Deny) => Some(&Refusal::AskDenied),
-    };
     let entry = match begin(lane, speaker, (method, params), &verdict) {
         Ok(entry) => entry,
         Err(refusal) => return refused(&refusal, None),
     };
     let number = entry.number();
-    if let Some(refusal) = refusal {
-        let mut end = End::new(lane.gateway().clock.now(), Outcome::Refused);
-        end.refusal = Some(refusal.code());
-        end.rule = matches!(refusal, Refusal::AskDenied).then_some(verdict.rule.as_str());
-        if let Err(error) = entry.end(&end, Durability::System) {
-            tracing::error!(%error, "what a server asked is not on record");
+    let clock = lane.gateway().clock.clone();
+    // From here on it ends on record, also where its call is taken back.
+    let mut cleared = Cleared { params: String::new(), entry: Some(entry), clock };
+    let allowed = match (looked_at, verdict.decision) {
+        (Err(refusal), _) => Err((refusal, None)),
+        (Ok((params, _)), Policy::Allow) => Ok(params),
+        (Ok(_), Policy::Deny) => Err((Refusal::AskDenied, None)),
+        (Ok((params, _)), Policy::Ask) => {
+            match person::asked(lane, speaker, (method, &params), &verdict).await {
+                Ok(yes) => cleared.approved(&verdict, &yes).map(|()| params).map_err(|e| (e, None)),
+                Err(no) => Err((Refusal::AskDenied, Some(no))),
+            }
         }
-        return refused(refusal, Some(number));
+    };
+    match allowed {
+        Ok(params) => {
+            cleared.params = params;
+            Ok(cleared)
+        }
+        Err((refusal, no)) => {
+            let rule = matches!(refusal, Refusal::AskDenied).then_some(verdict.rule.as_str());
+            cleared.refuse(&refusal, rule, no);
+            refused(&refusal, Some(number))
+        }
     }
-    let params = looked_at.map_or_else(|_| params.to_owned(), |(params, _)| params);
-    Ok(Cleared { params, entry: Some(entry), clock: lane.gateway().clock.clone() })
 }
 
 /// The client's answer as the server is to hear it, once it is on record.
@@ -190,7 +224,12 @@ fn look_at(lane: &Lane, method: Method, params: &str) -> Result<(String, usize),
     }
     let (safe, count) = made_safe(root).unwrap_or_else(|| (root.raw().to_owned(), 0));
     if method != Method::ElicitationCreate {
-        return Ok((safe, count));
+        if !wants_context(method, &safe) {
+            return Ok((safe, count));
+        }
+        // What other servers said is none of its business.
+        let document = composed(&safe).map_err(|_| sound("it cannot be read"))?;
+        return Ok((document.root().with(&[("includeContext", None)]), count));
     }
     // Who reads it must see which server asks, and not take it for the gateway.
     let document = composed(&safe).map_err(|_| sound("it cannot be read"))?;
@@ -246,6 +285,16 @@ fn answer_is_sound(method: Method, result: &str) -> Result<(), Refusal> {
 }
 
 fn decide(lane: &Lane, speaker: &Speaker, method: Method, params: &str) -> Verdict {
+    judged(lane, speaker, (method, params), Rules::decide)
+}
+
+/// What the rules say of a question, whatever they are asked of it.
+fn judged(
+    lane: &Lane,
+    speaker: &Speaker,
+    (method, params): (Method, &str),
+    judge: impl FnOnce(&Rules, &Facts<'_>) -> Verdict,
+) -> Verdict {
     let session = lane.session();
     let tree = composed(params).ok().and_then(|document| document.root().to_tree().ok());
     let arguments = tree.unwrap_or(serde_json::Value::Null);
@@ -263,7 +312,7 @@ fn decide(lane: &Lane, speaker: &Speaker, method: Method, params: &str) -> Verdi
     let policy = lane.gateway().policies.now();
     let from = (session.as_ref(), session.opened().map(|opened| &opened.origin));
     Caller::of(from, &lane.gateway().clock, &policy, |caller| {
-        policy.decide(&caller.calls(method, Some(subject), Arguments::Known(&arguments)))
+        judge(&policy, &caller.calls(method, Some(subject), Arguments::Known(&arguments)))
     })
 }
 
@@ -276,7 +325,9 @@ fn begin(
     let (gateway, session) = (lane.gateway(), lane.session());
     let at = gateway.clock.now();
     let payload = composed(params).ok().map(|document| redacted(document.root()));
-    let payload = payload.map(|shown| format!(r#"{{"arguments":{shown}}}"#));
+    let left_out =
+        if wants_context(method, params) { r#","left_out":["includeContext"]"# } else { "" };
+    let payload = payload.map(|shown| format!(r#"{{"arguments":{shown}{left_out}}}"#));
     let opened = session.opened();
     let mut begin = Begin::new(at, method.as_str());
     begin.principal = Some(session.principal());
@@ -284,17 +335,34 @@ fn begin(
     begin.conversation = opened.map(|opened| &opened.conversation);
     begin.server = Some(&speaker.server);
     begin.payload = payload.as_deref();
+    match verdict.decision {
+        // What is decided stands there once somebody was asked.
+        Policy::Ask => Ok(gateway.audit.begin(&begin, Durability::System)?),
+        Policy::Allow | Policy::Deny => {
+            let decision = decision(at, verdict, None);
+            Ok(gateway.audit.begin_decided(&begin, &decision, Durability::System)?)
+        }
+    }
+}
+
+fn decision<'a>(
+    at: Timestamp,
+    verdict: &'a Verdict,
+    approval: Option<Approval<'a>>,
+) -> Decision<'a> {
     let said = match verdict.decision {
         Policy::Allow => OnRecord::Allow,
-        Policy::Ask | Policy::Deny => OnRecord::Deny,
+        Policy::Ask => OnRecord::Ask,
+        Policy::Deny => OnRecord::Deny,
     };
-    let decision = Decision {
-        at,
-        verdict: said,
-        rule: Some(&verdict.rule),
-        approval: None,
-        policy: None,
-        shadow: None,
-    };
-    Ok(gateway.audit.begin_decided(&begin, &decision, Durability::System)?)
+    let rule = Some(verdict.rule.as_str());
+    Decision { at, verdict: said, rule, approval, policy: None, shadow: None }
+}
+
+/// Whether a server asks the client's model along with what other servers have said.
+fn wants_context(method: Method, params: &str) -> bool {
+    let said = composed(params).ok().and_then(|document| {
+        Some(document.root().get("includeContext")?.text().as_deref() != Some("none"))
+    });
+    method == Method::SamplingCreateMessage && said == Some(true)
 }

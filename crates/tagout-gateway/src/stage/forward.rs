@@ -143,7 +143,7 @@ async fn upstream_call(
         let needs = input::needed(&answer, connection.revision(), client);
         match needs {
             None if client.is_modern() && connection.revision().is_modern() => {
-                return Ok(match follow::named(&answer, inspected, &lane)? {
+                return Ok(match follow::named(&answer, inspected, &lane).await? {
                     Some(result) => Body::Ours(composed(&result).map_err(FrameError::from)?),
                     None => Body::Theirs(answer, connection.revision()),
                 });
@@ -151,7 +151,7 @@ async fn upstream_call(
             None => return Ok(Body::Theirs(answer, connection.revision())),
             Some(Needs::Input(asks)) if client.is_modern() => {
                 let number = catalogue.connection();
-                let result = asks.passed_on(&lane, inspected, (approval, number))?;
+                let result = asks.passed_on(&lane, inspected, (approval, number)).await?;
                 return Ok(Body::Ours(composed(&result).map_err(FrameError::from)?));
             }
             Some(Needs::Input(asks)) => input = Some(asks.answered(&lane).await?),

@@ -11,7 +11,7 @@ const QUESTIONS: usize = 16;
 ///
 /// # Errors
 /// The task asks what may not be asked.
-pub(super) fn named(
+pub(super) async fn named(
     answer: &Frame,
     inspected: &Inspected,
     lane: &Lane,
@@ -28,7 +28,7 @@ pub(super) fn named(
         quoted(&lane.gateway().tasks.name(principal, server, &id))
     });
     let questions = match result.get("inputRequests") {
-        Some(questions) if method == Method::TasksGet => Some(cleared(questions, lane)?),
+        Some(questions) if method == Method::TasksGet => Some(cleared(questions, lane).await?),
         _ => None,
     };
     let mut changes = Vec::new();
@@ -42,13 +42,13 @@ pub(super) fn named(
 }
 
 /// What a task asks, each looked at, decided and on record.
-fn cleared(questions: Value<'_>, lane: &Lane) -> Result<String, Refusal> {
+async fn cleared(questions: Value<'_>, lane: &Lane) -> Result<String, Refusal> {
     let mut cleared = Vec::new();
     for (key, question) in questions.members().take(QUESTIONS) {
         let method = question.get("method").and_then(|method| method.text());
         let method = method.and_then(|method| Method::parse(&method)).unwrap_or(Method::Ping);
         let params = question.get("params").map_or("{}", |params| params.raw());
-        let may = ask::clear(lane, method, params).map_err(|_| Refusal::AskDenied)?;
+        let may = ask::clear(lane, method, params).await.map_err(|_| Refusal::AskDenied)?;
         let params = ask::passed(lane, may)?;
         cleared.push(format!(r#"{}:{{"method":"{method}","params":{params}}}"#, quoted(&key)));
     }

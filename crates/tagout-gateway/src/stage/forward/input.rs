@@ -107,7 +107,7 @@ impl Asks {
 
     /// The result for a client that comes back by itself: each question looked at, decided and on
     /// record, the server's state sealed for this client and this call.
-    pub(super) fn passed_on(
+    pub(super) async fn passed_on(
         self,
         lane: &Lane,
         inspected: &Inspected,
@@ -125,7 +125,7 @@ impl Asks {
             if key.to_lowercase().starts_with("tagout") {
                 return Err(Refusal::AskDenied);
             }
-            let cleared = ask::clear(lane, *method, params).map_err(|_| Refusal::AskDenied)?;
+            let cleared = ask::clear(lane, *method, params).await.map_err(|_| Refusal::AskDenied)?;
             let (key, params) = (quoted(key), ask::passed(lane, cleared)?);
             requests.push(format!(r#"{key}:{{"method":"{method}","params":{params}}}"#));
         }
