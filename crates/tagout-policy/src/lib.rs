@@ -3,23 +3,31 @@
 //! Rules are written in [Cedar](https://www.cedarpolicy.com). Deny is the default, a `forbid`
 //! beats every `permit`, and a rule that cannot be evaluated denies.
 //!
-//! # Asking a person
-//! A rule that wants a person's approval says so by `context.approved`. The decision is made with
-//! it false; if that denies, it is made again with it true; if that allows, the verdict is
-//! [`Decision::Ask`]. So adding a `forbid` never allows more, and removing a `permit` never does.
+//! # Types
+//! Rules are checked when they are read ([`Policy::load`]), against a schema made from what is
+//! pinned ([`Surface`]): a rule that can never match is an error. A tool's arguments have the types
+//! of its [`Shape`]; what does not fit them is denied, what is not declared is in
+//! `context.undeclared`, so that nothing is lost.
+//!
+//! # Asking people
+//! A rule that wants approval says so by `context.approved` or `context.approval`. The decision is
+//! made without any; if that denies, it is made with more and more of them; the first that allows
+//! is what the verdict [`Decision::Ask`] demands. [`Policy::allows`] has the last word, with
+//! exactly what was [`Given`]. So adding a `forbid` never allows more, and removing a `permit`
+//! never does.
 //!
 //! # What rules see
-//! - `principal`: `User::"alice"`, in each `Group::"…"`; `principal.authenticated_by`.
-//! - `action`: `Action::"call-tool"`, `"read-resource"`, `"fetch-prompt"`, `"complete"`,
-//!   `"follow-task"`, or `"ask-client"` for what a server asks of a client.
+//! - `principal`: `User::"alice"`, in each `Group::"…"`; `authenticated_by`, `groups`.
+//! - `action`: `Action::"server__tool"` in `Action::"call-tool"`, `"read-resource"`,
+//!   `"fetch-prompt"`, `"complete"`, `"follow-task"`, or `"ask-client"` for what a server asks of a
+//!   client.
 //! - `resource`: `Tool::"server__tool"`, `Resource::"uri"`, `Prompt::"server__prompt"`,
-//!   `Task::"server"` or `Question::"method"`, in `Server::"server"`; `resource.server`, `resource.name`, `resource.effects` (a set of strings),
-//!   `resource.reviewed`.
-//! - `context`: `approved`, `client`, `transport`, and `arguments`, the whole argument object.
-//!   Cedar has integers of 64 bits, strings, truth values, records and sets. A whole number is an
-//!   integer however it is written (`5.0` is `5`); any other is a record `{number: "1.5"}`; `null`
-//!   is `{null: true}`; an array is a set. Of a resource the arguments are `{uri: …}`, of a
-//!   completion what is to be completed.
+//!   `Task::"server"` or `Question::"method"`, in `Server::"server"`; `server`, `name`, `effects`,
+//!   `reviewed`, `labels`, `destinations`, `payloads`.
+//! - `context`: `arguments`, `undeclared`, `approved`, `approval`, `history`, `now`, `address`,
+//!   `client`, `transport`, `method`.
+//!
+//! The page `docs/policy.md` says it all, and its examples are tests.
 mod asks;
 mod check;
 mod decide;

@@ -77,7 +77,10 @@ fn the_examples_decide_what_the_page_says() {
         (write("/srv/notes/../a"), "deny by write-notes-only"),
         (write("/srv/notes/archive/a"), "ask by ask-for-the-archive"),
         (later(write("/srv/notes/a"), &|call| call.now_ms = 0), "deny by tagout:default-deny"),
-        (later(write("/srv/notes/a"), &|call| call.history.last_minute = 31), "deny by not-so-fast"),
+        (
+            later(write("/srv/notes/a"), &|call| call.history.last_minute = 31),
+            "deny by not-so-fast",
+        ),
         (
             later(write("/srv/notes/a"), &|call| call.history.denied_ms = Some(call.now_ms - 5000)),
             "ask by cool-down",
@@ -87,7 +90,11 @@ fn the_examples_decide_what_the_page_says() {
             "deny by office-only",
         ),
         (
-            call("files", "write_file", json!({"path": "/srv/notes/a", "content": "", "as": "root"})),
+            call(
+                "files",
+                "write_file",
+                json!({"path": "/srv/notes/a", "content": "", "as": "root"}),
+            ),
             "deny by declared-arguments-only",
         ),
         (transfer(json!(99.5)), "ask by small-transfers"),

@@ -118,7 +118,7 @@ fn allows(policy: &Policy, call: &Call, given: &Given) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     /// With any approvals, a `forbid` more or a `permit` less never turns a deny into an allow. A
     /// rule that fails denies everything, so a `permit` can be judged only where it does not.
