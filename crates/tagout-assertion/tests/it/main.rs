@@ -4,6 +4,7 @@
     reason = "a test stops where it fails, also in what its tests share"
 )]
 mod arguments;
+mod attacks;
 mod corpus;
 mod keys;
 mod sample;
