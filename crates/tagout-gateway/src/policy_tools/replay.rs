@@ -294,6 +294,8 @@ impl<'a> Replay<'a> {
 
     fn ended(&mut self, ended: &Ended, at: Timestamp) {
         let verdict = match ended.refusal.as_deref() {
+            // Rules had let it through; consent is asked for beside them.
+            Some(_) if ended.rule.as_deref() == Some(crate::consent::RULE) => OnRecord::Allow,
             Some("policy-denied") => OnRecord::Deny,
             _ => OnRecord::Ask,
         };

@@ -18,6 +18,9 @@ use crate::{
     places::Places,
 };
 
+/// Stands for a rule where nobody had agreed that data goes to a server.
+const CONSENT: &str = tagout_gateway::consent::RULE;
+
 /// Explains the decision about the call of a record, and what would have decided otherwise.
 pub(super) fn explain(
     places: &Places,
@@ -58,6 +61,9 @@ pub(super) fn least_remedy(rules: &RuleSet, call: &Call) -> Option<String> {
     let (case, doubts) = Case::of(&call.begin, &call.payload).ok()?;
     let explanation = rules.policy().explain(&case.facts(), &Given::NONE);
     let told = Told { n: 0, call, case: &case, doubts, explanation: &explanation, rules };
+    if told.wanted_consent() {
+        return Some(told.consent());
+    }
     let opens = |change: &&Change| change.then != Decision::Deny;
     let remedy = told.remedy(explanation.changes.iter().find(opens)?);
     Some(remedy.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -84,10 +90,26 @@ impl Told<'_> {
             });
         }
         match self.call.end.as_ref()?.refusal.as_deref()? {
+            // Rules had let it through; consent is asked for beside them.
+            _ if self.wanted_consent() => Some(Decision::Allow),
             "policy-denied" => Some(Decision::Deny),
             code if code.starts_with("approval-") => Some(Decision::Ask),
             _ => None,
         }
+    }
+
+    /// Whether it was refused because nobody had agreed that data goes to that server.
+    fn wanted_consent(&self) -> bool {
+        let end = self.call.end.as_ref();
+        end.and_then(|end| end.rule.as_deref()) == Some(CONSENT)
+    }
+
+    /// How to agree to that.
+    fn consent(&self) -> String {
+        let principal = &self.case.principal;
+        let own = &*principal.authenticated_by == "os-user";
+        let whose = if own { String::new() } else { format!(" --for {}", principal.user) };
+        format!("consent that data goes there: `tagout consent give {}{whose}`", self.case.server)
     }
 
     fn rule_then(&self) -> Option<&str> {
@@ -204,6 +226,7 @@ impl Told<'_> {
             "record": self.n,
             "decided": self.then(),
             "rule": self.rule_then(),
+            "remedy": self.wanted_consent().then(|| self.consent()),
             "policy_version": self.call.policy(),
             "today": {
                 "policy_version": self.rules.policy().version(),
@@ -248,6 +271,12 @@ impl Told<'_> {
             return output::line("then     it was not decided");
         };
         let current = self.call.policy() == Some(self.rules.policy().version());
+        if self.wanted_consent() {
+            let wanted =
+                "then     rules let it through, and nobody had agreed that data goes there";
+            output::line(wanted)?;
+            return output::line(format_args!("         {}", one_line(&self.consent())));
+        }
         let by = self.rule_then().map(|rule| format!(" by `{}`", one_line(rule)));
         let rules = match (self.call.policy(), current) {
             (Some(_), true) => ", under the rules of today".to_owned(),
