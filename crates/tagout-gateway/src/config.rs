@@ -96,6 +96,9 @@ struct Written {
     approval: WrittenApproval,
     #[serde(default)]
     server: BTreeMap<Spanned<String>, WrittenServer>,
+    /// Models' providers: for the assistant, which reads them itself. No call depends on them.
+    #[serde(default, rename = "provider")]
+    _provider: serde::de::IgnoredAny,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -233,7 +236,10 @@ fn without_values(text: &str) -> String {
         let start = line.trim_start();
         if start.starts_with('[') && !in_value {
             let name = start.trim_start_matches('[').split(']').next().unwrap_or_default();
-            in_table = SECRETIVE.iter().any(|key| name.trim().ends_with(&format!(".{key}")));
+            let name = name.trim();
+            // A provider's key should be a reference, but may be the key itself before it is refused.
+            in_table = SECRETIVE.iter().any(|key| name.ends_with(&format!(".{key}")))
+                || name.starts_with("provider.");
             out.push_str(line);
             continue;
         }

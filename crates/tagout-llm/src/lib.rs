@@ -38,7 +38,7 @@ pub use arguments::{BadArguments, BadSchema, InputSchema};
 pub use catalogue::{Catalogue, Entry, Facts};
 pub use conversation::{Image, Message, Part, ProviderState, Role, ToolCall, ToolResult, ToolSpec};
 pub use error::ProviderError;
-pub use model::{BadModelId, ModelId, UnknownModel, open};
+pub use model::{BadModelId, ModelId};
 pub use plan::{Binding, BoundBy, Candidate, MissingSlot, Plan, Source, SuppliedValue};
 pub use planner::Planner;
 pub use provider::{Provider, ProviderInfo, Stop, Turn, TurnFuture, TurnRequest, Usage};

@@ -1,7 +1,5 @@
 //! `provider:name`, as typed on the command line and in the configuration.
-use std::{fmt, str::FromStr, sync::Arc};
-
-use crate::{planner::Planner, provider::Provider};
+use std::{fmt, str::FromStr};
 
 /// A checked model identifier.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,17 +34,6 @@ pub enum BadModelId {
         provider: String,
     },
 }
-
-/// No such provider, or no such model of it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no model `{model}`; this build has {}", AVAILABLE.join(", "))]
-pub struct UnknownModel {
-    /// What was asked for.
-    pub model: ModelId,
-}
-
-/// Every model of this build.
-const AVAILABLE: [&str; 1] = [Planner::NAME];
 
 impl ModelId {
     /// The part before the colon.
@@ -103,25 +90,6 @@ impl BadModelId {
     }
 }
 
-impl UnknownModel {
-    /// The stable code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        "model-unknown"
-    }
-}
-
-/// The provider behind a model identifier.
-///
-/// # Errors
-/// [`UnknownModel`], which names what there is.
-pub fn open(model: &ModelId) -> Result<Arc<dyn Provider>, UnknownModel> {
-    if model.as_str() == Planner::NAME {
-        return Ok(Arc::new(Planner::new()));
-    }
-    Err(UnknownModel { model: model.clone() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,14 +117,8 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_model_names_what_there_is() {
-        let model: ModelId = "openai:gpt".parse().unwrap();
-        let error = open(&model).err().unwrap();
-        assert_eq!(
-            error.to_string(),
-            "there is no model `openai:gpt`; this build has offline:planner"
-        );
-        assert_eq!(model.provider(), "openai");
-        assert_eq!(model.name(), "gpt");
+    fn a_name_may_hold_colons() {
+        let model: ModelId = "ollama:qwen3:8b".parse().unwrap();
+        assert_eq!((model.provider(), model.name()), ("ollama", "qwen3:8b"));
     }
 }

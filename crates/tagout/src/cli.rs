@@ -1,5 +1,6 @@
 //! The command line.
 mod approve;
+mod models;
 mod policy;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -7,6 +8,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::{
+    models::{Compare, Models},
     approve::{AnswerDeny, Approve, Approver, ApproverAdd, Scope},
     policy::{Policy, ProfileName},
 };
@@ -51,6 +53,11 @@ pub(crate) enum Command {
     /// List, show and call tools.
     #[command(subcommand)]
     Tools(Tools),
+    /// List models, and try whether one works.
+    #[command(subcommand)]
+    Models(Models),
+    /// Ask several models the same: answers, calls, time, tokens and cost.
+    Compare(Compare),
     /// Write what servers are and offer into the lockfile, for review.
     Pin(Pin),
     /// Make, list and revoke the keys of clients that call over HTTP.

@@ -6,10 +6,12 @@ mod ask;
 mod audit;
 mod check;
 mod client;
+mod compare;
 mod consent;
 mod import;
 mod key;
 mod list;
+mod models;
 mod pin;
 mod privacy;
 mod policy;
@@ -50,6 +52,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Add(add) => add::add(&places, &add, cli.json),
         Command::List => list::list(&places, cli.json),
         Command::Tools(tools) => tools::tools(&places, tools, cli.json),
+        Command::Models(models) => models::models(&places, &models, cli.json),
+        Command::Compare(compare) => compare::compare(&places, &compare, cli.json),
         Command::Pin(pin) => pin::pin(&places, &pin, cli.json),
         Command::Client(client) => client::client(&places, &client, cli.json),
         Command::Import(import) => import::import(&places, &import, cli.json),

@@ -4,6 +4,7 @@ mod clients;
 mod command;
 mod failure;
 mod import;
+mod models;
 mod output;
 mod passphrase;
 mod places;

@@ -5,28 +5,31 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use base64::Engine as _;
 use serde_json::{Value, json};
 use tagout_host::{Answer, Event, Options, Outcome, Status, Ui, Verdict, printable};
-use tagout_llm::{Candidate, Image, MissingSlot, ModelId, Plan};
+use tagout_llm::{Candidate, Image, MissingSlot, Plan};
 
 use crate::{
     cli::Ask,
     command::{CONNECT, in_runtime, tools, with_session},
     failure::{Ended, Failure},
+    models::{self, Metered},
     output,
     places::Places,
 };
 
 /// Asks, shows what happens on the way, and ends as the last call did.
 pub(crate) fn ask(places: &Places, ask: Ask, json: bool) -> Result<ExitCode, Failure> {
-    let help = "`offline:planner` is the one that is there";
-    let model: ModelId =
-        ask.model.parse().map_err(|error| Failure::usage("model-unknown", error, help))?;
-    let provider =
-        tagout_llm::open(&model).map_err(|error| Failure::usage("model-unknown", error, help))?;
+    let chosen = models::choose(places, &ask.model)?;
+    if let Some(warning) = &chosen.warning {
+        output::aside(printable(warning));
+    }
+    let metered = Arc::new(Metered::new(chosen.provider));
+    let provider = Arc::clone(&metered);
     let pictures = ask.pictures.unwrap_or_else(|| places.state.join("pictures"));
     let options = |stop| Options { stop, connect_timeout: CONNECT, ..Options::new(provider) };
     let question = ask.question;
@@ -38,8 +41,16 @@ pub(crate) fn ask(places: &Places, ask: Ask, json: bool) -> Result<ExitCode, Fai
     if let Some(failure) = shown.failure.take() {
         return Err(failure);
     }
+    let total = metered.total();
+    for note in &total.notes {
+        output::aside(printable(note));
+    }
     if json {
         output::json(&shown.as_json(&question, &answer))?;
+    } else if let Some(usage) = total.usage {
+        let (read, written) = (usage.input_tokens, usage.output_tokens);
+        let cost = models::cost(chosen.facts, total.usage);
+        output::line(format_args!("\nCost       {cost} ({read} tokens in, {written} out)"))?;
     }
     Ok(ended(&answer).into())
 }

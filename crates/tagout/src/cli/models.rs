@@ -1,0 +1,24 @@
+//! `models` and `compare`.
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Models {
+    /// The providers, whether their keys are there, and the models of the catalogue.
+    Ls,
+    /// Ask a model to call a tool that does nothing: does its key work, does it call tools, what
+    /// does that cost.
+    Check {
+        /// The model.
+        #[arg(value_name = "PROVIDER:MODEL")]
+        model: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The question.
+    pub(crate) question: String,
+    /// A model; twice or more.
+    #[arg(long, value_name = "PROVIDER:MODEL", required = true)]
+    pub(crate) model: Vec<String>,
+}

@@ -1,0 +1,99 @@
+//! `compare`: one question to several models.
+use std::{process::ExitCode, sync::Arc, time::Instant};
+
+use serde_json::{Value, json};
+use tagout_host::{Answer, Event, Options, Ui, printable};
+use tagout_llm::{MissingSlot, Provider as _};
+
+use crate::{
+    cli::Compare,
+    command::{CONNECT, in_runtime, with_session},
+    failure::{Ended, Failure},
+    models::{self, Metered},
+    output,
+    places::Places,
+};
+
+/// Asks every model in turn, each in a conversation of its own, and shows what came of it side by
+/// side. Calls go through the gateway as always.
+pub(crate) fn compare(places: &Places, compare: &Compare, json: bool) -> Result<ExitCode, Failure> {
+    // All are looked at before the first is asked.
+    let chosen = compare.model.iter().map(|model| Ok((model, models::choose(places, model)?)));
+    let chosen = chosen.collect::<Result<Vec<_>, Failure>>()?;
+    let mut rows = Vec::new();
+    let mut failed = false;
+    for (model, chosen) in chosen {
+        let metered = Arc::new(Metered::new(chosen.provider));
+        let provider = Arc::clone(&metered);
+        let options = |stop| Options { stop, connect_timeout: CONNECT, ..Options::new(provider) };
+        let began = Instant::now();
+        let asked = in_runtime(with_session(places, options, async |session| {
+            Ok(session.ask(&compare.question, &mut Quiet).await)
+        }))?;
+        let elapsed_ms = began.elapsed().as_millis();
+        failed |= asked.is_err();
+        let total = metered.total();
+        let cost = if metered.describe().language_model {
+            models::cost(chosen.facts, total.usage)
+        } else {
+            "no model".to_owned()
+        };
+        let answer = asked.as_ref().map_err(|error| (error.code(), error.to_string()));
+        if json {
+            output::json(&json!({
+                "model": model, "question": compare.question, "elapsed_ms": elapsed_ms,
+                "answer": answer.as_ref().ok().map(|answer| as_json(answer)),
+                "error": answer.as_ref().err().map(|(code, said)| json!({"code": code, "message": said})),
+                "usage": total.usage, "cost": cost, "turns": total.turns, "notes": total.notes,
+            }))?;
+            continue;
+        }
+        output::line(format_args!("{}\n", printable(&format!("== {model}"))))?;
+        match &answer {
+            Ok(answer) => output::line(printable(&told(answer)))?,
+            Err((code, said)) => output::line(printable(&format!("{said} [{code}]")))?,
+        }
+        output::line("")?;
+        let calls = answer.map_or(0, |answer| answer.calls.len());
+        let tokens = total.usage.map_or("?".to_owned(), |usage| {
+            format!("{}/{}", usage.input_tokens, usage.output_tokens)
+        });
+        let time = format!("{elapsed_ms} ms");
+        rows.push(vec![printable(model), calls.to_string(), time, tokens, cost]);
+    }
+    if !json {
+        let header = ["MODEL", "CALLS", "TIME", "TOKENS IN/OUT", "COST"].map(str::to_owned);
+        rows.insert(0, header.to_vec());
+        output::line(output::table(&rows))?;
+    }
+    Ok(if failed { Ended::Failed } else { Ended::Done }.into())
+}
+
+/// What was called and what was said.
+fn told(answer: &Answer) -> String {
+    let calls = answer.calls.iter().map(|call| format!("{} {}", call.tool, call.arguments));
+    calls.chain([answer.text.clone()]).collect::<Vec<_>>().join("\n")
+}
+
+fn as_json(answer: &Answer) -> Value {
+    let calls: Vec<_> = answer
+        .calls
+        .iter()
+        .map(|call| {
+            json!({"tool": call.tool, "arguments": call.arguments,
+                   "record": call.outcome.decision().record})
+        })
+        .collect();
+    json!({"status": answer.status, "text": answer.text, "calls": calls})
+}
+
+/// Shows nothing, and has nothing to add.
+struct Quiet;
+
+impl Ui for Quiet {
+    fn event(&mut self, _: &Event) {}
+
+    fn fill(&mut self, _: &MissingSlot) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,80 @@
+//! What models cost.
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tagout_llm::{Facts, Provider, ProviderInfo, Sink, Turn, TurnFuture, TurnRequest, Usage};
+
+/// A provider whose turns are counted.
+pub(crate) struct Metered {
+    inner: Arc<dyn Provider>,
+    total: Mutex<Total>,
+}
+
+/// What came together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Total {
+    /// Turns that were had.
+    pub(crate) turns: usize,
+    /// Tokens; nothing if a turn did not say.
+    pub(crate) usage: Option<Usage>,
+    /// What readers should know of a turn.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Metered {
+    pub(crate) fn new(inner: Arc<dyn Provider>) -> Self {
+        Self { inner, total: Mutex::default() }
+    }
+
+    /// What came together so far.
+    pub(crate) fn total(&self) -> Total {
+        self.total.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn count(&self, turn: &Turn) {
+        let mut total = self.total.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = if total.turns == 0 { Some(Usage::default()) } else { total.usage };
+        total.usage = before.zip(turn.usage).map(|(before, more)| Usage {
+            input_tokens: before.input_tokens.saturating_add(more.input_tokens),
+            output_tokens: before.output_tokens.saturating_add(more.output_tokens),
+            cached_tokens: before.cached_tokens.saturating_add(more.cached_tokens),
+            reasoning_tokens: before.reasoning_tokens.saturating_add(more.reasoning_tokens),
+        });
+        total.turns += 1;
+        for note in &turn.notes {
+            if !total.notes.contains(note) {
+                total.notes.push(note.clone());
+            }
+        }
+    }
+}
+
+impl Provider for Metered {
+    fn describe(&self) -> ProviderInfo {
+        self.inner.describe()
+    }
+
+    fn turn<'a>(&'a self, request: TurnRequest<'a>) -> TurnFuture<'a> {
+        Box::pin(async move {
+            let turn = self.inner.turn(request).await?;
+            self.count(&turn);
+            Ok(turn)
+        })
+    }
+
+    fn stream<'a>(&'a self, request: TurnRequest<'a>, sink: &'a mut dyn Sink) -> TurnFuture<'a> {
+        Box::pin(async move {
+            let turn = self.inner.stream(request, sink).await?;
+            self.count(&turn);
+            Ok(turn)
+        })
+    }
+}
+
+/// What that cost, in words; never nought for what is not known.
+pub(crate) fn cost(facts: Option<Facts>, usage: Option<Usage>) -> String {
+    match facts.zip(usage).and_then(|(facts, usage)| facts.cost(usage)) {
+        Some(dollars) if dollars > 0.0 && dollars < 0.0001 => "below 0.0001 USD".to_owned(),
+        Some(dollars) => format!("{dollars:.4} USD"),
+        None => "cost unknown".to_owned(),
+    }
+}
