@@ -75,17 +75,15 @@ fn pin_the_rest(server: &mut PinnedServer, script: &Script) {
             for offer in value[list].as_array().into_iter().flatten() {
                 let Some(name) = offer[key].as_str() else { continue };
                 let pinned = PinnedOffer { definition: digest(offer), reviewed: false };
-                let offers = match kind {
-                    Offering::Prompt => &mut server.prompts,
-                    _ => &mut server.templates,
-                };
+                let is_prompt = kind == Offering::Prompt;
+                let offers = if is_prompt { &mut server.prompts } else { &mut server.templates };
                 offers.entry(name.to_owned()).or_insert(pinned);
             }
         }
         match value {
             Value::Array(items) => open.extend(items),
             Value::Object(members) => open.extend(members.into_iter().map(|(_, value)| value)),
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
 }

@@ -90,8 +90,14 @@ fn any_change_breaks_it() {
 
 #[test]
 fn keys_are_checked() {
-    for text in ["", "ann", "RWQ", &PUBLIC[1..], &format!("{PUBLIC}A"), &PUBLIC.replace("RW", "RU")]
-    {
+    for text in [
+        "",
+        "ann",
+        "RWQ",
+        PUBLIC.trim_start_matches('R'),
+        &format!("{PUBLIC}A"),
+        &PUBLIC.replace("RW", "RU"),
+    ] {
         assert!(text.parse::<PublicKey>().is_err(), "{text}");
     }
     let weak = "RWQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";

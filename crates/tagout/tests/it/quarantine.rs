@@ -66,7 +66,7 @@ fn shown(place: &Place) -> String {
 }
 
 fn lockfile(place: &Place) -> String {
-    fs::read_to_string(place.lockfile()).unwrap()
+    String::from_utf8(fs::read(place.lockfile()).unwrap()).unwrap()
 }
 
 fn notes(place: &Place, event: &str, detail: &str) -> usize {
@@ -370,7 +370,7 @@ fn a_lockfile_of_the_first_version_still_holds() {
 fn nothing_runs_on_a_lockfile_that_is_not_signed() {
     let place = pinned();
     let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
-    let config = fs::read_to_string(place.config_file()).unwrap();
+    let config = String::from_utf8(fs::read(place.config_file()).unwrap()).unwrap();
     place.configure(&format!("{config}\n[lockfile]\nsigned_by = [\"ann {key}\"]\n"));
     let codes = |expected: &str| {
         for args in [&["check"][..], &["tools", "ls"], &["pin", "--check"], &["ask", "what?"]] {
