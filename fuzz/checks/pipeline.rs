@@ -188,7 +188,7 @@ impl Client {
 /// A gateway as people run it, but for its clients and its clock.
 fn gateway(url: &str, state: &std::path::Path) -> Arc<Gateway> {
     let text = format!(
-        "[server.up]\nurl = \"{url}\"\nera = \"legacy\"\nprefix = \"\"\nstateless = true\n"
+        "[consent]\nagreed = [\"up\"]\n[server.up]\nurl = \"{url}\"\nera = \"legacy\"\nprefix = \"\"\nstateless = true\n"
     );
     let document = Document::read(TOOL.as_bytes(), Limits::default()).expect("a definition");
     let definition = definition::digest(document.root());
@@ -198,6 +198,8 @@ fn gateway(url: &str, state: &std::path::Path) -> Arc<Gateway> {
     let up = PinnedServer {
         url: Some(url.to_owned()),
         transport: Some(Transport::Auto),
+        // Its prompts and templates are not pinned one by one.
+        of_first_version: true,
         offers_reviewed: true,
         tools: [(name, tool)].into(),
         ..PinnedServer::default()

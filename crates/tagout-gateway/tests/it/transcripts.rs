@@ -153,6 +153,7 @@ fn plan(transcript: &Transcript) -> Result<Plan, String> {
                 plan.reviewed.push((tool, effects.collect()));
             }
             "offers-reviewed" => plan.offers_reviewed.push(value.to_owned()),
+            "not-agreed" => plan.not_agreed.push(value.to_owned()),
             "other-program" => plan.other_program.push(value.to_owned()),
             "came" | "saw" | "saw-nothing" | "saw-text" | "never-saw" | "starts" => {}
             other => return Err(format!("`set {other}` is not known")),

@@ -78,7 +78,13 @@ fn as_json() {
     let place = Place::new();
     let added = one(&place.done(&["--json", "add", "files", "--", "/usr/bin/server"]));
     let file = place.config_file();
-    assert_eq!(added, serde_json::json!({"added": "files", "file": file.to_str()}));
+    // There is no such program yet, so nothing that anybody could agree to.
+    let expected = serde_json::json!({"added": "files", "file": file.to_str(), "agreed": false});
+    assert_eq!(added, expected);
+    let added = one(&place.done(&["--json", "add", "cat", "--", "/bin/cat"]));
+    assert_eq!(added["agreed"], true);
+    let said = place.done(&["consent", "ls"]);
+    assert!(said.contains("server cat") && said.contains("(add)"), "{said}");
 }
 
 #[test]
