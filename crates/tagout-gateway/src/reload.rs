@@ -100,8 +100,12 @@ impl Gateway {
                 }
                 seen
             });
-            let Ok(looked) = looking.await else { return };
-            seen = looked;
+            match looking.await {
+                Ok(looked) => seen = looked,
+                Err(error) => {
+                    return tracing::error!(%error, "rules are not followed any more");
+                }
+            }
         }
     }
 

@@ -21,6 +21,7 @@ mod tools;
 
 use std::{future::Future, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
+use tagout_gateway::Gateway;
 use tagout_host::{Options, Session};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -32,6 +33,7 @@ use crate::{
     cli::{Cli, Command},
     failure::{Ended, Failure},
     places::Places,
+    rules::RulesFrom,
     setup::Setup,
 };
 
@@ -121,6 +123,23 @@ fn reload_on_hangup() -> Result<(CancellationToken, Arc<Notify>), Failure> {
         }
     });
     Ok((stop, asked))
+}
+
+/// Does `work` while the rules of `gateway` follow their files, also when `asked` tells.
+async fn following<T>(
+    (gateway, rules): (Arc<Gateway>, Arc<RulesFrom>),
+    asked: Arc<Notify>,
+    work: impl Future<Output = T>,
+) -> T {
+    let stop = CancellationToken::new();
+    let looking = tokio::spawn(gateway.follow_rules(rules, asked, stop.clone()));
+    let done = work.await;
+    stop.cancel();
+    // It ends between two looks. Waited for, since the audit log is closed with the gateway.
+    if let Err(error) = looking.await {
+        tracing::error!(%error, "rules were not followed to the end");
+    }
+    done
 }
 
 /// How long servers may take to start, downloads of their own among it.

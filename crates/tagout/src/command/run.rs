@@ -2,7 +2,7 @@
 use std::{io, process::ExitCode, sync::Arc};
 
 use crate::{
-    command::{in_runtime, stop_on_signals},
+    command::{following, in_runtime, stop_on_signals},
     failure::{Ended, Failure},
     places::Places,
     setup::Setup,
@@ -16,11 +16,11 @@ pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
     let gateway = setup.open(places)?;
     in_runtime(async {
         let stop = stop_on_signals()?;
-        tokio::spawn(Arc::clone(&gateway).follow_rules(rules, Arc::default(), stop.clone()));
+        let followed = (Arc::clone(&gateway), rules);
         let streams = streams::standard()?;
         // On a worker, where its calls are, and not on this thread.
         let serving = tokio::spawn(async move { gateway.serve(streams, "stdio", &stop).await });
-        match serving.await {
+        match following(followed, Arc::default(), serving).await {
             Ok(Ok(())) => Ok(Ended::Done.into()),
             // The client went away while it was being answered; all is on record.
             Ok(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ended::Done.into()),

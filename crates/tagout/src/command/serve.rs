@@ -6,7 +6,7 @@ use tagout_wire::http::{Access, AccessError, Listener, ServerLimits, Tls, serve 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    command::{on_threads, reload_on_hangup},
+    command::{following, on_threads, reload_on_hangup},
     failure::{Ended, Failure},
     output,
     places::Places,
@@ -30,8 +30,8 @@ pub(crate) fn serve(
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     on_threads(threads, async {
         let (stop, asked) = reload_on_hangup()?;
-        tokio::spawn(Arc::clone(&gateway).follow_rules(rules, asked, stop.clone()));
-        run(gateway, listen, stop, json).await
+        let followed = (Arc::clone(&gateway), rules);
+        following(followed, asked, run(gateway, listen, stop, json)).await
     })
 }
 
