@@ -79,6 +79,44 @@ fn prompts_and_resources_come_with_a_statement_too() {
     client.leave();
 }
 
+/// Who approved is stated, and what was approved is what is sent, but for the statement.
+#[test]
+fn who_approved_is_stated() {
+    let place = Place::new();
+    let keys = place.path("keys.json");
+    place.write(&keys, place.done(&["--json", "key", "assertion"]));
+    let server = program("tagout-testkit", "whoami-server");
+    place.configure(&format!(
+        "[server.told]\ncommand = [{server:?}, {keys:?}, \"told\"]\nassertion = true\n"
+    ));
+    let mut client = Client::start(&place);
+    let hello = json!({
+        "protocolVersion": "2025-11-25",
+        "capabilities": {"elicitation": {}},
+        "clientInfo": {"name": "raw", "version": "1"}
+    });
+    client.frames.result("initialize", &hello);
+    client.frames.line(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+    let params = json!({"name": "told__whoami", "arguments": {"text": "x"}});
+    let call = client.frames.ask("tools/call", &params);
+    let form = loop {
+        let frame = client.frames.next().unwrap();
+        if frame["method"] == "elicitation/create" {
+            break frame;
+        }
+    };
+    let message = form["params"]["message"].as_str().unwrap();
+    assert!(!message.contains("assertion"), "{message}");
+    let content = json!({"action": "accept", "content": {"decision": "approve"}});
+    let yes = json!({"jsonrpc": "2.0", "id": form["id"], "result": content});
+    client.frames.line(&yes.to_string());
+    let answer = client.frames.answer(call);
+    let who = answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    let who = one(who);
+    assert_eq!(who["approvers"], json!([who["sub"]]), "{who}");
+    client.leave();
+}
+
 /// What a client says under the gateway's own keys goes to no server, whether that is told or not.
 #[test]
 fn clients_state_nothing() {
