@@ -10,7 +10,7 @@ use tagout_gateway::{
     Clock, Gateway, OpenError, Parts, approval::Terminal, config::Config, identity::os_user,
     lockfile::Lockfile,
 };
-use tagout_policy::Policy;
+use tagout_policy::{Policy, Profile, Surface};
 
 use crate::{failure::Failure, places::Places, rules::RulesFrom, signed::lockfile};
 
@@ -32,6 +32,18 @@ pub(crate) struct Setup {
     pub(crate) lockfile: Lockfile,
     /// The files that were read.
     pub(crate) files: Vec<String>,
+}
+
+/// What a setup is read for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    /// Calls, by the rules.
+    Serve,
+    /// The lockfile alone.
+    Pin {
+        /// Whether it has to be signed: one that is being made cannot be yet.
+        signed: bool,
+    },
 }
 
 /// What ships reviewed, for servers that are built in.
@@ -60,15 +72,16 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
 impl Setup {
     /// Reads what `places` has.
     pub(crate) fn read(places: &Places) -> Result<Self, Failure> {
-        Self::read_with(places, true)
+        Self::read_for(places, Purpose::Serve)
     }
 
-    /// The same, to make another lockfile, which nobody can have signed yet.
-    pub(crate) fn read_unsigned(places: &Places) -> Result<Self, Failure> {
-        Self::read_with(places, false)
+    /// The same for what has to do with the lockfile alone. Rules are not read: they may be waiting
+    /// for what is to be pinned.
+    pub(crate) fn read_to_pin(places: &Places, signed: bool) -> Result<Self, Failure> {
+        Self::read_for(places, Purpose::Pin { signed })
     }
 
-    fn read_with(places: &Places, signed: bool) -> Result<Self, Failure> {
+    fn read_for(places: &Places, purpose: Purpose) -> Result<Self, Failure> {
         let mut files = Vec::new();
         let shown = |path: &Path| path.display().to_string();
         let config = match read(&places.config)? {
@@ -85,14 +98,25 @@ impl Setup {
             None => Config::built_in(),
         };
         let rules = RulesFrom::of(&config, places);
-        let own = rules.sources()?;
-        files.extend(own.iter().map(|source| source.name.clone()));
         let path = places.lockfile();
-        let signers = if signed { config.signed_by.as_slice() } else { &[] };
+        let signers = match purpose {
+            Purpose::Serve | Purpose::Pin { signed: true } => config.signed_by.as_slice(),
+            Purpose::Pin { signed: false } => &[],
+        };
         let lockfile = lockfile(&path, signers)?;
         files.extend(lockfile.as_ref().map(|_| shown(&path)));
         let lockfile = lockfile.unwrap_or_default();
-        let (policy, shadow) = (rules.policy(&own, &lockfile)?, rules.shadow(&lockfile)?);
+        let (policy, shadow) = match purpose {
+            Purpose::Serve => {
+                let own = rules.sources()?;
+                files.extend(own.iter().map(|source| source.name.clone()));
+                (rules.policy(&own, &lockfile)?, rules.shadow(&lockfile)?)
+            }
+            Purpose::Pin { .. } => {
+                let none = Policy::load(Profile::None, &[], &Surface::default());
+                (none.map_err(Failure::at_place)?, None)
+            }
+        };
         Ok(Self { config, policy, shadow, rules: Arc::new(rules), lockfile, files })
     }
 

@@ -58,7 +58,7 @@ pub(crate) fn pin(places: &Places, pin: &Pin, json: bool) -> Result<ExitCode, Fa
 
 fn surveyed(places: &Places, pin: &Pin, json: bool) -> Result<Ended, Failure> {
     // What is made here nobody can have signed; what is checked somebody must have.
-    let setup = if pin.check { Setup::read(places)? } else { Setup::read_unsigned(places)? };
+    let setup = Setup::read_to_pin(places, pin.check)?;
     let accept = accepted(pin, &setup)?;
     let signs = !setup.config.signed_by.is_empty();
     let gateway = setup.open(places)?;

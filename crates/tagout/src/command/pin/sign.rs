@@ -46,7 +46,7 @@ pub(super) fn sign(places: &Places, key: &Path, json: bool) -> Result<ExitCode, 
     let (signature, by) = file.sign(&passphrase, text.as_bytes(), &comment).map_err(trouble)?;
     let beside = signed::beside(&path);
     write(&beside, &signature)?;
-    let signers = Setup::read_unsigned(places)?.config.signed_by;
+    let signers = Setup::read_to_pin(places, false)?.config.signed_by;
     let counts = signers.is_empty() || signers.iter().any(|one| one.to_string() == by.to_string());
     let beside = beside.display().to_string();
     if json {
