@@ -101,7 +101,8 @@ pub(crate) fn text(facts: &Facts<'_>, history: bool, kept: Kept<'_>) -> Option<S
         kind: Kind::of(subject.kind),
         name: (!has_usual).then(|| subject.name.to_owned()),
         // What was taken out of the subject must not come back here.
-        qualified: (differs && !kept.redacted).then(|| subject.qualified.to_owned()),
+        qualified: (differs && (!kept.redacted || kept.subject.is_none()))
+            .then(|| subject.qualified.to_owned()),
         effects: subject.effects.clone(),
         reviewed: subject.reviewed,
         labels: RecordedLabels::of(subject.labels),

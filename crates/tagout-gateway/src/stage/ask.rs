@@ -20,6 +20,7 @@ use crate::{
     Clock,
     facts::Caller,
     lane::{Lane, Speaker},
+    policy_tools::recorded::{self, GONE, Kept},
     refusal::Refusal,
     upstream::composed,
 };
@@ -121,8 +122,8 @@ pub(crate) async fn clear(lane: &Lane, method: Method, params: &str) -> Result<C
     }
     let looked_at = look_at(lane, method, params);
     let subject = looked_at.as_ref().map_or("{}", |(params, _)| params.as_str());
-    let verdict = decide(lane, speaker, method, subject);
-    let entry = match begin(lane, speaker, (method, params), &verdict) {
+    let (verdict, facts) = decide(lane, speaker, (method, params), subject);
+    let entry = match begin(lane, speaker, (method, params), (&verdict, facts.as_deref())) {
         Ok(entry) => entry,
         Err(refusal) => return refused(&refusal, None),
     };
@@ -284,8 +285,24 @@ fn answer_is_sound(method: Method, result: &str) -> Result<(), Refusal> {
     hidden.map_or(Ok(()), |(character, kind)| Err(Refusal::HiddenCharacter { character, kind }))
 }
 
-fn decide(lane: &Lane, speaker: &Speaker, method: Method, params: &str) -> Verdict {
-    judged(lane, speaker, (method, params), Rules::decide)
+/// What is decided about a question that would be put as `params`, and on what, for the record,
+/// where it stands as it `came`.
+fn decide(
+    lane: &Lane,
+    speaker: &Speaker,
+    (method, came): (Method, &str),
+    params: &str,
+) -> (Verdict, Option<String>) {
+    let shown = |text: &str| composed(text).ok().map(|document| redacted(document.root()));
+    let shown = (shown(came), shown(params));
+    let gone = shown.0.as_ref().is_none_or(|shown| shown.contains(GONE));
+    let kept = Kept { subject: None, redacted: gone || shown.0 != shown.1, whole: false };
+    let mut facts = None;
+    let verdict = judged(lane, speaker, (method, params), |rules, about| {
+        facts = recorded::text(about, rules.asks_about_history(), kept);
+        rules.decide(about)
+    });
+    (verdict, facts)
 }
 
 /// What the rules say of a question, whatever they are asked of it.
@@ -320,14 +337,15 @@ fn begin(
     lane: &Lane,
     speaker: &Speaker,
     (method, params): (Method, &str),
-    verdict: &Verdict,
+    (verdict, facts): (&Verdict, Option<&str>),
 ) -> Result<Entry, Refusal> {
     let (gateway, session) = (lane.gateway(), lane.session());
     let at = gateway.clock.now();
     let payload = composed(params).ok().map(|document| redacted(document.root()));
     let left_out =
         if wants_context(method, params) { r#","left_out":["includeContext"]"# } else { "" };
-    let payload = payload.map(|shown| format!(r#"{{"arguments":{shown}{left_out}}}"#));
+    let facts = facts.map(|facts| format!(r#","facts":{facts}"#)).unwrap_or_default();
+    let payload = payload.map(|shown| format!(r#"{{"arguments":{shown}{left_out}{facts}}}"#));
     let opened = session.opened();
     let mut begin = Begin::new(at, method.as_str());
     begin.principal = Some(session.principal());

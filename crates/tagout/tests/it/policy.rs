@@ -391,3 +391,16 @@ fn rules_on_trial_are_asked_and_not_heeded() {
         "{shadow:?}"
     );
 }
+
+/// The cases that the manual shows pass.
+#[test]
+fn the_manual_s_cases_pass() {
+    let page = include_str!("../../../../docs/policy-tools.md");
+    let cases = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let place = files();
+    let file = place.path("cases.toml");
+    place.write(&file, cases);
+    let said = place.done(&["policy", "test", file.to_str().unwrap()]);
+    let shown = page.split("$ tagout policy test cases.toml\n").nth(1).unwrap();
+    assert_eq!(said, shown.split("```").next().unwrap());
+}
