@@ -75,6 +75,12 @@ impl Asks {
         if operator == "Value" {
             return;
         }
+        // Its members' names are no operators.
+        if operator == "Record"
+            && let Some(members) = operands.as_object()
+        {
+            return members.values().for_each(|member| self.walk(member));
+        }
         if (operator == "." || operator == "has")
             && let Some(mut path) = operands.get("left").and_then(path)
             && let Some(attribute) = attribute(operands)

@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tagout_policy::{
-    Arguments, Effect, Effects, Facts, History, Labels, Policy, Profile, Shape, Source, Subject,
-    SubjectKind, Surface, SurfaceTool, Verdict,
+    Arguments, Effect, Effects, Facts, Given, History, Labels, Policy, Profile, Shape, Source,
+    Subject, SubjectKind, Surface, SurfaceTool, Verdict,
 };
 use tagout_proto::{Action, Principal, ServerName};
 
@@ -112,8 +112,13 @@ impl Call {
         })
     }
 
+    /// What is decided; what explains it comes to the same, by Cedar's own authorizer.
     pub(crate) fn decided(&self, policy: &Policy) -> Verdict {
-        self.judged(|facts| policy.decide(facts))
+        self.judged(|facts| {
+            let verdict = policy.decide(facts);
+            assert_eq!(policy.explain(facts, &Given::NONE).verdict, verdict);
+            verdict
+        })
     }
 
     /// What `policy` says, as `decision by rule`.

@@ -52,6 +52,12 @@ const HOLD: &[&str] = &[
     r#"context.now.toTime() > duration("16h") && context.now < datetime("2027-01-01")"#,
     r#"context.undeclared == "{}""#,
     "action in Action::\"call-tool\"",
+    "context has history.tools.mail__send && context has arguments",
+    "{ Value: context.history.calls, Var: context.approved } == { Value: 7, Var: false }",
+    r#"if context.history.calls > 3 then context.client like "test*" else false"#,
+    r#"resource is Tool in Server::"files" && principal is User && [1, 2].contains(context.history.denials)"#,
+    r#"context.client like "te\u{73}t *" && !(context.client like "te\*t*")"#,
+    "-context.history.calls < 0 && context.history.calls * 2 == 14",
     "context has history && context has now && !(context.arguments has path)",
 ];
 
