@@ -16,7 +16,7 @@ use crate::{
     stream::{Sink, Unheard},
     talk::{Scope, Talk},
     transport::{
-        Chunks, Clock, HeaderText, HttpAnswer, HttpRequest, Transport, TransportError, Verb,
+        Chunks, Clock, Fault, HeaderText, HttpAnswer, HttpRequest, Transport, TransportError, Verb,
     },
     trouble,
     wire::{Broken, Draft},
@@ -159,9 +159,15 @@ impl Remote {
     }
 
     fn unreachable(&self, error: TransportError) -> Failed {
-        let TransportError { detail, passes } = error;
+        let TransportError { detail, fault } = error;
         let provider = self.row.name.clone();
-        (ProviderError::Unreachable { provider, detail }, None, passes)
+        match fault {
+            Fault::NotRecorded => (ProviderError::NotRecorded { provider, detail }, None, false),
+            Fault::Passing | Fault::Lasting => {
+                let passes = fault == Fault::Passing;
+                (ProviderError::Unreachable { provider, detail }, None, passes)
+            }
+        }
     }
 
     /// An error that repeats the key, however it came there, is told without its words.

@@ -8,7 +8,9 @@ use std::sync::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::transport::{Chunks, HttpAnswer, HttpRequest, Transport, TransportError, Waiting};
+use crate::transport::{
+    Chunks, Fault, HttpAnswer, HttpRequest, Transport, TransportError, Waiting,
+};
 
 /// Bytes of one answer that are kept; a longer one is kept as broken off.
 const KEPT_BYTES: usize = 16 << 20;
@@ -27,7 +29,7 @@ pub struct Exchange {
     pub status: u16,
     /// The answer's body as text; what is not UTF-8 in it is replaced.
     pub answer: String,
-    /// Whether the answer came to its end.
+    /// Whether the answer was read to its end; a reader stops where the turn is complete.
     pub complete: bool,
 }
 
@@ -125,7 +127,7 @@ impl Transport for Player {
         request: &'a HttpRequest,
     ) -> Waiting<'a, Result<HttpAnswer, TransportError>> {
         let at = self.next.fetch_add(1, Ordering::Relaxed);
-        let failed = |detail: String| Err(TransportError { detail, passes: false });
+        let failed = |detail: String| Err(TransportError { detail, fault: Fault::NotRecorded });
         let answer = match self.exchanges.get(at) {
             None => failed(format!("the recording has {} requests", self.exchanges.len())),
             Some(exchange) => {

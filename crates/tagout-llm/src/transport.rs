@@ -99,8 +99,19 @@ impl Chunks for std::vec::IntoIter<Vec<u8>> {
 pub struct TransportError {
     /// What happened.
     pub detail: String,
-    /// Whether another try may do better.
-    pub passes: bool,
+    /// What that means for another try.
+    pub fault: Fault,
+}
+
+/// What a failed request means for another try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A little later it may do better.
+    Passing,
+    /// It would fail again.
+    Lasting,
+    /// It was not made: a recording is played, and has another request, or none.
+    NotRecorded,
 }
 
 /// Sends requests. It reaches the host of its provider and no other, follows no redirect, and uses

@@ -7,6 +7,7 @@
     clippy::wildcard_enum_match_arm,
     reason = "a test that meets something else than it expects should panic, helpers included"
 )]
+mod around;
 mod demands;
 mod exchanges;
 mod hostile;

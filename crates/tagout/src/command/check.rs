@@ -5,7 +5,7 @@ use tagout_gateway::config::Start;
 
 use crate::{
     failure::{Ended, Failure},
-    output,
+    models, output,
     places::Places,
     setup::Setup,
 };
@@ -13,6 +13,7 @@ use crate::{
 /// Reads configuration, policies and lockfile, and says what holds.
 pub(crate) fn check(places: &Places, json: bool) -> Result<ExitCode, Failure> {
     let setup = Setup::read(places)?;
+    models::providers(places)?;
     let rules: Vec<_> = setup.policy.rule_ids().collect();
     let servers: Vec<_> = setup.config.servers.keys().map(ToString::to_string).collect();
     let unpinned = setup.config.servers.iter().filter(|(name, server)| {

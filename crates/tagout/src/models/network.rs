@@ -7,7 +7,8 @@ use std::{
 
 use tagout_gateway::Clock as SystemClock;
 use tagout_llm::transport::{
-    Chunks, Clock, HeaderText, HttpAnswer, HttpRequest, Transport, TransportError, Verb, Waiting,
+    Chunks, Clock, Fault, HeaderText, HttpAnswer, HttpRequest, Transport, TransportError, Verb,
+    Waiting,
 };
 use tagout_wire::http::{
     Body, Client, ClientOptions, HeaderMap, HeaderName, HeaderValue, HttpError, Method, Uri,
@@ -35,7 +36,8 @@ impl Network {
     }
 
     async fn exchange(&self, request: &HttpRequest) -> Result<HttpAnswer, TransportError> {
-        let refused = |detail: &str| TransportError { detail: detail.to_owned(), passes: false };
+        let refused =
+            |detail: &str| TransportError { detail: detail.to_owned(), fault: Fault::Lasting };
         let uri: Uri = request.url.parse().map_err(|_| refused("the URL cannot be used"))?;
         let place = |uri: &Uri| (uri.scheme().cloned(), uri.authority().cloned());
         if place(&uri) != place(&self.origin) {
@@ -93,7 +95,8 @@ fn failed(error: &HttpError) -> TransportError {
         HttpError::TimedOut { reached } => !reached,
         HttpError::Dns { .. } | HttpError::Broken { .. } => true,
     };
-    TransportError { detail, passes }
+    let fault = if passes { Fault::Passing } else { Fault::Lasting };
+    TransportError { detail, fault }
 }
 
 struct Pieces(Body);
@@ -107,7 +110,7 @@ impl Chunks for Pieces {
                 }
                 Err(_) => {
                     let detail = format!("nothing came for {} s", PIECE.as_secs());
-                    Some(Err(TransportError { detail, passes: false }))
+                    Some(Err(TransportError { detail, fault: Fault::Lasting }))
                 }
             }
         })
