@@ -87,7 +87,7 @@ impl Store {
     }
 
     /// The conversation of `principal` that was last used, since `since`, by the client and over the
-    /// transport of `origin`.
+    /// transport of `origin`; none that has a name.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -101,7 +101,7 @@ impl Store {
             .lock()?
             .query_row(
                 "SELECT id FROM conversation WHERE authenticated_by = ?1 AND user = ?2
-                 AND touched_at >= ?3 AND transport = ?4 AND client = ?5
+                 AND touched_at >= ?3 AND transport = ?4 AND client = ?5 AND NOT named
                  ORDER BY touched_at DESC, id LIMIT 1",
                 params![
                     &*principal.authenticated_by,
@@ -139,7 +139,7 @@ impl Store {
         let id: String = Digest::of_parts(parts).hex().chars().take(32).collect();
         self.lock()?.execute(
             "INSERT OR IGNORE INTO conversation (id, user, authenticated_by, transport, client,
-             gateway_pid, opened_at, touched_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+             gateway_pid, opened_at, touched_at, named) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, 1)",
             params![
                 id,
                 &*principal.user,

@@ -1,6 +1,9 @@
 -- Questions that wait for people, and who may answer them.
 DROP TABLE approval;
 
+-- A conversation that its client has named is taken up by that name alone.
+ALTER TABLE conversation ADD COLUMN named INTEGER NOT NULL DEFAULT 0 CHECK (named IN (0, 1));
+
 CREATE TABLE approver (
     number      INTEGER NOT NULL PRIMARY KEY,
     name        TEXT    NOT NULL UNIQUE,

@@ -117,21 +117,15 @@ impl Question {
     }
 
     fn prompt(&self) -> String {
-        let code = &self.code;
         let more = self.scopes.iter().filter_map(|scope| match scope {
             Scope::Once => None,
             Scope::Conversation => Some(
-                "`conversation` after it, to approve just these arguments in this conversation",
+                "The code and `conversation` approve just these arguments for this conversation.\n",
             ),
-            Scope::Always => Some("`always`, to approve just these arguments always"),
+            Scope::Always => Some("The code and `always` approve just these arguments always.\n"),
         });
-        let more: Vec<_> = more.collect();
-        let more = if more.is_empty() {
-            String::new()
-        } else {
-            format!("(Or, {}.)\n", more.join("; or "))
-        };
-        format!("{more}Type {code} to approve, once; anything else denies: ")
+        let more: String = more.collect();
+        format!("{more}Type {} to approve, once; anything else denies: ", self.code)
     }
 
     /// What is typed means what the card offers, or no.

@@ -28,3 +28,4 @@ mod upstream_asks;
 mod upstream_eras;
 mod upstream_http;
 mod upstream_peer;
+mod webhook;

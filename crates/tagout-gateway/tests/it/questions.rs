@@ -2,16 +2,11 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tagout_gateway::{
     Clock, Gateway, Parts,
     approval::{ApproverKey, ApproverSigner, NewAnswer, NewApprover, Nobody},
@@ -30,17 +25,16 @@ use tagout_testkit::{
 use crate::{
     bench::{Bench, PATIENCE, Plan, Running},
     client::{Client, refusal},
-    http_bench::Served,
 };
 
 const PASSPHRASE: &str = "correct horse battery";
 
 /// One other person than the caller has to approve what writes, outside the client.
-const ONE_OTHER: &str = r#"@id("one-other") forbid (principal, action == Action::"s__write", resource) unless { context.approval.people >= 1 && context.approval.outside };"#;
+pub(crate) const ONE_OTHER: &str = r#"@id("one-other") forbid (principal, action == Action::"s__write", resource) unless { context.approval.people >= 1 && context.approval.outside };"#;
 /// Two others.
 const TWO_OTHERS: &str = r#"@id("two-others") forbid (principal, action == Action::"s__write", resource) unless { context.approval.people >= 2 };"#;
 
-fn plan(rules: &[&str], more: &[&str]) -> Plan {
+pub(crate) fn plan(rules: &[&str], more: &[&str]) -> Plan {
     let text = json!({"type": "object", "properties": {"text": {"type": "string"}}});
     let tool = |name: &str| json!({"name": name, "inputSchema": text});
     let script: Script = serde_json::from_value(json!({
@@ -60,8 +54,8 @@ fn plan(rules: &[&str], more: &[&str]) -> Plan {
 }
 
 /// People beside a bench, who answer by the same library as the command line does.
-struct Desk {
-    gateway: Arc<Gateway>,
+pub(crate) struct Desk {
+    pub(crate) gateway: Arc<Gateway>,
     people: BTreeMap<String, ApproverSigner>,
 }
 
@@ -86,7 +80,7 @@ impl Desk {
     }
 
     /// Enrols `names`, each as its own user but `me`, who is the caller's.
-    fn with(bench: &Bench, names: &[&str]) -> Self {
+    pub(crate) fn with(bench: &Bench, names: &[&str]) -> Self {
         let mut desk = Self::at(bench);
         for name in names {
             let passphrase = Secret::new(PASSPHRASE.to_owned());
@@ -108,7 +102,7 @@ impl Desk {
     }
 
     /// The only open question, once it is there.
-    fn question(&self) -> String {
+    pub(crate) fn question(&self) -> String {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             if let [one] = self.gateway.asked().unwrap().as_slice() {
@@ -166,7 +160,7 @@ fn left_open(answer: &Value) -> String {
     answer["error"]["data"]["approval"].as_str().unwrap().to_owned()
 }
 
-fn calls(bench: &Bench) -> usize {
+pub(crate) fn calls(bench: &Bench) -> usize {
     bench.saw("s").iter().filter(|frame| frame.contains(r#""name":"write""#)).count()
 }
 
@@ -227,6 +221,41 @@ fn an_approval_is_for_just_that_call_under_just_those_rules() {
     fs::write(&rules, before).unwrap();
     let (mut again, _running) = client(&bench, "here");
     assert!(made(&write(&mut again, 1, "hello")), "it is still there for what it was given for");
+    assert_eq!(calls(&bench), 1);
+}
+
+/// What a client says in each request where it never shakes hands.
+pub(crate) fn of_itself() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    })
+}
+
+#[test]
+fn a_client_without_a_handshake_goes_on_with_its_conversation() {
+    let bench = Bench::new(&plan(&[ONE_OTHER], &[]));
+    let desk = Desk::with(&bench, &["bob"]);
+    let called = |meta: Value| {
+        let mut gateway = bench.run();
+        let (input, output) = (gateway.0.stdin.take().unwrap(), gateway.0.stdout.take().unwrap());
+        let mut client = Client::new(input, output);
+        let params = json!({"name": "s__write", "arguments": {"text": "a"}, "_meta": meta});
+        client.ask("tools/call", &params)
+    };
+    let question = left_open(&called(of_itself()));
+    desk.allows("bob", &question);
+    let mut other = of_itself();
+    other["io.modelcontextprotocol/clientInfo"]["name"] = "other".into();
+    assert!(!made(&called(other)), "another client");
+    let mut named = of_itself();
+    named["tagout/conversation"] = "another".into();
+    assert!(!made(&called(named)), "a conversation of its own");
+    let mut unnamed = of_itself();
+    unnamed["tagout/conversation"] = 7.into();
+    assert_eq!(refusal(&called(unnamed)), "meta-missing");
+    assert!(made(&called(of_itself())), "the client is back");
     assert_eq!(calls(&bench), 1);
 }
 
@@ -377,133 +406,4 @@ fn a_person_answers_at_a_terminal() {
     let card = bench.tagout(&["approve", "show", id]);
     let card = String::from_utf8_lossy(&card.stdout).into_owned();
     assert!(card.contains("nothing has changed"), "compared with the last approved call:\n{card}");
-}
-
-const SECRET: &str = "a secret of more than sixteen bytes";
-
-fn signed(id: &str, at: i64, body: &str, secret: &str) -> Vec<(String, String)> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    mac.update(format!("{id}.{at}.{body}").as_bytes());
-    let signature = STANDARD.encode(mac.finalize().into_bytes());
-    let header = |name: &str, value: String| (name.to_owned(), value);
-    vec![
-        header("webhook-id", id.to_owned()),
-        header("webhook-timestamp", at.to_string()),
-        header("webhook-signature", format!("v1,{signature}")),
-    ]
-}
-
-fn post(to: SocketAddr, path: &str, headers: &[(String, String)], body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let headers: String =
-        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let length = body.len();
-    write!(stream, "POST {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}").unwrap();
-    let mut answer = String::new();
-    #[expect(clippy::disallowed_methods, reason = "the gateway's answers are small")]
-    stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
-}
-
-/// Takes one request and answers it; gives its headers, in lower case, and its body.
-fn heard(listener: &TcpListener) -> (String, String) {
-    let (mut stream, _) = listener.accept().unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
-    loop {
-        let read = stream.read(&mut buffer).unwrap();
-        bytes.extend(&buffer[..read]);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let head = head.to_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        if body.len() >= length.unwrap().parse().unwrap() {
-            write!(stream, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
-            return (head, body.to_owned());
-        }
-    }
-}
-
-/// A call of `write` by a client without a handshake.
-fn call_of_alice(address: SocketAddr, key: &str) -> (u16, String) {
-    let meta = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-    });
-    let params = json!({"name": "s__write", "arguments": {"text": "a"}, "_meta": meta});
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
-    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let headers = [
-        header("authorization", &format!("Bearer {key}")),
-        header("content-type", "application/json"),
-        header("accept", "application/json, text/event-stream"),
-        header("mcp-protocol-version", "2026-07-28"),
-        header("mcp-method", "tools/call"),
-        header("mcp-name", "s__write"),
-    ];
-    post(address, "/mcp", &headers, &body.to_string())
-}
-
-#[test]
-fn a_webhook_tells_of_a_question_and_brings_the_answer() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("url = \"http://{}/asked\"", listener.local_addr().unwrap());
-    let webhook = ["[approval.webhook]", &url, "secret = \"file://webhook.secret\""];
-    let mut plan = plan(&[ONE_OTHER], &webhook);
-    plan.limits[0] = "approval_s = 20".to_owned();
-    let served = Served::new(&plan, &["alice"]);
-    fs::write(served.bench.path("config/webhook.secret"), format!("{SECRET}\n")).unwrap();
-    let desk = Desk::with(&served.bench, &["bob", "hook"]);
-    let address = served.address;
-    let calling = std::thread::spawn({
-        let key = served.names["key.alice"].as_str().unwrap().to_owned();
-        move || call_of_alice(address, &key)
-    });
-    let (head, body) = heard(&listener);
-    let header = |name: &str| {
-        let line = head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
-        line.unwrap_or_else(|| panic!("{head}")).to_owned()
-    };
-    let (id, at) = (header("webhook-id"), header("webhook-timestamp").parse().unwrap());
-    let mut expected = signed(&id, at, &body, SECRET);
-    let signature = expected.pop().unwrap().1;
-    assert_eq!(header("webhook-signature"), signature.to_lowercase());
-    let said: Value = serde_json::from_str(&body).unwrap();
-    let question = desk.question();
-    assert_eq!(said["data"]["id"], question, "{said}");
-    assert_eq!(said["data"]["arguments"], "{\n  \"text\": \"a\"\n}");
-
-    let path = format!("/tagout/approvals/{question}");
-    let yes = |who: &str| json!({"answer": "allow", "approver": who}).to_string();
-    let (now, hook) = (jiff_seconds(), yes("hook"));
-    let post = |headers: &[(String, String)], body: &str| post(address, &path, headers, body);
-    let nothing = (401, String::new());
-    assert_eq!(post(&[], &hook), nothing);
-    assert_eq!(
-        post(&signed("m1", now, &hook, "another secret, as long"), &hook),
-        nothing,
-        "forged"
-    );
-    assert_eq!(post(&signed("m1", now - 400, &hook, SECRET), &hook), nothing, "stale");
-    assert_eq!(post(&signed("m1", now + 400, &hook, SECRET), &hook), nothing, "of tomorrow");
-    assert_eq!(post(&signed("m1", now, &yes("bob"), SECRET), &hook), nothing, "another body");
-    let bob = yes("bob");
-    assert_eq!(post(&signed("m2", now, &bob, SECRET), &bob).0, 403, "not enrolled for it");
-    let odd = r#"{"answer":"deny","answer":"allow","approver":"hook"}"#;
-    assert_eq!(post(&signed("m3", now, odd, SECRET), odd).0, 400);
-    let (status, told) = post(&signed("m4", now, &hook, SECRET), &hook);
-    assert_eq!(status, 200, "{told}");
-    assert_eq!(post(&signed("m4", now, &hook, SECRET), &hook).0, 409, "replayed");
-    let (status, answer) = calling.join().unwrap();
-    assert!(status == 200 && answer.contains(r#""tagout/verdict":"ask""#), "{status} {answer}");
-    assert_eq!(post(&signed("m5", now, &hook, SECRET), &hook).0, 409, "closed");
-    assert_eq!(calls(&served.bench), 1);
-}
-
-fn jiff_seconds() -> i64 {
-    #[expect(clippy::disallowed_methods, reason = "the binary goes by the same clock")]
-    jiff::Timestamp::now().as_second()
 }

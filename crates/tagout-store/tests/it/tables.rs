@@ -93,6 +93,8 @@ fn a_named_conversation_is_its_principals() {
     assert_eq!(named(&ann, "night shift", 4), mine);
     assert_eq!(named(&ann, mine.as_str(), 5), mine);
     assert_ne!(named(&bob, "night shift", 4), mine);
+    let resumed = store.resume_conversation(&ann, &origin(), at(0)).unwrap();
+    assert_eq!(resumed, Some(opened), "never one that has a name");
 }
 
 #[test]
