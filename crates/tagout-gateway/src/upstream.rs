@@ -38,14 +38,14 @@ pub(crate) use connection::{Connection, Request};
 pub use error::UpstreamError;
 pub(crate) use events::Event;
 use events::Events;
+pub(crate) use fleet::{Fleet, TEMPLATE_BYTES, binding, fits_template};
 pub(crate) use identity::digest_of;
 pub(crate) use neighbours::Neighbours;
 pub use offer::Offer;
-pub(crate) use fleet::{Fleet, TEMPLATE_BYTES, binding, fits_template};
 pub use program::{Program, start_of};
 use shared::Known;
-pub use standing::{Quarantine, Standing};
 pub(crate) use shared::Shared;
+pub use standing::{Quarantine, Standing};
 
 use crate::{
     config::{CallLimits, Server},

@@ -26,7 +26,7 @@ pub use keys::{
 pub use privacy::{Forgotten, HeldRow, HeldValue};
 pub use quarantine::{Offering, Quarantined};
 pub use questions::{
-    Answer, Asked, BadQuestionId, MOST_QUESTIONS, MOST_QUESTIONS_OF_ONE, Question, QuestionId, Scope,
-    Settled, Vote, VoteChannel, Voted,
+    Answer, Asked, BadQuestionId, MOST_QUESTIONS, MOST_QUESTIONS_OF_ONE, Question, QuestionId,
+    Scope, Settled, Vote, VoteChannel, Voted,
 };
 pub use store::Store;

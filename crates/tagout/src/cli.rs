@@ -8,8 +8,8 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::{
-    models::{Compare, Models},
     approve::{AnswerDeny, Approve, Approver, ApproverAdd, Scope},
+    models::{Compare, Models},
     policy::{Policy, ProfileName},
 };
 

@@ -7,8 +7,8 @@
 )]
 mod add;
 mod approval;
-mod assertion;
 mod ask;
+mod assertion;
 mod attacks;
 mod audit;
 mod clients;

@@ -125,7 +125,8 @@ impl Asks {
             if key.to_lowercase().starts_with("tagout") {
                 return Err(Refusal::AskDenied);
             }
-            let cleared = ask::clear(lane, *method, params).await.map_err(|_| Refusal::AskDenied)?;
+            let cleared =
+                ask::clear(lane, *method, params).await.map_err(|_| Refusal::AskDenied)?;
             let (key, params) = (quoted(key), ask::passed(lane, cleared)?);
             requests.push(format!(r#"{key}:{{"method":"{method}","params":{params}}}"#));
         }
