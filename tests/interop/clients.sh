@@ -51,6 +51,9 @@ gateway() {
   cat >"$folder/tagout.toml" <<EOF
 profile = "ask-before-writes"
 
+[consent]
+agreed = ["files", "time"]
+
 [server.files]
 command = ["node", "$script", "$files"]
 pass_env = ["PATH"]

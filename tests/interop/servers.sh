@@ -39,12 +39,16 @@ listens() {
   done
 }
 
-# A configuration of its own, with its own state: configuration NAME <<EOF, servers, EOF.
+# A configuration of its own, with its own state, under which anything may go to any server:
+# configuration NAME <<EOF, servers, EOF.
 configuration() {
   local folder="$scratch/$1"
   mkdir -p "$folder/policies" "$folder/state"
   printf '@id("all")\npermit (principal, action, resource);\n' >"$folder/policies/all.cedar"
   { printf 'profile = "none"\npolicies = "policies"\n\n' && cat; } >"$folder/tagout.toml"
+  { printf '\n[consent]\nagreed = [' && sed -n 's/^\[server\.\([a-z0-9_-]*\)\]$/"\1",/p' \
+    "$folder/tagout.toml" | tr '\n' ' ' && printf ']\n'; } >"$folder/consent"
+  cat "$folder/consent" >>"$folder/tagout.toml"
   export XDG_STATE_HOME="$folder/state"
   configured=("$tagout" --config "$folder/tagout.toml" --json)
 }

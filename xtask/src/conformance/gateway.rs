@@ -66,7 +66,7 @@ fn prepare(folder: &Path, upstream: &str) -> Result<(), String> {
     // The suite knows the tools by their own names.
     let config = format!(
         "profile = \"none\"\npolicies = \"policies\"\n\n\
-         [server.fixture]\nurl = \"{upstream}\"\nprefix = \"\"\n"
+         [consent]\nagreed = [\"fixture\"]\n\n[server.fixture]\nurl = \"{upstream}\"\nprefix = \"\"\n"
     );
     fs::write(folder.join("tagout.toml"), config).map_err(failed)
 }

@@ -128,7 +128,10 @@ fn prepare(folder: &Path, url: &str) -> io::Result<()> {
     fs::create_dir(folder.join("policies"))?;
     fs::write(folder.join("policies/all.cedar"), POLICY)?;
     // The suite knows its tools by their own names.
-    let server = format!("[server.fixture]\nurl = {}\nprefix = \"\"\n", json!(url));
+    let server = format!(
+        "[consent]\nagreed = [\"fixture\"]\n\n[server.fixture]\nurl = {}\nprefix = \"\"\n",
+        json!(url)
+    );
     let config = format!("profile = \"none\"\npolicies = \"policies\"\n\n{server}");
     fs::write(folder.join("tagout.toml"), config)
 }
