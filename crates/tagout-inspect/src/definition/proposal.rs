@@ -278,19 +278,19 @@ impl Proposal {
             let path =
                 if within.is_empty() { name.to_string() } else { format!("{within}.{name}") };
             let said = words(&name);
-            let said_in =
-                |listed: &[&str]| said.iter().find(|word| listed.contains(&word.as_str())).cloned();
+            // What it is stands last: `file_content` is content.
+            let listed = |word: &&String| {
+                DESTINATIONS.contains(&word.as_str()) || PAYLOADS.contains(&word.as_str())
+            };
+            let word = said.iter().rev().find(listed);
             let format = argument.get("format").and_then(|format| format.text());
             let format = format.filter(|format| matches!(&**format, "uri" | "email" | "hostname"));
-            if let Some(word) = said_in(DESTINATIONS) {
-                let reason = format!("its name says `{word}`");
-                self.destinations.push(Hint { value: path.clone(), reason });
-            } else if let Some(format) = format {
-                let reason = format!("its format is `{format}`");
-                self.destinations.push(Hint { value: path.clone(), reason });
-            } else if let Some(word) = said_in(PAYLOADS) {
-                let reason = format!("its name says `{word}`");
-                self.payloads.push(Hint { value: path.clone(), reason });
+            let reason = word.map(|word| format!("its name says `{word}`"));
+            let is_payload = word.is_some_and(|word| PAYLOADS.contains(&word.as_str()));
+            let reason = reason.or_else(|| Some(format!("its format is `{}`", format?)));
+            if let Some(reason) = reason {
+                let hints = if is_payload { &mut self.payloads } else { &mut self.destinations };
+                hints.push(Hint { value: path.clone(), reason });
             }
             self.arguments(argument, &path, depth - 1);
             if let Some(items) = argument.get("items") {

@@ -122,6 +122,42 @@ fn hints_for_reviewers() {
     }
 }
 
+/// What a definition of these arguments and this description seems to say: destinations, payloads,
+/// output.
+#[test]
+fn arguments_and_output_have_hints() {
+    let of = |name: &str, description: &str, properties: &str| {
+        let text = format!(
+            r#"{{"name":"{name}","description":"{description}","inputSchema":{{"properties":{properties}}}}}"#
+        );
+        let proposal = definition::Proposal::of(read(&text).root());
+        [proposal.destinations, proposal.payloads, proposal.output].map(|hints| {
+            let values: Vec<_> = hints.iter().map(|hint| hint.value.clone()).collect();
+            values.join(" ")
+        })
+    };
+    for (definition, expected) in [
+        (
+            ("send_email", "Sends it.", r#"{"to":{},"cc":{},"body":{}}"#),
+            ["to cc", "body", "untrusted"],
+        ),
+        (("f", "", r#"{"targetPath":{},"file_content":{}}"#), ["targetPath", "file_content", ""]),
+        (
+            ("f", "", r#"{"note":{"properties":{"url":{},"text":{}}}}"#),
+            ["note.url", "note note.text", ""],
+        ),
+        (("f", "", r#"{"where":{"format":"uri"},"n":{"type":"integer"}}"#), ["where", "", ""]),
+        (("f", "", r#"{"all":{"items":{"properties":{"host":{}}}}}"#), ["all.host", "", ""]),
+        (("fetch_page", "Gets a web page.", "{}"), ["", "", "untrusted"]),
+        (("salaries", "Of each employee.", "{}"), ["", "", "sensitive"]),
+        (("list_issues", "With their tokens.", "{}"), ["", "", "untrusted sensitive"]),
+        (("add", "Adds two numbers.", r#"{"a":{},"b":{}}"#), ["", "", ""]),
+    ] {
+        let (name, description, properties) = definition;
+        assert_eq!(of(name, description, properties), expected, "{definition:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn what_was_made_visible_hides_nothing(text in any::<String>()) {
