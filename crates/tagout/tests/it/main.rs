@@ -22,6 +22,7 @@ mod import;
 mod keys;
 mod lock;
 mod mcp_client;
+mod models;
 mod place;
 mod policy;
 mod privacy;
