@@ -110,6 +110,28 @@ pub struct Asked {
     pub votes: Vec<Vote>,
 }
 
+impl Asked {
+    /// Whether it can be answered at `now`.
+    #[must_use]
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.question.settled.is_none() && now < self.question.expires_at
+    }
+
+    /// Whether just that could be answered, whoever says it.
+    ///
+    /// # Errors
+    /// [`AnswerTrouble::Scope`], [`AnswerTrouble::Message`].
+    pub fn takes(&self, new: &NewAnswer) -> Result<(), AnswerTrouble> {
+        if new.scope == Scope::Always && !only_reads(&self.card.effects, self.card.reviewed) {
+            return Err(AnswerTrouble::Scope);
+        }
+        if new.message.chars().count() > MESSAGE {
+            return Err(AnswerTrouble::Message);
+        }
+        Ok(())
+    }
+}
+
 /// What somebody answers.
 #[derive(Clone, Debug)]
 pub struct NewAnswer {
@@ -237,12 +259,7 @@ impl Gateway {
                 (one.ok_or_else(|| nobody(name))?, VoteChannel::Webhook)
             }
         };
-        if new.scope == Scope::Always && !only_reads(&asked.card.effects, asked.card.reviewed) {
-            return Err(AnswerTrouble::Scope);
-        }
-        if new.message.chars().count() > MESSAGE {
-            return Err(AnswerTrouble::Message);
-        }
+        asked.takes(&new)?;
         let mut vote = Vote {
             question: id.clone(),
             user: approver.user.clone(),
@@ -258,7 +275,7 @@ impl Gateway {
             Voter::Signs(signer) => signer.sign(&said(&vote, &asked.question)),
             Voter::Webhook(_) => self.seal.code(VOTE, &[&said(&vote, &asked.question)]),
         };
-        if asked.question.settled.is_some() || asked.question.expires_at <= vote.at {
+        if !asked.is_open(vote.at) {
             return Err(AnswerTrouble::Closed(id));
         }
         self.note_vote(&vote, asked)?;

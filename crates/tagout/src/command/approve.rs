@@ -56,9 +56,12 @@ fn answer(
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let asked = gateway.asked_as(&said.id).map_err(|error| trouble(&error))?;
-    if !is_open(&asked, clock().now()) {
+    if !asked.is_open(clock().now()) {
         return Err(trouble(&AnswerTrouble::Closed(asked.question.id)));
     }
+    let new = NewAnswer { answer, scope, message: said.message };
+    // Before anybody types anything in vain.
+    asked.takes(&new).map_err(|error| trouble(&error))?;
     let key = own_key(gateway, folder(places), said.by.as_deref())?;
     let mut person = Person::there()?;
     // On the terminal, wherever standard output goes: whoever types sees what it is about.
@@ -71,7 +74,6 @@ fn answer(
     };
     person.show(&format!("\n{meant}, question {}", asked.question.id))?;
     let signer = opened(&mut person, &key, "")?;
-    let new = NewAnswer { answer, scope, message: said.message };
     let answered = gateway.answer_signed(&asked, new, &signer).map_err(|error| trouble(&error))?;
     if json {
         output::json(&answered)?;
@@ -127,7 +129,7 @@ fn show(gateway: &Gateway, id: &str, json: bool) -> Result<ExitCode, Failure> {
         return Ok(Ended::Done.into());
     }
     output::line(printable(asked.card.to_string().trim_start()))?;
-    let standing = match (asked.question.settled, is_open(&asked, now)) {
+    let standing = match (asked.question.settled, asked.is_open(now)) {
         (Some(settled), _) => settled.as_str(),
         (None, true) => "open",
         (None, false) => "expired",
@@ -204,10 +206,6 @@ fn votes_in_words(votes: &[Vote]) -> String {
     }
     let words = votes.iter().map(|vote| format!("{} {}", vote.approver, vote.answer.as_str()));
     words.collect::<Vec<_>>().join(", ")
-}
-
-fn is_open(asked: &Asked, now: Timestamp) -> bool {
-    asked.question.settled.is_none() && now < asked.question.expires_at
 }
 
 /// How long `earlier` is before `later`, in one unit.

@@ -79,6 +79,10 @@ impl<'a> Matter<'a> {
         let last = self.gateway.store.last_approved(principal, about.0, about.1)?;
         self.card.changes = last_and_now(last.as_ref(), &self.compared);
         self.card.code = code().ok_or_else(|| self.nobody())?;
+        let another = Given { people: 1, outside: true, ..Given::NONE };
+        if self.demand.own && self.demand.people == 0 && self.is_enough(&another) {
+            self.card.demand.push_str(", or one other person");
+        }
         self.card.scopes = vec![Scope::Once, Scope::Conversation];
         if only_reads(&self.card.effects, self.card.reviewed) {
             self.card.scopes.push(Scope::Always);
