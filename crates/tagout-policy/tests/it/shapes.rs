@@ -1,6 +1,7 @@
 //! Shapes: from schemas, as text, and back.
 use std::collections::BTreeMap;
 
+use crate::call::{Call, policy};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tagout_policy::{Field, Policy, Profile, Shape, Surface, SurfaceTool};
@@ -148,6 +149,32 @@ fn schema() -> impl Strategy<Value = Value> {
     })
 }
 
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        (-100_000..100_000i32).prop_map(|n| Value::from(f64::from(n) / 10_000.0)),
+        "[a-z]{0,3}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[ab]", inner, 0..3)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// A record of what is called as [`json`] calls it, so that values often fit.
+fn near() -> impl Strategy<Value = Shape> {
+    let field = (shape(), any::<bool>()).prop_map(|(shape, required)| Field { shape, required });
+    let fields = prop::collection::btree_map("[ab]", field, 0..3);
+    fields.prop_map(|fields: BTreeMap<_, _>| Shape::Record(fields))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -167,6 +194,21 @@ proptest! {
     fn every_text_is_a_shape_or_none(text in any::<String>()) {
         if let Ok(shape) = text.parse::<Shape>() {
             prop_assert_eq!(shape.to_string().parse(), Ok(shape));
+        }
+    }
+
+    /// What fits its types can be put to rules, and what does not is denied, whether a rule looks
+    /// at it or not.
+    #[test]
+    fn what_fits_can_be_put_to_rules(shape in near(), value in json()) {
+        let all = "@id(\"all\") permit (principal, action, resource);";
+        let never = "@id(\"never\") forbid (principal, action in Action::\"call-tool\", resource) \
+            when { context.undeclared == \"never\" };";
+        let blind = policy(Profile::None, all);
+        let looks = policy(Profile::None, &format!("{all}{never}"));
+        for shape in [Some(shape), None] {
+            let call = Call { shape, ..Call::with(value.clone()) };
+            prop_assert_eq!(call.verdict(&blind), call.verdict(&looks));
         }
     }
 }
