@@ -35,7 +35,7 @@ pub(crate) struct Offered {
 }
 
 impl Offer {
-    /// Fits `tools`. The first `strict` of those that can be are offered as strict.
+    /// Fits `tools`. The first of those that can be strict are, as far as `strictness` goes.
     ///
     /// # Errors
     /// [`ProviderError::NameCollision`].
@@ -43,11 +43,10 @@ impl Offer {
         scope: Scope,
         tools: &[ToolSpec],
         subset: &Subset,
-        strict: usize,
+        mut strictness: Strictness,
     ) -> Result<Self, ProviderError> {
         let names = Names::of(tools)?;
-        let mut left = strict;
-        let offered = tools.iter().map(|tool| offered(tool, subset, &mut left)).collect();
+        let offered = tools.iter().map(|tool| offered(tool, subset, &mut strictness)).collect();
         Ok(Self { scope, names, tools: offered })
     }
 
@@ -87,9 +86,41 @@ impl Offer {
     }
 }
 
-fn offered(tool: &ToolSpec, subset: &Subset, strict_left: &mut usize) -> Offered {
-    let closed = if *strict_left > 0 { strict(&tool.input_schema) } else { None };
-    *strict_left = strict_left.saturating_sub(usize::from(closed.is_some()));
+/// How much of one request may be strict.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strictness {
+    /// Tools.
+    pub(crate) tools: usize,
+    /// Parameters that may be one of several types, in all of them.
+    pub(crate) unions: usize,
+}
+
+impl Strictness {
+    pub(crate) const ALL: Self = Self { tools: usize::MAX, unions: usize::MAX };
+    pub(crate) const NONE: Self = Self { tools: 0, unions: 0 };
+
+    /// `schema` as a strict one, if it can be and there is room for it.
+    fn take(&mut self, schema: &Value) -> Option<Value> {
+        let tools = self.tools.checked_sub(1)?;
+        let closed = strict(schema)?;
+        *self = Self { tools, unions: self.unions.checked_sub(unions(&closed))? };
+        Some(closed)
+    }
+}
+
+fn unions(schema: &Value) -> usize {
+    match schema {
+        Value::Object(map) => {
+            let here = map.contains_key("anyOf") || map.get("type").is_some_and(Value::is_array);
+            map.values().map(unions).sum::<usize>() + usize::from(here)
+        }
+        Value::Array(list) => list.iter().map(unions).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+fn offered(tool: &ToolSpec, subset: &Subset, strictness: &mut Strictness) -> Offered {
+    let closed = strictness.take(&tool.input_schema);
     let title = tool.title.as_deref().unwrap_or_default();
     let fitted_schema = subset.fit(closed.as_ref().unwrap_or(&tool.input_schema));
     Offered {

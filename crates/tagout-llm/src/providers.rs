@@ -264,8 +264,7 @@ type Problem = (&'static str, &'static str);
 
 fn settings(w: &WrittenProvider) -> Result<Settings, Problem> {
     let usual = Settings::default();
-    let max_output_tokens = w.max_output_tokens.unwrap_or(usual.max_output_tokens);
-    if !(16..=1_000_000).contains(&max_output_tokens) {
+    if w.max_output_tokens.is_some_and(|most| !(16..=1_000_000).contains(&most)) {
         return Err(("`max_output_tokens` is out of range", "use 16 to 1000000"));
     }
     let num_ctx = w.num_ctx.unwrap_or(usual.num_ctx);
@@ -287,7 +286,7 @@ fn settings(w: &WrittenProvider) -> Result<Settings, Problem> {
     Ok(Settings {
         suffix: w.suffix.clone().filter(|suffix| !suffix.trim().is_empty()),
         strict: w.strict.unwrap_or(usual.strict),
-        max_output_tokens,
+        max_output_tokens: w.max_output_tokens,
         temperature: w.temperature,
         effort: w.effort.clone(),
         num_ctx,

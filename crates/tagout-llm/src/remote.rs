@@ -9,7 +9,7 @@ use crate::{
     error::ProviderError,
     frames::{BadFrame, FRAME_BYTES, Frames},
     model::ModelId,
-    offer::Offer,
+    offer::{Offer, Strictness},
     provider::{Provider, ProviderInfo, Turn, TurnFuture, TurnRequest},
     providers::Row,
     retry,
@@ -24,6 +24,8 @@ use crate::{
 
 /// Bytes of one answer, at most.
 const ANSWER_BYTES: usize = 64 << 20;
+/// Bytes of a list of models that are read.
+const LIST_BYTES: usize = 4 << 20;
 /// Bytes of an error's body that are read.
 const ERROR_BYTES: usize = 64 << 10;
 
@@ -67,6 +69,21 @@ impl Remote {
         self.entry.as_ref()
     }
 
+    /// The names of the models that the provider has for this key, by its own account.
+    ///
+    /// # Errors
+    /// [`ProviderError`], as for a turn.
+    pub async fn list(&self) -> Result<Vec<String>, ProviderError> {
+        let wire = self.row.wire;
+        let request = self.request(Verb::Get, wire.list_path(), Vec::new());
+        let body = self.begin(&request).await?.all(LIST_BYTES).await;
+        let listed = serde_json::from_slice(&body).ok().and_then(|body| wire.listed(&body));
+        listed.ok_or_else(|| {
+            let detail = "it is no list of models".to_owned();
+            ProviderError::Malformed { provider: self.row.name.clone(), detail }
+        })
+    }
+
     fn scope(&self) -> Scope {
         Scope { provider: self.row.name.clone(), model: self.model.name().to_owned() }
     }
@@ -78,9 +95,10 @@ impl Remote {
     ) -> Result<Turn, ProviderError> {
         let (wire, dialect) = (self.row.wire, self.row.dialect);
         let scope = self.scope();
-        let most_strict = if self.row.settings.strict { wire.most_strict(dialect) } else { 0 };
+        let wanted = self.row.settings.strict;
+        let strictness = if wanted { wire.strictness(dialect) } else { Strictness::NONE };
         let subset = wire.subset(dialect);
-        let offer = Arc::new(Offer::of(scope.clone(), request.tools, &subset, most_strict)?);
+        let offer = Arc::new(Offer::of(scope.clone(), request.tools, &subset, strictness)?);
         let mut talk = Talk::of(request.messages, &scope, wire.ids(dialect))?;
         if let Some(suffix) = &self.row.settings.suffix {
             talk.add_instructions(suffix);
@@ -98,7 +116,8 @@ impl Remote {
             scope,
             read: 0,
         };
-        let mut answer = self.begin(&self.request(body)).await?;
+        let path = wire.path(self.model.name());
+        let mut answer = self.begin(&self.request(Verb::Post, &path, body)).await?;
         // From here on something was read: nothing is sent again.
         while let Some(piece) = answer.pop().await {
             if reading.take(piece, sink)? {
@@ -108,9 +127,9 @@ impl Remote {
         reading.end(sink)
     }
 
-    fn request(&self, body: Vec<u8>) -> HttpRequest {
+    fn request(&self, verb: Verb, path: &str, body: Vec<u8>) -> HttpRequest {
         let wire = self.row.wire;
-        let url = format!("{}{}", self.row.url, wire.path(self.model.name()));
+        let url = format!("{}{path}", self.row.url);
         let mut headers = vec![
             ("content-type", HeaderText::Plain("application/json")),
             ("accept", HeaderText::Plain("application/json, text/event-stream")),
@@ -121,7 +140,7 @@ impl Remote {
             let value = Secret::new(format!("{before}{}", key.expose()));
             headers.push((name, HeaderText::Secret(value)));
         }
-        HttpRequest { verb: Verb::Post, url, headers, body }
+        HttpRequest { verb, url, headers, body }
     }
 
     /// Sends the request until an answer begins.

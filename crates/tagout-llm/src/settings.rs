@@ -7,8 +7,9 @@ pub struct Settings {
     pub suffix: Option<String>,
     /// Whether tools are offered as strict where the provider and their schemas allow it.
     pub strict: bool,
-    /// The longest answer, in tokens.
-    pub max_output_tokens: u32,
+    /// The longest answer, in tokens; if nothing is said, 16384 where the wire needs a number or the
+    /// provider is paid for, otherwise what the server allows.
+    pub max_output_tokens: Option<u32>,
     /// How much chance there is in an answer; the provider's own if nothing is said.
     pub temperature: Option<f64>,
     /// How hard a reasoning model thinks, in its provider's word: `low`, `medium`, `high`.
@@ -24,11 +25,21 @@ impl Default for Settings {
         Self {
             suffix: None,
             strict: false,
-            max_output_tokens: 8192,
+            max_output_tokens: None,
             temperature: None,
             effort: None,
             num_ctx: 16384,
             images: None,
         }
+    }
+}
+
+/// The longest answer where one has to be named, in tokens.
+const USUAL_OUTPUT: u32 = 16384;
+
+impl Settings {
+    /// The longest answer, in tokens, where one has to be named.
+    pub(crate) fn most(&self) -> u32 {
+        self.max_output_tokens.unwrap_or(USUAL_OUTPUT)
     }
 }

@@ -2,6 +2,7 @@
 //! read. One file each; what differs inside a family stands in [`Dialect`].
 mod anthropic_messages;
 mod gemini_generate;
+mod listing;
 mod ollama;
 mod openai_chat;
 mod openai_responses;
@@ -13,7 +14,7 @@ use crate::{
     assembly::Assembly,
     conversation::{Image, Part},
     frames::Framing,
-    offer::Offer,
+    offer::{Offer, Strictness},
     schema::Subset,
     settings::Settings,
     talk::{IdForm, Talk},
@@ -76,6 +77,9 @@ pub(crate) struct Quirks {
     pub(crate) knows_strict: bool,
     /// Whether the schema becomes a grammar, in which some patterns cannot be said.
     pub(crate) patterns: bool,
+    /// Whether the longest answer is named where nothing was chosen: a server with a small context
+    /// refuses what might not fit.
+    pub(crate) bounded: bool,
 }
 
 impl Dialect {
@@ -88,16 +92,21 @@ impl Dialect {
             asks_usage: true,
             knows_strict: false,
             patterns: true,
+            bounded: false,
         };
         match self {
-            Self::Openai => {
-                Quirks { most_tokens: "max_completion_tokens", knows_strict: true, ..usual }
-            }
+            Self::Openai => Quirks {
+                most_tokens: "max_completion_tokens",
+                knows_strict: true,
+                bounded: true,
+                ..usual
+            },
             Self::Mistral => Quirks {
                 result_images: ResultImages::AfterReply,
                 ids: IdForm::Nine,
                 asks_usage: false,
                 knows_strict: true,
+                bounded: true,
                 ..usual
             },
             Self::Llamacpp => {
@@ -199,13 +208,13 @@ impl Wire {
         }
     }
 
-    /// How many tools may be strict.
-    pub(crate) const fn most_strict(self, dialect: Dialect) -> usize {
+    /// How much may be strict.
+    pub(crate) const fn strictness(self, dialect: Dialect) -> Strictness {
         match self {
-            Self::OpenaiResponses => usize::MAX,
-            Self::OpenaiChat if dialect.quirks().knows_strict => usize::MAX,
-            Self::AnthropicMessages => anthropic_messages::MOST_STRICT,
-            Self::OpenaiChat | Self::GeminiGenerate | Self::Ollama => 0,
+            Self::OpenaiResponses => Strictness::ALL,
+            Self::OpenaiChat if dialect.quirks().knows_strict => Strictness::ALL,
+            Self::AnthropicMessages => anthropic_messages::STRICTNESS,
+            Self::OpenaiChat | Self::GeminiGenerate | Self::Ollama => Strictness::NONE,
         }
     }
 

@@ -5,13 +5,14 @@ use super::{Broken, Draft, Reader, bare_or_list, envelope, led_on, number, objec
 use crate::{
     assembly::Assembly,
     conversation::{Image, Part, ToolCall, ToolResult},
+    offer::Strictness,
     provider::Stop,
     schema::Subset,
     talk::{Beat, CALL_ID, Told, not_shown},
 };
 
-/// Strict tools in one request, at most.
-pub(super) const MOST_STRICT: usize = 20;
+/// What of one request may be strict, by what the provider says when it is more.
+pub(super) const STRICTNESS: Strictness = Strictness { tools: 20, unions: 16 };
 
 pub(super) const SUBSET: Subset =
     Subset { only: None, without: &["$schema"], key_length: Some(64) };
@@ -32,7 +33,7 @@ pub(super) fn body(draft: &Draft<'_>) -> Value {
     let effort = settings.effort.as_ref();
     object([
         ("model", Some(draft.offer.scope.model.clone().into())),
-        ("max_tokens", Some(settings.max_output_tokens.into())),
+        ("max_tokens", Some(settings.most().into())),
         ("system", (!system.is_empty()).then(|| system.clone().into())),
         ("messages", Some(messages(draft))),
         ("tools", has_tools.then(|| tools.into())),

@@ -65,7 +65,7 @@ pub(super) fn body(draft: &Draft<'_>) -> Value {
     let system = &draft.talk.system;
     let effort = settings.effort.as_ref();
     let generation = object([
-        ("maxOutputTokens", Some(settings.max_output_tokens.into())),
+        ("maxOutputTokens", Some(settings.most().into())),
         ("temperature", settings.temperature.map(Value::from)),
         (
             "thinkingConfig",

@@ -35,7 +35,7 @@ pub(super) fn body(draft: &Draft<'_>) -> Value {
     let tools: Vec<_> = tools.collect();
     let options = object([
         ("num_ctx", Some(settings.num_ctx.into())),
-        ("num_predict", Some(settings.max_output_tokens.into())),
+        ("num_predict", settings.max_output_tokens.map(Value::from)),
         ("temperature", settings.temperature.map(Value::from)),
     ]);
     object([
@@ -46,6 +46,7 @@ pub(super) fn body(draft: &Draft<'_>) -> Value {
         ("options", Some(options)),
         // An error is better than a conversation of which the beginning is gone.
         ("truncate", Some(false.into())),
+        ("shift", Some(false.into())),
         ("stream", Some(true.into())),
     ])
 }

@@ -30,6 +30,7 @@ pub(super) fn body(draft: &Draft<'_>) -> Value {
         ]);
         json!({"type": "function", "function": function})
     });
+    let most = settings.max_output_tokens.or(quirks.bounded.then(|| settings.most()));
     let tools: Vec<_> = tools.collect();
     let has_tools = !tools.is_empty();
     let mut body = object([
@@ -37,7 +38,7 @@ pub(super) fn body(draft: &Draft<'_>) -> Value {
         ("messages", Some(messages(draft))),
         ("tools", has_tools.then(|| tools.into())),
         ("tool_choice", has_tools.then(|| "auto".into())),
-        (quirks.most_tokens, Some(settings.max_output_tokens.into())),
+        (quirks.most_tokens, most.map(Value::from)),
         ("temperature", settings.temperature.map(Value::from)),
         ("reasoning_effort", settings.effort.clone().map(Value::from)),
         ("stream", Some(true.into())),

@@ -29,7 +29,7 @@ pub(super) fn body(draft: &Draft<'_>) -> Value {
         ("tools", has_tools.then(|| tools.into())),
         ("tool_choice", has_tools.then(|| "auto".into())),
         ("parallel_tool_calls", has_tools.then_some(true.into())),
-        ("max_output_tokens", Some(settings.max_output_tokens.into())),
+        ("max_output_tokens", Some(settings.most().into())),
         ("temperature", settings.temperature.map(Value::from)),
         ("reasoning", effort.map(|effort| json!({"effort": effort, "summary": "auto"}))),
         ("store", Some(false.into())),

@@ -245,3 +245,50 @@ fn a_script_says_what_stands_in_it() {
     assert_eq!(next().unwrap_err().code(), "provider-not-recorded");
     assert!(Script::parse("x".into(), "[[turn]]\nsays = 1").is_err());
 }
+
+#[test]
+fn providers_list_their_models() {
+    let stage = Arc::new(Stage::default());
+    for (model, answer, url) in [
+        ("openai:m", r#"{"data":[{"id":"b"},{"id":"a"}]}"#, "https://api.openai.com/v1/models"),
+        ("anthropic:m", r#"{"data":[{"id":"a"},{"id":"b"}]}"#, "/v1/models?limit=1000"),
+        (
+            "google:m",
+            r#"{"models":[{"name":"models/b"},{"name":"models/e","supportedGenerationMethods":["embed"]},
+                {"name":"models/a","supportedGenerationMethods":["generateContent"]}]}"#,
+            "/v1beta/models?pageSize=1000",
+        ),
+        ("ollama:m", r#"{"models":[{"name":"a"},{"name":"b"}]}"#, ":11434/api/tags"),
+    ] {
+        stage.give(given(answer));
+        assert_eq!(ready(remote(model, &stage).list()).unwrap(), ["a", "b"]);
+        assert!(stage.sent.lock().unwrap().pop().unwrap().url.ends_with(url));
+    }
+    stage.give(given("<html>"));
+    let error = ready(remote("house:m", &stage).list()).unwrap_err();
+    assert_eq!(error.code(), "provider-malformed");
+}
+
+#[test]
+fn strictness_ends_where_the_provider_ends_it() {
+    let stage = Arc::new(Stage::default());
+    let optional = |n: usize| {
+        let names = (0..n).map(|n| (format!("p{n}"), json!({"type": "string"})));
+        json!({"type": "object", "properties": names.collect::<serde_json::Map<_, _>>()})
+    };
+    let strict = |schemas: Vec<Value>| {
+        let tools = schemas.into_iter().enumerate().map(|(n, input_schema)| {
+            let name = format!("t{n}");
+            tagout_llm::ToolSpec { name, input_schema, ..offered().remove(0) }
+        });
+        let tools: Vec<_> = tools.collect();
+        stage.give(given(""));
+        turn(&strictly("anthropic", &stage), &hello(), &tools).1.unwrap_err();
+        let sent = stage.sent.lock().unwrap().pop().unwrap();
+        let tools = sent.body["tools"].as_array().unwrap().clone();
+        tools.iter().filter(|tool| tool.get("strict").is_some()).count()
+    };
+    assert_eq!(strict(vec![optional(10), optional(10), optional(6)]), 2);
+    let closed = json!({"type": "object", "additionalProperties": false});
+    assert_eq!(strict(vec![closed; 25]), 20);
+}

@@ -395,7 +395,11 @@ fn gemini_schema(name: &str, schema: &Value) {
 }
 
 fn ollama(name: &str, body: &Value) {
-    only(name, body, &["model", "messages", "tools", "think", "options", "truncate", "stream"]);
+    only(
+        name,
+        body,
+        &["model", "messages", "tools", "think", "options", "truncate", "shift", "stream"],
+    );
     assert!(body["options"]["num_ctx"].as_u64().unwrap() > 4096, "{name}: the default cuts tools");
     let mut open = 0;
     for message in list(body, "messages") {
