@@ -6,7 +6,7 @@ mod network;
 mod recorded;
 mod table;
 
-pub(crate) use chosen::choose;
+pub(crate) use chosen::{choose, provider};
 pub(crate) use key::{Standing, standing};
 pub(crate) use metered::{Metered, cost};
 pub(crate) use table::providers;

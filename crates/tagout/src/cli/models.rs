@@ -3,8 +3,12 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Models {
-    /// The providers, whether their keys are there, and the models of the catalogue.
-    Ls,
+    /// The providers, whether their keys are there, and the models of the catalogue; or the models
+    /// that one provider has for its key, which it is asked for.
+    Ls {
+        /// The provider.
+        provider: Option<String>,
+    },
     /// Ask a model to call a tool that does nothing: does its key work, does it call tools, what
     /// does that cost.
     Check {

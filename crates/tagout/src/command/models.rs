@@ -17,7 +17,8 @@ use crate::{
 /// Lists models, or tries one.
 pub(crate) fn models(places: &Places, models: &Models, json: bool) -> Result<ExitCode, Failure> {
     match models {
-        Models::Ls => list(places, json),
+        Models::Ls { provider: None } => list(places, json),
+        Models::Ls { provider: Some(provider) } => ask_for_list(places, provider, json),
         Models::Check { model } => check(places, model, json),
     }
 }
@@ -71,6 +72,22 @@ fn list(places: &Places, json: bool) -> Result<ExitCode, Failure> {
          Also `offline:planner` (no model), `script:FILE`, `record:DIR,PROVIDER:MODEL`, `replay:DIR`.",
         catalogue.as_of
     ))?;
+    Ok(Ended::Done.into())
+}
+
+fn ask_for_list(places: &Places, provider: &str, json: bool) -> Result<ExitCode, Failure> {
+    let remote = models::provider(places, provider)?;
+    let names = in_runtime(async {
+        remote.list().await.map_err(|error| Failure::of(&error, error.code(), ""))
+    })?;
+    for name in names {
+        let name = format!("{provider}:{name}");
+        if json {
+            output::json(&json!({ "model": name }))?;
+        } else {
+            output::line(printable(&name))?;
+        }
+    }
     Ok(Ended::Done.into())
 }
 

@@ -47,6 +47,16 @@ pub(crate) fn choose(places: &Places, text: &str) -> Result<Chosen, Failure> {
     }
 }
 
+/// The provider called `name`, of which no model was chosen.
+pub(crate) fn provider(places: &Places, name: &str) -> Result<Remote, Failure> {
+    let model = parsed(&format!("{name}:any"))?;
+    let providers = table::providers(places)?;
+    let row = providers.find(name).ok_or_else(|| unknown(&model, &providers))?.clone();
+    let (key, transport) = (key::key(places, &row)?, transport(&model, &row, Way::Network)?);
+    let reach = Reach { key, transport, clock: Arc::new(Passing(clock())) };
+    Ok(Remote::new(row, model, None, reach))
+}
+
 fn parsed(text: &str) -> Result<ModelId, Failure> {
     text.parse().map_err(|error| Failure::usage("model-unknown", error, HELP))
 }

@@ -55,11 +55,12 @@ fn serve(mut stream: &TcpStream, seen: &Mutex<Vec<Seen>>) {
         }
     }
     let lower = head.to_lowercase();
-    let length = lower.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap();
+    let length = lower.split("content-length: ").nth(1);
+    let length = length.map_or("0", |rest| rest.split("\r\n").next().unwrap());
     let mut body = vec![0; length.parse().unwrap()];
     reader.read_exact(&mut body).unwrap();
     let path = head.split(' ').nth(1).unwrap().to_owned();
-    let body: Value = serde_json::from_slice(&body).unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let turns = seen.lock().unwrap().iter().filter(|seen| seen.path == path).count();
     seen.lock().unwrap().push(Seen { path: path.clone(), head, body: body.clone() });
     let (status, answer) = answer(&path, &body, turns);
@@ -73,6 +74,9 @@ fn serve(mut stream: &TcpStream, seen: &Mutex<Vec<Seen>>) {
 fn answer(path: &str, body: &Value, turns: usize) -> (u16, String) {
     if path.starts_with("/busy/") && turns == 0 {
         return (503, "{}".into());
+    }
+    if path.ends_with("/models") {
+        return (200, json!({"data": [{"id": "b\u{1b}[2J"}, {"id": "a"}]}).to_string());
     }
     if path.starts_with("/echo/") {
         return (400, json!({"error": {"message": format!("no {KEY}"), "code": "x"}}).to_string());
@@ -235,6 +239,17 @@ fn a_check_says_whether_a_model_calls_tools_and_what_it_cost() {
     let ran = place.run(&["models", "check", "ollama:another"]);
     assert!(ran.stdout.contains("cost unknown"), "{ran:?}");
     assert!(ran.stdout.contains("is not in the catalogue"), "{ran:?}");
+}
+
+#[test]
+fn a_provider_lists_its_models() {
+    let server = StandIn::new();
+    let place = place(&server);
+    let listed = place.done(&["models", "ls", "openai-chat"]);
+    assert!(listed.starts_with("openai-chat:a\nopenai-chat:b"), "{listed}");
+    assert!(!listed.contains('\u{1b}'));
+    let ran = place.run(&["models", "ls", "nobody"]);
+    assert!(ran.stderr.contains("[model-unknown]"), "{ran:?}");
 }
 
 #[test]
