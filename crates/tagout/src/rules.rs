@@ -64,9 +64,7 @@ impl RulesFrom {
         let sources = sources(&self.folder);
         match sources {
             Err(NoSources::NoFolder) if self.is_usual && !self.was_there() => Ok(Vec::new()),
-            Err(NoSources::NoFolder) => {
-                Err(Failure::io(&self.folder, io::Error::from(io::ErrorKind::NotFound)))
-            }
+            Err(NoSources::NoFolder) => Err(Failure::io(&self.folder, no_folder())),
             Err(NoSources::Unreadable(failure)) => Err(failure),
             Ok(sources) => {
                 self.was_there.store(true, Ordering::Relaxed);
@@ -98,7 +96,7 @@ impl RulesFrom {
         lockfile: &Lockfile,
     ) -> Result<(Policy, Vec<Source>), Failure> {
         let own = sources(folder).map_err(|none| match none {
-            NoSources::NoFolder => Failure::io(folder, io::Error::from(io::ErrorKind::NotFound)),
+            NoSources::NoFolder => Failure::io(folder, no_folder()),
             NoSources::Unreadable(failure) => failure,
         })?;
         let surface = self.pinned(lockfile)?.surface();
@@ -111,6 +109,10 @@ impl RulesFrom {
         let Some(Shadow { policies, profile }) = &self.shadow else { return Ok(None) };
         self.of_folder(policies, *profile, lockfile).map(|(policy, _)| Some(policy))
     }
+}
+
+fn no_folder() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "there is no such folder")
 }
 
 enum NoSources {
