@@ -2,10 +2,12 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use tagout_testkit::pty::Pty;
 
 use crate::{
     mcp_client::Client,
-    place::{Place, each, one},
+    place::{LIMIT, Place, each, one},
+    terminal::seat,
 };
 
 fn tool(name: &str, description: &str) -> Value {
@@ -394,4 +396,44 @@ fn nothing_runs_on_a_lockfile_that_is_not_signed() {
         let ran = place.run(&["--json", "check"]);
         assert_eq!(one(&ran.stdout)["error"]["code"], "config-invalid", "{bad}");
     }
+}
+
+/// A person makes a key, signs, and is asked for the passphrase on the terminal alone.
+#[test]
+fn a_lockfile_is_signed_on_the_terminal() {
+    let place = pinned();
+    let key = place.path("release.key");
+    let key = key.to_str().unwrap();
+    let typed = |args: &[&str], answers: &[(&str, &str)]| {
+        let mut pty = Pty::spawn(&seat(&place, args)).unwrap();
+        for (prompt, answer) in answers {
+            pty.expect(prompt, LIMIT).unwrap();
+            pty.send(&format!("{answer}\n")).unwrap();
+        }
+        pty.wait(LIMIT).unwrap().code()
+    };
+    let phrase = "correct horse battery";
+    let new = ["pin", "--new-signing-key", key];
+    let first = "Passphrase of the new key: ";
+    assert_eq!(typed(&new, &[(first, "short"), ("Once more: ", "short")]), Some(1));
+    assert_eq!(typed(&new, &[(first, phrase), ("Once more: ", "another phrase")]), Some(2));
+    assert_eq!(typed(&new, &[(first, phrase), ("Once more: ", phrase)]), Some(0));
+    let public = String::from_utf8(fs::read(place.path("release.key.pub")).unwrap()).unwrap();
+    let public = public.lines().last().unwrap();
+    let config = String::from_utf8(fs::read(place.config_file()).unwrap()).unwrap();
+    place.configure(&format!("{config}\n[lockfile]\nsigned_by = [\"ann {public}\"]\n"));
+
+    let sign = ["pin", "--sign", key];
+    assert_eq!(typed(&sign, &[("release.key: ", "wrong phrase")]), Some(1));
+    assert_eq!(place.run(&["check"]).code, 2);
+    assert_eq!(typed(&sign, &[("release.key: ", phrase)]), Some(0));
+    place.done(&["check"]);
+    assert_eq!(standing(&place, "files__read_file"), "reviewed");
+    // Without a terminal there is nobody to ask.
+    let ran = place.run(&["--json", "pin", "--sign", key]);
+    assert_eq!((ran.code, &one(&ran.stdout)["error"]["code"]), (4, &"approver-terminal".into()));
+    // What was signed is not what stands there now.
+    place.write(&place.lockfile(), lockfile(&place).replace("[\"read\"]", "[ ]"));
+    let ran = place.run(&["--json", "check"]);
+    assert_eq!(one(&ran.stdout)["error"]["code"], "lockfile-signature");
 }
