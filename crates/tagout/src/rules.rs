@@ -5,14 +5,14 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use tagout_gateway::{
     config::{Config, Server, Shadow},
-    lockfile::{Lockfile, signature::PublicKey},
+    lockfile::Lockfile,
     policy_tools::Pinned,
     reload::{Rejected, RuleFiles, Rules},
 };
@@ -23,7 +23,6 @@ use crate::{
     failure::Failure,
     places::Places,
     setup::{read, shipped},
-    signed::{beside, lockfile},
 };
 
 /// Where rules come from.
@@ -33,9 +32,9 @@ pub(crate) struct RulesFrom {
     pub(crate) folder: PathBuf,
     /// Whether it is the usual folder, which need not be there.
     is_usual: bool,
-    lockfile: PathBuf,
-    /// Who has to have signed the lockfile.
-    signed_by: Vec<PublicKey>,
+    /// What calls are held against for as long as the program runs, and so the rules too: a rule
+    /// about an argument that only a later lockfile knows would never match.
+    running: OnceLock<Lockfile>,
     shadow: Option<Shadow>,
     servers: BTreeMap<ServerName, Arc<Server>>,
     /// Whether the folder was there once: what is left out may be what forbids.
@@ -52,11 +51,15 @@ impl RulesFrom {
             is_usual: folder == usual,
             was_there: AtomicBool::new(folder.is_dir()),
             folder,
-            lockfile: places.lockfile(),
-            signed_by: config.signed_by.clone(),
+            running: OnceLock::new(),
             shadow: config.shadow.clone(),
             servers: config.servers.clone(),
         }
+    }
+
+    /// Holds rules against `lockfile` from now on, whatever its file says later.
+    pub(crate) fn runs_with(&self, lockfile: &Lockfile) {
+        self.running.get_or_init(|| lockfile.clone());
     }
 
     /// One's own rules, by file name.
@@ -148,8 +151,7 @@ fn sources(folder: &Path) -> Result<Vec<Source>, NoSources> {
 
 impl RuleFiles for RulesFrom {
     fn stamp(&self) -> String {
-        let mut stamp = of_file(&self.lockfile);
-        stamp.push_str(&of_file(&beside(&self.lockfile)));
+        let mut stamp = String::new();
         let shadow = self.shadow.iter().map(|shadow| &shadow.policies);
         for folder in std::iter::once(&self.folder).chain(shadow) {
             stamp.push_str(&of_file(folder));
@@ -168,9 +170,9 @@ impl RuleFiles for RulesFrom {
             message: failure.with_place(),
         };
         let load = || {
-            let lockfile = lockfile(&self.lockfile, &self.signed_by)?.unwrap_or_default();
-            let policy = self.policy(&self.sources()?, &lockfile)?;
-            Ok(Rules { policy, shadow: self.shadow(&lockfile).map_err(rejected) })
+            let lockfile = self.running.get_or_init(Lockfile::default);
+            let policy = self.policy(&self.sources()?, lockfile)?;
+            Ok(Rules { policy, shadow: self.shadow(lockfile).map_err(rejected) })
         };
         load().map_err(rejected)
     }

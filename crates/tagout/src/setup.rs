@@ -106,6 +106,7 @@ impl Setup {
         let lockfile = lockfile(&path, signers)?;
         files.extend(lockfile.as_ref().map(|_| shown(&path)));
         let lockfile = lockfile.unwrap_or_default();
+        rules.runs_with(&lockfile);
         let (policy, shadow) = match purpose {
             Purpose::Serve => {
                 let own = rules.sources()?;
