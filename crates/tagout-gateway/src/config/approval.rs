@@ -78,3 +78,41 @@ impl Reader<'_> {
         Ok(approval)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn parsed(text: &str) -> Result<Approval, String> {
+        let config = Config::parse("tagout.toml", text, Path::new("/etc/tagout"));
+        config.map(|config| config.approval).map_err(|error| format!("{error} {error:?}"))
+    }
+
+    #[test]
+    fn what_is_written_is_checked() {
+        let key = format!("ed25519:{}", "0a".repeat(32));
+        let text = format!(
+            "[approval]\nkeep_s = 60\napprovers = [\"{key}\"]\n[approval.webhook]\n\
+             url = \"https://chat.example.org/x\"\nsecret = \"file://hook.secret\"\n"
+        );
+        let approval = parsed(&text).unwrap();
+        assert_eq!((approval.keep, approval.approvers), (Duration::from_secs(60), vec![key]));
+        let webhook = approval.webhook.unwrap();
+        assert_eq!(webhook.secret, Source::File("/etc/tagout/hook.secret".into()));
+        for wrong in [
+            "[approval]\nkeep_s = 3601",
+            "[approval]\nkeeps = 60",
+            "[approval]\napprovers = [\"ann\"]",
+            "[approval.webhook]\nurl = \"https://a.example/\"",
+            "[approval.webhook]\nurl = \"http://a.example/\"\nsecret = \"env://S\"",
+        ] {
+            assert!(parsed(wrong).is_err(), "{wrong}");
+        }
+        let bare = "[approval.webhook]\nurl = \"https://a.example/\"\nsecret = \"hunter2hunter2\"";
+        let error = parsed(bare).unwrap_err();
+        assert!(error.contains("no reference") && !error.contains("hunter2"), "{error}");
+    }
+}
