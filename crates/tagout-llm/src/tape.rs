@@ -1,5 +1,5 @@
 //! Exchanges with a provider, kept and played again. What is kept holds no headers of the request,
-//! and so no key.
+//! and an answer that repeats the key is kept without it.
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -7,9 +7,10 @@ use std::sync::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tagout_proto::Secret;
 
 use crate::transport::{
-    Chunks, Fault, HttpAnswer, HttpRequest, Transport, TransportError, Waiting,
+    Chunks, Fault, HeaderText, HttpAnswer, HttpRequest, Transport, TransportError, Waiting,
 };
 
 /// Bytes of one answer that are kept; a longer one is kept as broken off.
@@ -70,16 +71,35 @@ impl Transport for Recorder {
                 complete: false,
             };
             let deck = Arc::clone(&self.deck);
-            let body = Recording { inner: body, bytes: Vec::new(), exchange, deck };
+            let secrets = secrets(request);
+            let (bytes, full) = (Vec::new(), false);
+            let body = Recording { inner: body, bytes, full, secrets, exchange, deck };
             Ok(HttpAnswer { status, headers, body: Box::new(body) })
         })
     }
+}
+
+/// The credentials that went along, with and without the word before them.
+fn secrets(request: &HttpRequest) -> Secret<Vec<String>> {
+    let mut secrets = Vec::new();
+    for (_, value) in &request.headers {
+        if let HeaderText::Secret(secret) = value {
+            let whole = secret.expose();
+            secrets.push(whole.clone());
+            secrets.extend(whole.split_once(' ').map(|(_, key)| key.to_owned()));
+        }
+    }
+    secrets.retain(|secret| !secret.is_empty());
+    Secret::new(secrets)
 }
 
 /// A body that is kept when nobody reads on.
 struct Recording {
     inner: Box<dyn Chunks>,
     bytes: Vec<u8>,
+    /// There was more than is kept.
+    full: bool,
+    secrets: Secret<Vec<String>>,
     exchange: Exchange,
     deck: Arc<dyn Deck>,
 }
@@ -89,11 +109,14 @@ impl Chunks for Recording {
         Box::pin(async move {
             let piece = self.inner.next().await;
             match &piece {
-                Some(Ok(piece)) if self.bytes.len() + piece.len() <= KEPT_BYTES => {
-                    self.bytes.extend_from_slice(piece);
+                Some(Ok(piece)) => {
+                    self.full |= self.bytes.len() + piece.len() > KEPT_BYTES;
+                    if !self.full {
+                        self.bytes.extend_from_slice(piece);
+                    }
                 }
-                Some(Ok(_) | Err(_)) => {}
-                None => self.exchange.complete = true,
+                Some(Err(_)) => {}
+                None => self.exchange.complete = !self.full,
             }
             piece
         })
@@ -102,7 +125,11 @@ impl Chunks for Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        self.exchange.answer = String::from_utf8_lossy(&self.bytes).into_owned();
+        let mut answer = String::from_utf8_lossy(&self.bytes).into_owned();
+        for secret in self.secrets.expose() {
+            answer = answer.replace(secret, "(key)");
+        }
+        self.exchange.answer = answer;
         self.deck.keep(&self.exchange);
     }
 }

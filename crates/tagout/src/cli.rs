@@ -137,7 +137,7 @@ pub(crate) struct Whose {
 pub(crate) struct Ask {
     /// The question.
     pub(crate) question: String,
-    /// What answers it; `offline:planner` is rule-based and needs nothing.
+    /// What answers it, of `tagout models ls`; `offline:planner` is rule-based and needs nothing.
     #[arg(long, default_value = "offline:planner", value_name = "PROVIDER:NAME")]
     pub(crate) model: String,
     /// Where pictures are put [default: `tagout/pictures` under `$XDG_STATE_HOME`].

@@ -8,5 +8,5 @@ mod table;
 
 pub(crate) use chosen::{choose, provider};
 pub(crate) use key::{Standing, standing};
-pub(crate) use metered::{Metered, cost};
+pub(crate) use metered::{Metered, cost, patience};
 pub(crate) use table::providers;

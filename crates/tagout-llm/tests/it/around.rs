@@ -201,6 +201,16 @@ fn a_recording_holds_no_key_and_plays_to_the_same_request_only() {
     let text = serde_json::to_string(&kept).unwrap();
     assert!(!text.contains(KEY) && text.contains("Yes"), "{text}");
 
+    let stage = Arc::new(Stage::default());
+    let echo = format!("{{\"error\":{{\"message\":\"no Bearer {KEY}, no {KEY}\"}}}}");
+    stage.give(Given { status: 400, ..given(&echo) });
+    let echoed = Arc::new(Kept::default());
+    let recorder = Recorder::new("house:m".into(), stage, Arc::clone(&echoed) as _);
+    let error = turn(&over(Arc::new(recorder), true), &hello(), &[]).1.unwrap_err();
+    assert!(!error.to_string().contains(KEY), "{error}");
+    let answer = echoed.0.lock().unwrap()[0].answer.clone();
+    assert!(answer.contains("no (key), no (key)"), "{answer}");
+
     let play = || over(Arc::new(Player::new(kept.clone())), false);
     let played = play();
     assert_eq!(turn(&played, &hello(), &offered()), recorded);

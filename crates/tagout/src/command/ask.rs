@@ -31,7 +31,11 @@ pub(crate) fn ask(places: &Places, ask: Ask, json: bool) -> Result<ExitCode, Fai
     let metered = Arc::new(Metered::new(chosen.provider));
     let provider = Arc::clone(&metered);
     let pictures = ask.pictures.unwrap_or_else(|| places.state.join("pictures"));
-    let options = |stop| Options { stop, connect_timeout: CONNECT, ..Options::new(provider) };
+    let turn_timeout = models::patience(metered.as_ref());
+    let options = |stop| {
+        let options = Options::new(provider);
+        Options { stop, connect_timeout: CONNECT, turn_timeout, ..options }
+    };
     let question = ask.question;
     let mut shown = Shown { json, pictures, saved: Vec::new(), plans: Vec::new(), failure: None };
     let answer = in_runtime(with_session(places, options, async |session| {

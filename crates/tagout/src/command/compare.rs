@@ -25,7 +25,11 @@ pub(crate) fn compare(places: &Places, compare: &Compare, json: bool) -> Result<
     for (model, chosen) in chosen {
         let metered = Arc::new(Metered::new(chosen.provider));
         let provider = Arc::clone(&metered);
-        let options = |stop| Options { stop, connect_timeout: CONNECT, ..Options::new(provider) };
+        let turn_timeout = models::patience(metered.as_ref());
+        let options = |stop| {
+            let options = Options::new(provider);
+            Options { stop, connect_timeout: CONNECT, turn_timeout, ..options }
+        };
         let began = Instant::now();
         let asked = in_runtime(with_session(places, options, async |session| {
             Ok(session.ask(&compare.question, &mut Quiet).await)

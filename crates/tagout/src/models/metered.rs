@@ -1,5 +1,8 @@
 //! What models cost.
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tagout_llm::{Facts, Provider, ProviderInfo, Sink, Turn, TurnFuture, TurnRequest, Usage};
 
@@ -68,6 +71,12 @@ impl Provider for Metered {
             Ok(turn)
         })
     }
+}
+
+/// How long a turn may take. A model of this machine may have to be loaded first, and a reasoning one
+/// thinks.
+pub(crate) fn patience(provider: &dyn Provider) -> Duration {
+    Duration::from_secs(if provider.describe().language_model { 600 } else { 120 })
 }
 
 /// What that cost, in words; never nought for what is not known.
