@@ -21,10 +21,13 @@ pub(crate) struct Subset {
     pub(crate) without: &'static [&'static str],
     /// How long property names of `[A-Za-z0-9_.-]` may be, if others are refused.
     pub(crate) key_length: Option<usize>,
+    /// Whether nothing may stand beside a `$ref`.
+    pub(crate) bare_refs: bool,
 }
 
 /// Takes all that JSON Schema has, but for the root, which is always an object.
-pub(crate) const WHOLE: Subset = Subset { only: None, without: &["$schema"], key_length: None };
+pub(crate) const WHOLE: Subset =
+    Subset { only: None, without: &["$schema"], key_length: None, bare_refs: false };
 
 /// A schema in the form that a provider takes.
 #[derive(Clone, Debug)]
@@ -108,6 +111,10 @@ impl Subset {
                 | Value::Object(_) => gone.push((keyword.clone(), value.clone())),
             }
         }
+        if self.bare_refs && out.contains_key("$ref") {
+            out.retain(|keyword, _| keyword.starts_with('$'));
+            return Value::Object(out);
+        }
         note(&mut out, &gone);
         Value::Object(out)
     }
@@ -188,5 +195,82 @@ pub(crate) fn renamed(value: &Value, names: &BTreeMap<String, String>) -> Value 
         }
         Value::Array(list) => list.iter().map(|value| renamed(value, names)).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NARROW: Subset = Subset {
+        only: Some(&[
+            "$defs",
+            "$ref",
+            "description",
+            "enum",
+            "items",
+            "properties",
+            "required",
+            "type",
+        ]),
+        without: &[],
+        key_length: Some(8),
+        bare_refs: true,
+    };
+
+    #[test]
+    fn what_is_lost_is_said_in_words() {
+        let schema = json!({
+            "$schema": "x", "type": "object", "required": ["a b"], "oneOf": [{}],
+            "properties": {
+                "a b": {"type": "string", "pattern": "^x$", "description": "A.", "default": "y"},
+                "c": {"const": 3},
+                "d": {"$ref": "#/$defs/e", "description": "D."},
+                "f": true,
+                "g": {"type": "array", "items": {"type": "number", "minimum": 0}},
+            },
+            "$defs": {"e": {"type": "integer"}},
+        });
+        let fitted = NARROW.fit(&schema);
+        let alias = fitted.aliases.keys().next().unwrap().clone();
+        assert_eq!(
+            fitted.schema,
+            json!({
+                "type": "object", "required": [alias],
+                "properties": {
+                    alias: {"type": "string", "description": "A. (pattern: \"^x$\")"},
+                    "c": {"enum": [3]},
+                    "d": {"$ref": "#/$defs/e"},
+                    "f": {},
+                    "g": {"type": "array", "items": {"type": "number", "description": "(minimum: 0)"}},
+                },
+                "$defs": {"e": {"type": "integer"}},
+                "description": "(oneOf: [{}])",
+            })
+        );
+    }
+
+    #[test]
+    fn names_go_there_and_back() {
+        let schema = json!({"type": "object", "properties": {"a b": {"type": "object",
+                            "properties": {"c d": {}}}}});
+        let Fitted { aliases, .. } = NARROW.fit(&schema);
+        let there = aliases.iter().map(|(alias, own)| (own.clone(), alias.clone())).collect();
+        let own = json!({"a b": {"c d": [{"c d": 1}]}, "e": 2});
+        let written = renamed(&own, &there);
+        assert_ne!(written, own);
+        assert_eq!(renamed(&written, &aliases), own);
+    }
+
+    #[test]
+    fn a_schema_without_end_has_one() {
+        let mut schema = json!({"type": "string"});
+        for _ in 0..100 {
+            schema = json!({"type": "object", "properties": {"a": schema}});
+        }
+        assert!(NARROW.fit(&schema).schema.to_string().len() < 2000);
+        for odd in [json!(true), json!(null), json!([1]), json!("x")] {
+            assert_eq!(NARROW.fit(&odd).schema, json!({"type": "object", "properties": {}}));
+        }
     }
 }

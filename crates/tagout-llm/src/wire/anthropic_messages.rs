@@ -15,7 +15,7 @@ use crate::{
 pub(super) const STRICTNESS: Strictness = Strictness { tools: 20, unions: 16 };
 
 pub(super) const SUBSET: Subset =
-    Subset { only: None, without: &["$schema"], key_length: Some(64) };
+    Subset { only: None, without: &["$schema"], key_length: Some(64), bare_refs: false };
 
 pub(super) fn body(draft: &Draft<'_>) -> Value {
     let settings = draft.settings;

@@ -34,6 +34,7 @@ pub(super) const SUBSET: Subset = Subset {
     ]),
     without: &[],
     key_length: None,
+    bare_refs: true,
 };
 
 /// A call's signature, as the wire calls it.
@@ -57,8 +58,14 @@ pub(super) fn path(model: &str) -> String {
 pub(super) fn body(draft: &Draft<'_>) -> Value {
     let settings = draft.settings;
     let functions = draft.offer.tools.iter().map(|tool| {
-        json!({"name": tool.name, "description": tool.description,
-               "parametersJsonSchema": tool.schema})
+        // An object without properties is refused; no parameters at all are not.
+        let properties = tool.schema.get("properties").and_then(Value::as_object);
+        let has_any = properties.is_some_and(|properties| !properties.is_empty());
+        object([
+            ("name", Some(tool.name.clone().into())),
+            ("description", Some(tool.description.clone().into())),
+            ("parametersJsonSchema", has_any.then(|| tool.schema.clone())),
+        ])
     });
     let functions: Vec<_> = functions.collect();
     let has_tools = !functions.is_empty();

@@ -24,6 +24,7 @@ pub(super) const SUBSET: Subset = Subset {
     ]),
     without: &[],
     key_length: None,
+    bare_refs: false,
 };
 
 pub(super) fn body(draft: &Draft<'_>) -> Value {

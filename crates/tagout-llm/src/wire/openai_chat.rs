@@ -14,8 +14,12 @@ use crate::{
 };
 
 pub(super) const fn subset(dialect: Dialect) -> Subset {
-    const GRAMMAR: Subset =
-        Subset { only: None, without: &["$schema", "pattern", "format"], key_length: None };
+    const GRAMMAR: Subset = Subset {
+        only: None,
+        without: &["$schema", "pattern", "format"],
+        key_length: None,
+        bare_refs: false,
+    };
     if dialect.quirks().patterns { WHOLE } else { GRAMMAR }
 }
 

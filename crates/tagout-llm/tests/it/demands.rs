@@ -355,8 +355,13 @@ fn contents(name: &str, model: &str, body: &Value) {
     for function in list(&body["tools"][0], "functionDeclarations") {
         only(name, function, &["name", "description", "parametersJsonSchema"]);
         tool_name(text(function, "name"));
-        root(name, &function["parametersJsonSchema"]);
-        gemini_schema(name, &function["parametersJsonSchema"]);
+        let Some(schema) = function.get("parametersJsonSchema") else { continue };
+        root(name, schema);
+        assert!(
+            !schema["properties"].as_object().unwrap().is_empty(),
+            "{name}: should be non-empty"
+        );
+        gemini_schema(name, schema);
     }
     let mut open: Vec<&str> = Vec::new();
     for (at, content) in list(body, "contents").iter().enumerate() {
@@ -389,6 +394,8 @@ fn contents(name: &str, model: &str, body: &Value) {
 
 fn gemini_schema(name: &str, schema: &Value) {
     only(name, schema, &GEMINI);
+    let bare = schema.as_object().unwrap().keys().all(|key| key.starts_with('$'));
+    assert!(schema.get("$ref").is_none() || bare, "{name}: something stands beside a $ref");
     for property in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         gemini_schema(name, property.1);
     }
