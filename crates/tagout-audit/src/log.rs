@@ -1,6 +1,7 @@
 //! The log that callers write to.
 use std::{
     collections::BTreeSet,
+    ops::Deref,
     path::Path,
     sync::{
         Arc, Mutex, OnceLock,
@@ -44,7 +45,7 @@ const LINES_AT_ONCE: usize = 256;
 /// [`Durability::System`], as long as the disk takes with [`Durability::Disk`].
 #[derive(Clone, Debug)]
 pub struct Log {
-    inner: Arc<Inner>,
+    inner: Arc<Held>,
 }
 
 #[derive(Debug)]
@@ -87,8 +88,21 @@ impl Inner {
     }
 }
 
+/// The log as its users hold it. The thread that signs holds what is within, and may hold it last:
+/// nobody waits for that thread at the end of a process.
+#[derive(Debug)]
+struct Held(Arc<Inner>);
+
+impl Deref for Held {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
 /// A log that is closed ends with a signed head.
-impl Drop for Inner {
+impl Drop for Held {
     fn drop(&mut self) {
         self.settle();
         if let Some(signer) = self.signer.get() {
@@ -133,8 +147,9 @@ impl Log {
         let (directory, key) = (writer.directory.clone(), writer.public);
         let broken = AtomicBool::new(false);
         let (writer, signer) = (Mutex::new(writer), OnceLock::new());
-        let log = Self { inner: Arc::new(Inner { writer, directory, key, broken, signer }) };
-        let inner = Arc::downgrade(&log.inner);
+        let inner = Arc::new(Inner { writer, directory, key, broken, signer });
+        let log = Self { inner: Arc::new(Held(Arc::clone(&inner))) };
+        let inner = Arc::downgrade(&inner);
         let sign = move || {
             inner.upgrade().is_some_and(|inner| {
                 inner.settle();
