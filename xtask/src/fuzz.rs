@@ -8,7 +8,8 @@ use std::{
 
 use crate::root;
 
-const TARGETS: &[&str] = &["reader", "headers", "state", "sse", "shape", "assertion", "pipeline"];
+const TARGETS: &[&str] =
+    &["reader", "headers", "state", "sse", "shape", "assertion", "models", "pipeline"];
 /// Where new inputs go, relative to the repository.
 const FOUND: &str = "target/fuzz-found";
 /// Where the fuzzer leaves what breaks something.
