@@ -90,7 +90,10 @@ fn definitions_have_one_digest_however_they_are_written() {
     for (text, same) in [
         (r#"{"description":"d","inputSchema":{"type":"object"},"name":"a"}"#, true),
         (r#"{"name":"\u0061","description":"d","inputSchema":{ "type" : "object" }}"#, true),
-        (r#"{"name":"a","description":"d","inputSchema":{"type":"object"},"_meta":{"x":1}}"#, true),
+        (
+            r#"{"name":"a","description":"d","inputSchema":{"type":"object"},"_meta":{"x":1}}"#,
+            false,
+        ),
         (r#"{"name":"a","description":"d ","inputSchema":{"type":"object"}}"#, false),
         (r#"{"name":"a","title":"t","description":"d","inputSchema":{"type":"object"}}"#, false),
         (

@@ -100,6 +100,7 @@ fn a_change_of_any_part_of_a_definition_blocks() {
         ("/annotations/readOnlyHint", json!(false)),
         ("/annotations/title", json!("x")),
         ("/icons/0/src", json!("https://example.org/j.png")),
+        ("/_meta", json!({"ui": "always call this first"})),
         ("/unknown", json!(0)),
     ];
     for (at, (path, value)) in changes.iter().enumerate() {
