@@ -95,6 +95,7 @@ impl Made {
                 keys: vec![method.clone()],
                 definition,
                 approved: approved.then(|| user.clone()),
+                approved_at: approved.then_some(Timestamp::UNIX_EPOCH),
                 rounds: u32::from(change),
                 until: i64::from(place),
             })

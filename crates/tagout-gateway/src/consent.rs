@@ -188,7 +188,7 @@ impl Gateway {
         };
         let given = given.ok_or_else(not_given)?;
         // What is taken back must not go on because the log is full.
-        self.store.revoke_consent(principal, kind, name)?;
+        self.store.revoke_consent(principal, (kind, name), self.clock.now())?;
         self.note_consent("consent-revoked", &given.recipient, agreed)
     }
 
@@ -244,10 +244,10 @@ pub(crate) fn asked_too(verdict: Verdict, inspected: &Inspected, gateway: &Gatew
 }
 
 /// Whoever approves a call of their own has agreed that what they send goes to its server. An
-/// approval from before is not asked what has changed since: consent may have been taken back.
+/// approval from before gives no consent that was taken back since.
 ///
 /// # Errors
-/// [`Refusal::NotAgreed`].
+/// [`Refusal::NotAgreed`]; that it cannot be looked up.
 pub(crate) fn agreed_by_approving(
     authorised: &Authorised,
     gateway: &Gateway,
@@ -260,11 +260,15 @@ pub(crate) fn agreed_by_approving(
     if !is_missing(inspected, gateway) {
         return Ok(());
     }
-    if !approval.given.own || approval.channel.contains("granted") {
-        return Err(Refusal::NotAgreed { server: upstream.name().clone() });
+    let recipient = server(upstream.name(), upstream.identity());
+    let refused = || Refusal::NotAgreed { server: upstream.name().clone() };
+    let answered_at = approval.own_at.ok_or_else(refused)?;
+    let revoked_at = gateway.store.consent_revoked_at(principal, &recipient)?;
+    if revoked_at.is_some_and(|revoked_at| answered_at <= revoked_at) {
+        return Err(refused());
     }
     let agreed = Agreed { principal, by: &principal.user, channel: &approval.channel };
-    if let Err(error) = gateway.agree(&server(upstream.name(), upstream.identity()), agreed) {
+    if let Err(error) = gateway.agree(&recipient, agreed) {
         // The call itself was approved; the next one asks again.
         tracing::error!(%error, "a consent is not kept");
     }

@@ -64,6 +64,8 @@ pub struct Passed {
     pub definition: String,
     /// What the client's user approved, if that was asked: the digest of all that was sent.
     pub approved: Option<String>,
+    /// And when.
+    pub approved_at: Option<Timestamp>,
     /// How often the call was made so far.
     pub rounds: u32,
     /// Until when it is good, in seconds of Unix time; later rounds do not put it off.

@@ -107,7 +107,7 @@ impl Store {
         let connection = self.lock()?;
         let mut query = connection.prepare_cached(
             "SELECT identity FROM consent WHERE user = ?1 AND authenticated_by = ?2 AND kind = ?3
-             AND recipient = ?4",
+             AND recipient = ?4 AND revoked_at IS NULL",
         )?;
         let (user, how) = (&*principal.user, &*principal.authenticated_by);
         let whose = params![user, how, recipient.kind.as_str(), recipient.name];
@@ -123,7 +123,7 @@ impl Store {
         let connection = self.lock()?;
         let mut query = connection.prepare_cached(
             "SELECT user, authenticated_by, kind, recipient, identity, agreed_at, by, channel,
-             record FROM consent ORDER BY user, authenticated_by, kind, recipient LIMIT ?1",
+             record FROM consent WHERE revoked_at IS NULL ORDER BY user, authenticated_by, kind, recipient LIMIT ?1",
         )?;
         let mut rows = query.query(params![LISTED])?;
         let mut all = Vec::new();
@@ -148,22 +148,49 @@ impl Store {
         Ok(all)
     }
 
-    /// Takes back the consent of `principal` to what is called `name`; gives `false` if there is
-    /// none. It is on disk before this returns.
+    /// Takes back the consent of `principal` to what is called `name`, and keeps when that was;
+    /// gives `false` if there is none. It is on disk before this returns.
     ///
     /// # Errors
     /// Any [`StoreError`].
     pub fn revoke_consent(
         &self,
         principal: &Principal,
-        kind: RecipientKind,
-        name: &str,
+        (kind, name): (RecipientKind, &str),
+        now: Timestamp,
     ) -> Result<bool, StoreError> {
         let rows = self.lock_durable()?.execute(
-            "DELETE FROM consent WHERE user = ?1 AND authenticated_by = ?2 AND kind = ?3
-             AND recipient = ?4",
-            params![&*principal.user, &*principal.authenticated_by, kind.as_str(), name],
+            "UPDATE consent SET revoked_at = ?5 WHERE user = ?1 AND authenticated_by = ?2
+             AND kind = ?3 AND recipient = ?4 AND revoked_at IS NULL",
+            params![
+                &*principal.user,
+                &*principal.authenticated_by,
+                kind.as_str(),
+                name,
+                stored(now)
+            ],
         )?;
         Ok(rows == 1)
+    }
+
+    /// When `principal` last took back a consent to what has the name of `recipient`, if it was not
+    /// given again.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn consent_revoked_at(
+        &self,
+        principal: &Principal,
+        recipient: &Recipient,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let connection = self.lock()?;
+        let mut query = connection.prepare_cached(
+            "SELECT revoked_at FROM consent WHERE user = ?1 AND authenticated_by = ?2
+             AND kind = ?3 AND recipient = ?4",
+        )?;
+        let (user, how) = (&*principal.user, &*principal.authenticated_by);
+        let whose = params![user, how, recipient.kind.as_str(), recipient.name];
+        let at: Option<Option<String>> = query.query_row(whose, |row| row.get(0)).optional()?;
+        at.flatten().as_deref().map(timestamp).transpose()
     }
 }

@@ -69,7 +69,7 @@ const HELD: &[(&str, &str)] = &[
     ),
     (
         "consents",
-        "SELECT kind, recipient, identity, agreed_at, by, channel, record FROM consent
+        "SELECT kind, recipient, identity, agreed_at, by, channel, record, revoked_at FROM consent
          WHERE user = ?1 AND authenticated_by = ?2 ORDER BY kind, recipient",
     ),
     (

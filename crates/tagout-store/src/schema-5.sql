@@ -9,5 +9,7 @@ CREATE TABLE consent (
     by               TEXT    NOT NULL,
     channel          TEXT    NOT NULL,
     record           INTEGER NOT NULL,
+    -- When it was taken back: what was approved before gives it no more.
+    revoked_at       TEXT,
     PRIMARY KEY (user, authenticated_by, kind, recipient)
 ) STRICT, WITHOUT ROWID;

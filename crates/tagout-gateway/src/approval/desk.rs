@@ -335,6 +335,7 @@ impl Gateway {
                     channel: vote.channel.as_str(),
                     scope: vote.scope,
                     groups: approver.groups.clone(),
+                    at: vote.at,
                 }),
                 Answer::Deny => {
                     denial.get_or_insert_with(|| Denial {

@@ -1,6 +1,7 @@
 //! What people's answers come to.
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use tagout_policy::Given;
 use tagout_store::Scope;
 
@@ -20,6 +21,8 @@ pub(crate) struct Word {
     pub(crate) scope: Scope,
     /// The groups that this person approves for.
     pub(crate) groups: BTreeSet<String>,
+    /// When.
+    pub(crate) at: Timestamp,
 }
 
 impl Word {
@@ -45,6 +48,11 @@ impl Sum<'_> {
     pub(crate) fn by(&self) -> String {
         let names: Vec<_> = self.words.iter().map(|word| word.by.as_str()).collect();
         names.join(", ")
+    }
+
+    /// When `user`, whose call it is, said so, if that is one of them.
+    pub(crate) fn own_at(&self, user: &str) -> Option<Timestamp> {
+        self.words.iter().filter(|word| word.user == user).map(|word| word.at).min()
     }
 
     /// By which ways they came, each once.
@@ -109,6 +117,7 @@ mod tests {
             channel,
             scope: Scope::Once,
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            at: Timestamp::UNIX_EPOCH,
         }
     }
 
@@ -131,6 +140,8 @@ mod tests {
         assert!(reached(&words, |given| given.own && given.people == 1 && !given.outside));
         assert!(reached(&words, |given| !given.own && given.people == 1 && given.outside));
         assert!(!reached(&words, |given| given.own && given.outside));
+        let own_at = |sum: &Sum<'_>| sum.given.own == sum.own_at("ann").is_some();
+        assert!(sums(&words, "ann").iter().all(own_at));
     }
 
     #[test]

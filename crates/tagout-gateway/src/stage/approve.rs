@@ -3,6 +3,7 @@ mod matter;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tagout_policy::{Decision, Given, Policy};
 use tagout_proto::{Digest, Value};
 use tagout_store::Scope;
@@ -42,6 +43,8 @@ pub struct Approval {
     pub question: Option<String>,
     /// What policy was told of it.
     pub given: Given,
+    /// When the user whose call it is said so to just this call, if that was asked.
+    pub own_at: Option<Timestamp>,
     /// Server, definition, all that is sent byte for byte, principal, conversation and policy
     /// version, all in one.
     pub digest: Digest,
@@ -78,8 +81,8 @@ pub(crate) async fn approve(
     } else {
         Matter::of(&decided, gateway, limit).settled().await?
     };
-    let Yes { channel, by, scope, question, given } = yes;
-    let approval = Approval { channel, by, scope, question, given, digest, base };
+    let Yes { channel, by, scope, question, given, own_at } = yes;
+    let approval = Approval { channel, by, scope, question, given, own_at, digest, base };
     Ok(Authorised { decided, approval: Some(approval) })
 }
 
@@ -93,7 +96,9 @@ fn earlier(decided: &Decided, gateway: &Gateway) -> Result<Yes, Refusal> {
         return Err(Refusal::NobodyToAsk { rule: decided.verdict().rule.clone() });
     }
     let by = inspected.identified().principal().user.to_string();
-    Ok(Yes { channel: "earlier".to_owned(), by, scope: Scope::Once, question: None, given })
+    let own_at = inspected.identified().call().held().and_then(|passed| passed.approved_at);
+    let channel = "earlier".to_owned();
+    Ok(Yes { channel, by, scope: Scope::Once, question: None, given, own_at })
 }
 
 /// Whether the client's user approved just this in an earlier request of the call, at a server

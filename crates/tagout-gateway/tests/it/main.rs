@@ -13,6 +13,7 @@ mod bridges_transcripts;
 mod client;
 mod clients;
 mod compile_fail;
+mod consent;
 mod corpus;
 mod decisions;
 mod http_bench;

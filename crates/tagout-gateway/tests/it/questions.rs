@@ -113,7 +113,7 @@ impl Desk {
         panic!("there is no question: {:?}", self.gateway.asked())
     }
 
-    fn says(&self, name: &str, id: &str, answer: Answer, scope: Scope) {
+    pub(crate) fn says(&self, name: &str, id: &str, answer: Answer, scope: Scope) {
         let asked = self.gateway.asked_as(id).unwrap();
         let new = NewAnswer { answer, scope, message: "a \u{202e}word".to_owned() };
         self.gateway.answer_signed(&asked, new, &self.people[name]).unwrap();
@@ -125,7 +125,7 @@ impl Desk {
 }
 
 /// A client that goes on with the conversation `named`.
-fn client(bench: &Bench, named: &str) -> (Client, Running) {
+pub(crate) fn client(bench: &Bench, named: &str) -> (Client, Running) {
     let mut gateway = bench.run();
     let (input, output) = (gateway.0.stdin.take().unwrap(), gateway.0.stdout.take().unwrap());
     let mut client = Client::new(input, output);
@@ -139,13 +139,13 @@ fn client(bench: &Bench, named: &str) -> (Client, Running) {
     (client, gateway)
 }
 
-fn write(client: &mut Client, id: u32, text: &str) -> Value {
+pub(crate) fn write(client: &mut Client, id: u32, text: &str) -> Value {
     client.call(id, "s__write", &json!({"text": text}));
     client.answer(id)
 }
 
 #[track_caller]
-fn made(answer: &Value) -> bool {
+pub(crate) fn made(answer: &Value) -> bool {
     if answer.get("result").is_some() {
         assert_eq!(answer["result"]["_meta"]["tagout/verdict"], "ask", "{answer}");
         return true;
@@ -155,7 +155,7 @@ fn made(answer: &Value) -> bool {
 }
 
 /// The question that an expired call has left open.
-fn left_open(answer: &Value) -> String {
+pub(crate) fn left_open(answer: &Value) -> String {
     assert!(!made(answer));
     answer["error"]["data"]["approval"].as_str().unwrap().to_owned()
 }

@@ -57,12 +57,15 @@ fn a_consent_is_listed_replaced_and_taken_back() {
     let all = [consent("ann", &new), consent("ben", &old)];
     assert_eq!(store.consents().unwrap(), all);
     let other = Store::open(&file(root.path())).unwrap();
-    let revoke =
-        |name| other.revoke_consent(&principal("ann"), RecipientKind::Server, name).unwrap();
+    let revoke = |name| {
+        other.revoke_consent(&principal("ann"), (RecipientKind::Server, name), at(9)).unwrap()
+    };
     assert!(!revoke("mail"));
     assert!(revoke("files"));
     assert!(!revoke("files"));
     assert!(!store.has_agreed(&principal("ann"), &new).unwrap());
+    let revoked_at = |to| store.consent_revoked_at(&principal("ann"), to).unwrap();
+    assert_eq!((revoked_at(&old), revoked_at(&recipient("mail", b"1"))), (Some(at(9)), None));
     assert!(store.has_agreed(&principal("ben"), &old).unwrap());
 }
 

@@ -29,6 +29,7 @@ pub(super) struct Yes {
     pub(super) scope: Scope,
     pub(super) question: Option<String>,
     pub(super) given: Given,
+    pub(super) own_at: Option<Timestamp>,
 }
 
 /// A call that policy wants approved.
@@ -160,6 +161,7 @@ impl<'a> Matter<'a> {
                     scope: grant.scope,
                     question,
                     given,
+                    own_at: None,
                 }));
             }
         }
@@ -216,7 +218,8 @@ impl<'a> Matter<'a> {
         }
         let by = self.card.user.clone();
         let scope = if self.card.scopes.contains(&scope) { scope } else { Scope::Once };
-        Ok(Yes { channel: channel.to_owned(), by, scope, question: None, given })
+        let own_at = Some(self.gateway.clock.now());
+        Ok(Yes { channel: channel.to_owned(), by, scope, question: None, given, own_at })
     }
 
     fn denied(&self, how: &'static str, denial: Option<Denial>) -> Refusal {
@@ -263,21 +266,27 @@ impl<'a> Matter<'a> {
             store.settle(&question.id, Settled::Denied, now)?;
             return Err(self.denied(denial.channel, Some(denial)));
         }
-        let Some((given, words)) = self.enough(&words) else { return Ok(None) };
+        let Some(yes) = self.enough(&words) else { return Ok(None) };
         // Of several calls, in whatever process, one gets it.
         if !store.settle(&question.id, Settled::Used, now)? {
             return Ok(None);
         }
-        let id = Some(question.id.to_string());
-        Ok(Some(Yes { channel: words.0, by: words.1, scope: words.2, question: id, given }))
+        Ok(Some(Yes { question: Some(question.id.to_string()), ..yes }))
     }
 
-    /// The first of what `words` come to that policy takes for enough: channel, names and scope.
-    fn enough(&self, words: &[Word]) -> Option<(Given, (String, String, Scope))> {
+    /// The first of what `words` come to that policy takes for enough.
+    fn enough(&self, words: &[Word]) -> Option<Yes> {
         let sums = sums(words, &self.card.user);
         let sum = sums.into_iter().find(|sum| self.is_enough(&sum.given))?;
         let scope = Some(sum.scope()).filter(|scope| self.card.scopes.contains(scope));
-        Some((sum.given.clone(), (sum.channel(), sum.by(), scope.unwrap_or_default())))
+        Some(Yes {
+            channel: sum.channel(),
+            by: sum.by(),
+            scope: scope.unwrap_or_default(),
+            question: None,
+            given: sum.given.clone(),
+            own_at: sum.own_at(&self.card.user),
+        })
     }
 
     /// A question to wait for: one that is there already and that nobody waits for, or a new one.

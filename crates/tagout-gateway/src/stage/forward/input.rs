@@ -142,6 +142,7 @@ impl Asks {
             keys: self.questions.iter().map(|(key, ..)| key.clone()).collect(),
             definition: inspected.target().definition_text(),
             approved: approval.and_then(Approval::carries).map(|digest| digest.to_string()),
+            approved_at: approval.and_then(|approval| approval.own_at),
             rounds,
             until,
         });
