@@ -36,9 +36,13 @@ impl Frames {
         Self { framing, line: Vec::new(), after_return: false, started: false, data: None }
     }
 
-    /// Takes more bytes; gives the texts that are complete with them.
-    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<String>, BadFrame> {
-        let mut texts = Vec::new();
+    /// Takes more bytes; gives the texts that are complete with them to `texts`, also those before
+    /// an error.
+    pub(crate) fn push(
+        &mut self,
+        mut bytes: &[u8],
+        texts: &mut Vec<String>,
+    ) -> Result<(), BadFrame> {
         if self.after_return && !bytes.is_empty() {
             self.after_return = false;
             bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
@@ -56,8 +60,7 @@ impl Frames {
                 None => tail.get(1..).unwrap_or_default(),
             };
         }
-        self.grow(bytes)?;
-        Ok(texts)
+        self.grow(bytes)
     }
 
     /// The stream is at its end. A text that only lacks its end of line still counts: whether it is
@@ -115,7 +118,7 @@ mod tests {
         let mut frames = Frames::new(framing);
         let mut texts = Vec::new();
         for piece in pieces {
-            texts.extend(frames.push(piece)?);
+            frames.push(piece, &mut texts)?;
         }
         texts.extend(frames.end()?);
         Ok(texts)

@@ -115,6 +115,7 @@ impl Remote {
             assembly: Assembly::new(Arc::clone(&offer), calls),
             scope,
             read: 0,
+            ended: false,
         };
         let path = wire.path(self.model.name());
         let mut answer = self.begin(&self.request(Verb::Post, &path, body)).await?;
@@ -240,6 +241,8 @@ struct Reading {
     assembly: Assembly,
     scope: Scope,
     read: usize,
+    /// The last text was read.
+    ended: bool,
 }
 
 impl Reading {
@@ -256,15 +259,17 @@ impl Reading {
             let provider = self.scope.provider.clone();
             return Err(ProviderError::TooLarge { provider, what, limit });
         }
-        let texts = self.frames.push(&piece).map_err(|error| self.bad_frame(error))?;
+        let mut texts = Vec::new();
+        let pushed = self.frames.push(&piece, &mut texts);
         for text in texts {
-            let last = self.text(&text)?;
+            self.ended = self.text(&text)?;
             self.assembly.events().into_iter().for_each(|event| sink.event(event));
-            if last {
+            if self.ended {
+                // What stands behind the end counts for nothing, however it was cut.
                 return Ok(true);
             }
         }
-        Ok(false)
+        pushed.map(|()| false).map_err(|error| self.bad_frame(error))
     }
 
     fn text(&mut self, text: &str) -> Result<bool, ProviderError> {
@@ -276,7 +281,8 @@ impl Reading {
     }
 
     fn end(mut self, sink: &mut dyn Sink) -> Result<Turn, ProviderError> {
-        let left = self.frames.end().map_err(|error| self.bad_frame(error))?;
+        let left = if self.ended { Ok(None) } else { self.frames.end() };
+        let left = left.map_err(|error| self.bad_frame(error))?;
         if let Some(left) = left.filter(|_| !self.assembly.stopped()) {
             match self.reader.read(&left, &mut self.assembly) {
                 Ok(_) => {}
