@@ -5,7 +5,7 @@ DROP TABLE approval;
 ALTER TABLE conversation ADD COLUMN named INTEGER NOT NULL DEFAULT 0 CHECK (named IN (0, 1));
 
 CREATE TABLE approver (
-    number      INTEGER NOT NULL PRIMARY KEY,
+    number      INTEGER NOT NULL PRIMARY KEY CHECK (number >= 1),
     name        TEXT    NOT NULL UNIQUE,
     user        TEXT    NOT NULL,
     groups      TEXT    NOT NULL,
@@ -14,7 +14,8 @@ CREATE TABLE approver (
     enrolled_by TEXT    NOT NULL,
     signature   TEXT    NOT NULL,
     enrolled_at TEXT    NOT NULL,
-    revoked_at  TEXT
+    revoked_at  TEXT,
+    seal        TEXT    NOT NULL
 ) STRICT;
 
 CREATE TABLE question (

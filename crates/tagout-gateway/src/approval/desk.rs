@@ -173,7 +173,7 @@ impl Gateway {
     /// # Errors
     /// Any [`StoreError`].
     pub(crate) fn people(&self) -> Result<People, StoreError> {
-        People::of(&self.store, &self.config.approval.approvers)
+        People::of(&self.store, &self.seal, &self.config.approval.approvers)
     }
 
     /// Every question that is open, oldest first; those that are not as a gateway asked them are

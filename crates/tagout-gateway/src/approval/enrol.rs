@@ -4,7 +4,7 @@ use tagout_store::{Enrolled, KeyGroups, KeyName, StoreError, StoredApprover};
 
 use super::{
     key::ApproverSigner,
-    people::{Approver, sign_enrolment},
+    people::{Approver, is_sealed, seal_of_approver, sign_enrolment},
 };
 use crate::Gateway;
 
@@ -29,6 +29,9 @@ pub enum EnrolTrouble {
     /// Somebody has or had the name.
     #[error("an approver `{0}` is there already, or was")]
     Exists(KeyName),
+    /// Somebody has or had the key.
+    #[error("the key is an approver's already, or was")]
+    KeyTaken,
     /// Only the first enrols itself.
     #[error("there are approvers already: one of them has to enrol the next")]
     NotFirst,
@@ -55,7 +58,7 @@ impl EnrolTrouble {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Exists(_) => "approver-exists",
+            Self::Exists(_) | Self::KeyTaken => "approver-exists",
             Self::NotFirst => "approver-not-first",
             Self::Unknown(_) => "approver-unknown",
             Self::Full => "approver-full",
@@ -71,6 +74,7 @@ impl EnrolTrouble {
             Self::Exists(_) => {
                 "choose another name; a name is given once, so that records stay clear"
             }
+            Self::KeyTaken => "each has a key of their own: one key is one person",
             Self::NotFirst => "say by `--by NAME` who enrols, and have their passphrase typed",
             Self::Unknown(_) => "see `tagout approver list`",
             Self::Full => "a file holds 256, those that were revoked among them",
@@ -117,6 +121,7 @@ impl Gateway {
         }
         let now = self.clock.now();
         let mut stored = StoredApprover {
+            number: 0,
             name: new.name.clone(),
             user: new.user.clone(),
             groups: new.groups.as_set().clone(),
@@ -126,10 +131,12 @@ impl Gateway {
             signature: String::new(),
             enrolled_at: now,
             revoked_at: None,
+            seal: String::new(),
         };
         sign_enrolment(&mut stored, by);
-        match self.store.enrol(&stored, listed)? {
+        match self.store.enrol(stored, listed, |one| seal_of_approver(one, &self.seal))? {
             Enrolled::Kept => {}
+            Enrolled::KeyTaken => return Err(EnrolTrouble::KeyTaken),
             Enrolled::NameTaken => return Err(EnrolTrouble::Exists(new.name.clone())),
             Enrolled::NotFirst => return Err(EnrolTrouble::NotFirst),
             Enrolled::Full => return Err(EnrolTrouble::Full),
@@ -138,7 +145,7 @@ impl Gateway {
         let noted = self.note_approver("approver-enrolled", &new.name, &detail);
         if noted.is_err() {
             // Who is not on record may not answer.
-            self.store.revoke_approver(&new.name, now)?;
+            self.end_enrolment(&new.name)?;
         }
         noted
     }
@@ -148,10 +155,22 @@ impl Gateway {
     /// # Errors
     /// See [`EnrolTrouble`].
     pub fn revoke_approver(&self, name: &KeyName) -> Result<(), EnrolTrouble> {
-        if !self.store.revoke_approver(name, self.clock.now())? {
+        if !self.end_enrolment(name)? {
             return Err(EnrolTrouble::Unknown(name.to_string()));
         }
         self.note_approver("approver-revoked", name, "")
+    }
+
+    /// `false` where there is no such entry, or it is not one of a gateway: that counts for nothing
+    /// as it is, and bears no gateway's code when this is done either.
+    fn end_enrolment(&self, name: &KeyName) -> Result<bool, StoreError> {
+        let mut all = self.store.approvers()?.into_iter();
+        let one = all.find(|one| one.name == *name && one.revoked_at.is_none());
+        let Some(one) = one.filter(|one| is_sealed(one, &self.seal)) else { return Ok(false) };
+        let before = one.seal.clone();
+        let mut revoked = StoredApprover { revoked_at: Some(self.clock.now()), ..one };
+        revoked.seal = seal_of_approver(&revoked, &self.seal);
+        self.store.revoke_approver(&revoked, &before)
     }
 
     fn note_approver(&self, event: &str, name: &KeyName, detail: &str) -> Result<(), EnrolTrouble> {

@@ -3,7 +3,7 @@ use tagout_store::{Store, StoreError, StoredApprover};
 
 use super::{
     key::{ApproverSigner, verifies},
-    seal::message,
+    seal::{SealKey, message},
 };
 
 /// How far back enrolments are followed.
@@ -49,16 +49,18 @@ pub struct Approver {
 pub(crate) struct People(Vec<Approver>);
 
 impl People {
-    /// As they are in `store`; where the configuration lists keys, `listed`, no other counts.
+    /// As they are in `store`; what does not bear the code that `seal` makes counts for nothing.
+    /// Where the configuration lists keys, `listed`, no other counts.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub(crate) fn of(store: &Store, listed: &[String]) -> Result<Self, StoreError> {
-        Ok(Self::looked_at(store.approvers()?, listed))
+    pub(crate) fn of(store: &Store, seal: &SealKey, listed: &[String]) -> Result<Self, StoreError> {
+        Ok(Self::looked_at(store.approvers()?, seal, listed))
     }
 
-    fn looked_at(all: Vec<StoredApprover>, listed: &[String]) -> Self {
-        let standings: Vec<_> = all.iter().map(|one| standing(one, &all, listed)).collect();
+    fn looked_at(all: Vec<StoredApprover>, seal: &SealKey, listed: &[String]) -> Self {
+        let sealed: Vec<_> = all.iter().filter(|one| is_sealed(one, seal)).collect();
+        let standings: Vec<_> = all.iter().map(|one| standing(one, &sealed, listed)).collect();
         let people = all.into_iter().zip(standings);
         Self(people.map(|(stored, standing)| Approver { stored, standing }).collect())
     }
@@ -79,35 +81,48 @@ impl People {
     }
 }
 
-fn standing(one: &StoredApprover, all: &[StoredApprover], listed: &[String]) -> Standing {
+/// What `one` is worth among those who bear the gateways' code.
+fn standing(one: &StoredApprover, sealed: &[&StoredApprover], listed: &[String]) -> Standing {
     if one.revoked_at.is_some() {
         return Standing::Revoked;
     }
-    if !listed.is_empty() {
-        if !listed.contains(&one.public) {
-            return Standing::NotListed;
-        }
-        let by = all.iter().find(|by| by.name.as_str() == one.enrolled_by);
-        let shown = by.is_some_and(|by| listed.contains(&by.public) && enrolled(one, by));
-        return if shown { Standing::Counts } else { Standing::NotShown };
+    if !listed.is_empty() && !listed.contains(&one.public) {
+        return Standing::NotListed;
     }
-    if leads_to_the_first(one, all) { Standing::Counts } else { Standing::NotShown }
+    if !sealed.contains(&one) || !is_alone(one, sealed) {
+        return Standing::NotShown;
+    }
+    let shown = if listed.is_empty() {
+        leads_to_the_first(one, sealed)
+    } else {
+        let by = called(&one.enrolled_by, sealed);
+        by.is_some_and(|by| listed.contains(&by.public) && enrolled(one, by))
+    };
+    if shown { Standing::Counts } else { Standing::NotShown }
+}
+
+/// Whether nobody else has the name or the key: who could be two people is nobody.
+fn is_alone(one: &StoredApprover, sealed: &[&StoredApprover]) -> bool {
+    let same = |other: &&&StoredApprover| other.name == one.name || other.public == one.public;
+    sealed.iter().filter(same).count() == 1
+}
+
+fn called<'a>(name: &str, sealed: &[&'a StoredApprover]) -> Option<&'a StoredApprover> {
+    sealed.iter().find(|one| one.name.as_str() == name).copied()
 }
 
 /// Whether whoever enrolled this one was enrolled, and so on, up to the one who came first.
-fn leads_to_the_first(one: &StoredApprover, all: &[StoredApprover]) -> bool {
+fn leads_to_the_first(one: &StoredApprover, sealed: &[&StoredApprover]) -> bool {
     let mut one = one;
     for _ in 0..DEPTH {
-        let Some(by) = all.iter().find(|by| by.name.as_str() == one.enrolled_by) else {
-            return false;
-        };
+        let Some(by) = called(&one.enrolled_by, sealed) else { return false };
         // Who was revoked could enrol nobody any more.
         let in_time = by.revoked_at.is_none_or(|end| one.enrolled_at < end);
         if !in_time && by.name != one.name || !enrolled(one, by) {
             return false;
         }
         if by.name == one.name {
-            return all.first().is_some_and(|first| first.name == one.name);
+            return one.number == 1;
         }
         one = by;
     }
@@ -116,6 +131,35 @@ fn leads_to_the_first(one: &StoredApprover, all: &[StoredApprover]) -> bool {
 
 fn enrolled(one: &StoredApprover, by: &StoredApprover) -> bool {
     verifies(&by.public, &enrolment(one), &one.signature)
+}
+
+/// Whether a gateway has put `one` there as it is, and left it so.
+pub(super) fn is_sealed(one: &StoredApprover, seal: &SealKey) -> bool {
+    let parts = sealed_parts(one);
+    one.number >= 1 && seal.holds(ROW, &parts.each_ref().map(|part| part.as_bytes()), &one.seal)
+}
+
+/// The gateways' code over `one`.
+pub(super) fn seal_of_approver(one: &StoredApprover, seal: &SealKey) -> String {
+    seal.code(ROW, &sealed_parts(one).each_ref().map(|part| part.as_bytes()))
+}
+
+const ROW: &str = "tagout-approver-1";
+
+fn sealed_parts(one: &StoredApprover) -> [String; 10] {
+    let groups: Vec<_> = one.groups.iter().map(String::as_str).collect();
+    [
+        one.number.to_string(),
+        one.name.to_string(),
+        one.user.clone(),
+        groups.join("\n"),
+        one.public.clone(),
+        one.webhook.to_string(),
+        one.enrolled_by.clone(),
+        one.signature.clone(),
+        one.enrolled_at.to_string(),
+        one.revoked_at.map(|at| at.to_string()).unwrap_or_default(),
+    ]
 }
 
 /// Signs that `one` is enrolled, by the one whose key signs.
@@ -148,6 +192,7 @@ mod tests {
 
     fn enrolled_by(who: &ApproverSigner, by: &ApproverSigner, second: i64) -> StoredApprover {
         let mut one = StoredApprover {
+            number: if who.name() == by.name() { 1 } else { 2 },
             name: who.name().clone(),
             user: who.name().to_string(),
             groups: ["a".to_owned()].into(),
@@ -157,13 +202,19 @@ mod tests {
             signature: String::new(),
             enrolled_at: jiff::Timestamp::from_second(second).unwrap(),
             revoked_at: None,
+            seal: String::new(),
         };
         sign_enrolment(&mut one, by);
-        one
+        sealed(one)
+    }
+
+    fn sealed(one: StoredApprover) -> StoredApprover {
+        let seal = seal_of_approver(&one, &SealKey::of_seed(b"a"));
+        StoredApprover { seal, ..one }
     }
 
     fn standings(all: &[StoredApprover], listed: &[String]) -> Vec<Standing> {
-        let people = People::looked_at(all.to_vec(), listed);
+        let people = People::looked_at(all.to_vec(), &SealKey::of_seed(b"a"), listed);
         people.into_all().into_iter().map(|one| one.standing).collect()
     }
 
@@ -172,26 +223,68 @@ mod tests {
         let (ann, bob, eve) = (signer("ann"), signer("bob"), signer("eve"));
         let all = [enrolled_by(&ann, &ann, 1), enrolled_by(&bob, &ann, 2)];
         assert_eq!(standings(&all, &[]), [Standing::Counts; 2]);
-        // A row that was put there, enrolled by nobody else.
-        let with_eve = [all.as_slice(), &[enrolled_by(&eve, &eve, 3)]].concat();
-        assert_eq!(standings(&with_eve, &[]).last(), Some(&Standing::NotShown));
         // A row that was changed.
         for change in [
             |one: &mut StoredApprover| one.user = "somebody".to_owned(),
             |one: &mut StoredApprover| one.webhook = true,
             |one: &mut StoredApprover| one.groups.clear(),
             |one: &mut StoredApprover| one.enrolled_at = jiff::Timestamp::UNIX_EPOCH,
+            |one: &mut StoredApprover| one.number = 3,
         ] {
             let mut changed = all.clone();
             change(&mut changed[1]);
-            assert_eq!(standings(&changed, &[])[1], Standing::NotShown);
+            assert_eq!(standings(&changed, &[]), [Standing::Counts, Standing::NotShown]);
         }
         // Who was revoked enrols nobody, but those from before stay.
-        let mut revoked = with_eve;
-        revoked[0].revoked_at = Some(jiff::Timestamp::from_second(5).unwrap());
-        revoked[2] = enrolled_by(&eve, &ann, 9);
+        let end = jiff::Timestamp::from_second(5).unwrap();
+        let gone = sealed(StoredApprover { revoked_at: Some(end), ..all[0].clone() });
+        let revoked = [gone, all[1].clone(), enrolled_by(&eve, &ann, 9)];
         let expected = [Standing::Revoked, Standing::Counts, Standing::NotShown];
         assert_eq!(standings(&revoked, &[]), expected);
+        // Nor is anybody put back whose entry says that they are gone.
+        let mut back = revoked;
+        back[0].revoked_at = None;
+        assert_eq!(standings(&back, &[]), [Standing::NotShown; 3]);
+    }
+
+    /// Who writes the state has no code for it, whatever number the row has.
+    #[test]
+    fn whoever_puts_a_row_there_is_nobody() {
+        let (ann, bob, eve) = (signer("ann"), signer("bob"), signer("eve"));
+        let all = [enrolled_by(&ann, &ann, 1), enrolled_by(&bob, &ann, 2)];
+        let unsealed = StoredApprover { seal: String::new(), ..enrolled_by(&eve, &eve, 0) };
+        let borrowed = StoredApprover { seal: all[0].seal.clone(), ..unsealed.clone() };
+        for row in [unsealed, borrowed] {
+            for number in [-1, 0, 1] {
+                let first = StoredApprover { number, ..row.clone() };
+                let with = [[first].as_slice(), &all].concat();
+                let expected = [Standing::NotShown, Standing::Counts, Standing::Counts];
+                assert_eq!(standings(&with, &[]), expected);
+                let listed = [ann.public(), bob.public(), eve.public()];
+                assert_eq!(standings(&with, &listed), expected);
+            }
+        }
+        // Nor is a key that was revoked good for an enrolment of earlier.
+        let end = jiff::Timestamp::from_second(5).unwrap();
+        let gone = sealed(StoredApprover { revoked_at: Some(end), ..all[0].clone() });
+        let dated = StoredApprover { seal: all[1].seal.clone(), ..enrolled_by(&eve, &ann, 3) };
+        let expected = [Standing::Revoked, Standing::Counts, Standing::NotShown];
+        assert_eq!(standings(&[gone, all[1].clone(), dated], &[]), expected);
+    }
+
+    #[test]
+    fn one_key_is_one_person() {
+        let (ann, bob) = (signer("ann"), signer("bob"));
+        let first = enrolled_by(&ann, &ann, 1);
+        let twice = sealed(StoredApprover {
+            name: "two".parse().unwrap(),
+            public: bob.public(),
+            ..enrolled_by(&bob, &ann, 2)
+        });
+        let all = [first, enrolled_by(&bob, &ann, 2), twice];
+        let expected = [Standing::Counts, Standing::NotShown, Standing::NotShown];
+        assert_eq!(standings(&all, &[]), expected);
+        assert_eq!(standings(&all, &[ann.public(), bob.public()]), expected);
     }
 
     #[test]

@@ -29,8 +29,12 @@ impl SealKey {
         let mut seed = Vec::new();
         #[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
         File::open(key_file)?.take(100).read_to_end(&mut seed)?;
-        let parts = [b"tagout-approval-seal-1".as_slice(), seed.trim_ascii()];
-        Ok(Self(Secret::new(*Digest::of_parts(parts).as_bytes())))
+        Ok(Self::of_seed(seed.trim_ascii()))
+    }
+
+    pub(super) fn of_seed(seed: &[u8]) -> Self {
+        let parts = [b"tagout-approval-seal-1".as_slice(), seed];
+        Self(Secret::new(*Digest::of_parts(parts).as_bytes()))
     }
 
     /// The code over `parts`, which are about `what`.

@@ -160,6 +160,7 @@ fn a_message_is_taken_once() {
 fn only_the_first_enrols_itself() {
     let (_root, store) = fresh();
     let approver = |name: &str, by: &str| StoredApprover {
+        number: 1,
         name: name.parse().unwrap(),
         user: format!("user of {name}"),
         groups: ["supervisors".to_owned(), "night".to_owned()].into(),
@@ -169,19 +170,34 @@ fn only_the_first_enrols_itself() {
         signature: "signature".to_owned(),
         enrolled_at: at(1),
         revoked_at: None,
+        seal: String::new(),
     };
-    assert_eq!(store.enrol(&approver("ann", "ann"), false).unwrap(), Enrolled::Kept);
-    assert_eq!(store.enrol(&approver("eve", "eve"), false).unwrap(), Enrolled::NotFirst);
-    assert_eq!(store.enrol(&approver("ann", "ann"), true).unwrap(), Enrolled::NameTaken);
-    assert_eq!(store.enrol(&approver("bob", "ann"), false).unwrap(), Enrolled::Kept);
-    assert!(store.revoke_approver(&"ann".parse().unwrap(), at(5)).unwrap());
-    assert!(!store.revoke_approver(&"ann".parse().unwrap(), at(6)).unwrap());
+    let sealed = |one: &StoredApprover| format!("{} {:?}", one.number, one.revoked_at);
+    let enrol =
+        |name: &str, by: &str, listed| store.enrol(approver(name, by), listed, sealed).unwrap();
+    let revoke = |name: &str| {
+        let all = store.approvers().unwrap();
+        let one = all.into_iter().find(|one| one.name.as_str() == name).unwrap();
+        let mut gone = StoredApprover { revoked_at: Some(at(5)), ..one.clone() };
+        gone.seal = sealed(&gone);
+        store.revoke_approver(&gone, &one.seal).unwrap()
+    };
+    assert_eq!(enrol("ann", "ann", false), Enrolled::Kept);
+    assert_eq!(enrol("eve", "eve", false), Enrolled::NotFirst);
+    assert_eq!(enrol("ann", "ann", true), Enrolled::NameTaken);
+    assert_eq!(enrol("bob", "ann", false), Enrolled::Kept);
+    assert!(revoke("ann"));
+    assert!(!revoke("ann"));
     // Whoever revokes everybody does not become the first.
-    assert!(store.revoke_approver(&"bob".parse().unwrap(), at(5)).unwrap());
-    assert_eq!(store.enrol(&approver("eve", "eve"), false).unwrap(), Enrolled::NotFirst);
-    assert_eq!(store.enrol(&approver("eve", "eve"), true).unwrap(), Enrolled::Kept);
+    assert!(revoke("bob"));
+    assert_eq!(enrol("eve", "eve", false), Enrolled::NotFirst);
+    assert_eq!(enrol("eve", "eve", true), Enrolled::Kept);
     let all = store.approvers().unwrap();
-    let ann = StoredApprover { revoked_at: Some(at(5)), ..approver("ann", "ann") };
+    let mut ann = StoredApprover { revoked_at: Some(at(5)), ..approver("ann", "ann") };
+    ann.seal = sealed(&ann);
     assert_eq!(all.first(), Some(&ann));
+    assert_eq!(all.iter().map(|one| one.number).collect::<Vec<_>>(), [1, 2, 3]);
+    let again = StoredApprover { public: ann.public.clone(), ..approver("zed", "zed") };
+    assert_eq!(store.enrol(again, true, sealed).unwrap(), Enrolled::KeyTaken);
     assert_eq!(all.len(), 3);
 }

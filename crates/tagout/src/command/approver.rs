@@ -211,6 +211,7 @@ fn unusable(error: &KeyFileTrouble) -> Failure {
 fn trouble(error: &EnrolTrouble) -> Failure {
     match error {
         EnrolTrouble::Exists(_)
+        | EnrolTrouble::KeyTaken
         | EnrolTrouble::NotFirst
         | EnrolTrouble::Unknown(_)
         | EnrolTrouble::Full => Failure::usage(error.code(), error, error.help()),
