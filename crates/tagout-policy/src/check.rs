@@ -1,5 +1,5 @@
 //! Whether rules can do what they say: their types, and that there is what they speak of.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::{
     EntityUid, Policy as CedarPolicy, PolicySet, Schema, ValidationMode, ValidationWarning,
@@ -11,6 +11,7 @@ use crate::{
     asks::Asks,
     load::{PolicyError, Source, span},
     names::{CALL_TOOL, OTHERS, TYPES, tool_action},
+    shape::Shape,
     surface::Surface,
 };
 
@@ -18,6 +19,7 @@ use crate::{
 pub(crate) struct Checker {
     validator: Validator,
     tools: BTreeSet<String>,
+    shapes: BTreeMap<String, Shape>,
     servers: BTreeSet<String>,
     actions: BTreeSet<String>,
 }
@@ -33,12 +35,19 @@ impl Checker {
         actions.insert(CALL_TOOL.to_owned());
         actions.extend(OTHERS.iter().map(|(action, _)| action.as_str().to_owned()));
         let servers = surface.server_names().map(str::to_owned).collect();
-        Self { validator: Validator::new(schema), tools, servers, actions }
+        let shapes = surface.tools.iter().map(|tool| (tool.qualified.clone(), tool.shape.clone()));
+        let shapes = shapes.collect();
+        Self { validator: Validator::new(schema), tools, shapes, servers, actions }
     }
 
     /// Whether this tool is pinned.
     pub(crate) fn knows_tool(&self, qualified: &str) -> bool {
         self.tools.contains(qualified)
+    }
+
+    /// The types that the arguments of this tool have for rules, if it is pinned.
+    pub(crate) fn shape_of_tool(&self, qualified: &str) -> Option<&Shape> {
+        self.shapes.get(qualified)
     }
 
     /// Checks the rules of one text.

@@ -60,7 +60,7 @@ const UNFIT: &str = "tagout:unfit";
 impl Policy {
     /// Decides about a call. Total: what cannot be decided is denied.
     pub fn decide(&self, facts: &Facts<'_>) -> Verdict {
-        let subject = match about(facts) {
+        let subject = match self.about(facts) {
             Ok(subject) => subject,
             Err(verdict) => return verdict,
         };
@@ -83,7 +83,7 @@ impl Policy {
 
     /// Whether the call may be made once it has the approvals `given`: allow or deny.
     pub fn allows(&self, facts: &Facts<'_>, given: &Given) -> Verdict {
-        match about(facts) {
+        match self.about(facts) {
             Ok(subject) => match (facts.arguments, Question::of(self, facts, subject, false)) {
                 (Arguments::Known(_), Ok(question)) => self.told(self.answer(&question, given)),
                 (Arguments::Unknown, _) => self.allowed(&self.set, (facts, subject), given),
@@ -156,6 +156,38 @@ impl Policy {
         self.climb(facts, |given| self.evaluate_open(&question, given))
     }
 
+    /// What a call is about, or what is decided without asking any rule.
+    pub(crate) fn about<'a, 'f>(&self, facts: &'a Facts<'f>) -> Result<&'a Subject<'f>, Verdict> {
+        match facts.action {
+            Action::Session | Action::List | Action::Tell => {
+                let reason =
+                    "it concerns the session alone; what lists hold is decided item by item";
+                return Err(built_in(Decision::Allow, "tagout:session", reason));
+            }
+            Action::CallTool
+            | Action::ReadResource
+            | Action::FetchPrompt
+            | Action::Complete
+            | Action::FollowTask
+            | Action::AskClient => {}
+        }
+        let Some(subject) = facts.subject.as_ref() else {
+            return Err(built_in(Decision::Deny, DEFAULT_DENY, "the call names nothing"));
+        };
+        // Held against the types whatever the rules look at, so that a rule less never allows more.
+        if let (Arguments::Known(value), Some(shape)) =
+            (facts.arguments, names::shape(self, facts, subject))
+            && let Err(misfit) = fits(value, shape)
+        {
+            return Err(Verdict {
+                remedy: "look at the call; if it is right, pin the tool anew with `tagout pin`"
+                    .into(),
+                ..built_in(Decision::Deny, UNFIT, &misfit.to_string())
+            });
+        }
+        Ok(subject)
+    }
+
     fn verdict(&self, decision: Decision, rule: Option<PolicyId>) -> Verdict {
         let Some(id) = rule else {
             return built_in(Decision::Deny, DEFAULT_DENY, "no rule allows it");
@@ -174,35 +206,6 @@ impl Policy {
 /// The verdict, where every evaluation came out, as it does where nothing is left open.
 fn whole(climbed: Option<Verdict>) -> Verdict {
     climbed.unwrap_or_else(|| built_in(Decision::Deny, DEFAULT_DENY, "nothing decides it"))
-}
-
-/// What a call is about, or what is decided without asking any rule.
-pub(crate) fn about<'a, 'f>(facts: &'a Facts<'f>) -> Result<&'a Subject<'f>, Verdict> {
-    match facts.action {
-        Action::Session | Action::List | Action::Tell => {
-            let reason = "it concerns the session alone; what lists hold is decided item by item";
-            return Err(built_in(Decision::Allow, "tagout:session", reason));
-        }
-        Action::CallTool
-        | Action::ReadResource
-        | Action::FetchPrompt
-        | Action::Complete
-        | Action::FollowTask
-        | Action::AskClient => {}
-    }
-    let Some(subject) = facts.subject.as_ref() else {
-        return Err(built_in(Decision::Deny, DEFAULT_DENY, "the call names nothing"));
-    };
-    // Held against the types whatever the rules look at, so that a rule less never allows more.
-    if let (Arguments::Known(value), Some(shape)) = (facts.arguments, names::shape(facts, subject))
-        && let Err(misfit) = fits(value, shape)
-    {
-        return Err(Verdict {
-            remedy: "look at the call; if it is right, pin the tool anew with `tagout pin`".into(),
-            ..built_in(Decision::Deny, UNFIT, &misfit.to_string())
-        });
-    }
-    Ok(subject)
 }
 
 fn built_in(decision: Decision, rule: &str, reason: &str) -> Verdict {

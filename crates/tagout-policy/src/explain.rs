@@ -7,7 +7,7 @@ use cedar_policy::PolicySet;
 use serde::Serialize;
 
 use crate::{
-    decide::{Decision, Verdict, about},
+    decide::{Decision, Verdict},
     effects::Effects,
     evaluate::Outcome,
     facts::{Facts, Given, Subject},
@@ -105,7 +105,7 @@ impl Policy {
     #[must_use]
     pub fn explain(&self, facts: &Facts<'_>, given: &Given) -> Explanation {
         let verdict = self.verdict_with(&self.set, facts, given);
-        match about(facts) {
+        match self.about(facts) {
             Ok(subject) => {
                 let deciding = self.said((facts, subject), given, &verdict);
                 let changes = self.changes((facts, subject), given, &verdict);
@@ -122,7 +122,7 @@ impl Policy {
         facts: &Facts<'_>,
         given: &Given,
     ) -> Verdict {
-        match about(facts) {
+        match self.about(facts) {
             Ok(subject) if *given == Given::NONE => self.decided(set, facts, subject),
             Ok(subject) => self.allowed(set, (facts, subject), given),
             Err(verdict) => verdict,

@@ -1,6 +1,5 @@
 //! Whether a decision depends on the arguments: whoever has them only in part must know.
 use crate::{
-    decide::about,
     facts::{Facts, Given},
     ladder::ladder,
     load::Policy,
@@ -13,7 +12,7 @@ impl Policy {
     #[must_use]
     pub fn looks_at_arguments(&self, facts: &Facts<'_>) -> bool {
         // Arguments of other types than declared are denied for that.
-        let Ok(subject) = about(facts) else { return facts.subject.is_some() };
+        let Ok(subject) = self.about(facts) else { return facts.subject.is_some() };
         if !self.asks.about("arguments") && !self.asks.about("undeclared") {
             return false;
         }

@@ -6,6 +6,7 @@ use tagout_proto::Action;
 
 use crate::{
     facts::{Facts, Subject, SubjectKind},
+    load::Policy,
     request::Unfit,
     shape::{Field, Shape},
 };
@@ -50,10 +51,17 @@ pub(crate) fn action(facts: &Facts<'_>, subject: &Subject<'_>) -> Result<EntityU
     }
 }
 
-/// The types of the arguments, where they are declared.
-pub(crate) fn shape<'a>(facts: &Facts<'a>, subject: &Subject<'a>) -> Option<&'a Shape> {
+/// The types of the arguments, where they are declared. A pinned tool without any has those that
+/// rules were checked against, so that what they say of it is what they were taken to say.
+pub(crate) fn shape<'a>(
+    policy: &'a Policy,
+    facts: &Facts<'a>,
+    subject: &Subject<'a>,
+) -> Option<&'a Shape> {
     match facts.action {
-        Action::CallTool => subject.shape,
+        Action::CallTool => {
+            subject.shape.or_else(|| policy.checker.shape_of_tool(subject.qualified))
+        }
         Action::ReadResource
         | Action::FetchPrompt
         | Action::Complete

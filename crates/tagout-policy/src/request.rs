@@ -16,6 +16,7 @@ use crate::{
     load::Policy,
     names::{self, CALL_TOOL, kind, uid},
     prepared::Said,
+    shape::Shape,
     time,
     value::{Held, all, canonical, constructed, made, text, typed, untyped},
 };
@@ -69,7 +70,7 @@ impl<'a> Question<'a> {
         let kept = OnceCell::new();
         let mut question = Self { asks, user, action, thing, context, unknown, standing, kept };
         question.who(facts);
-        question.varying(facts, subject, open)?;
+        question.varying(policy, (facts, subject), open)?;
         Ok(question)
     }
 
@@ -92,8 +93,8 @@ impl<'a> Question<'a> {
 
     fn varying(
         &mut self,
-        facts: &Facts<'_>,
-        subject: &Subject<'_>,
+        policy: &Policy,
+        (facts, subject): (&Facts<'_>, &Subject<'_>),
         open: bool,
     ) -> Result<(), Unfit> {
         let asks = self.asks;
@@ -111,7 +112,8 @@ impl<'a> Question<'a> {
         if asks.about("arguments") || asks.about("undeclared") {
             match facts.arguments {
                 Arguments::Known(value) => {
-                    let (declared, undeclared) = arguments(value, facts, subject)?;
+                    let shape = names::shape(policy, facts, subject);
+                    let (declared, undeclared) = arguments(value, shape)?;
                     self.context.insert("arguments", declared);
                     self.context.insert("undeclared", undeclared);
                 }
@@ -149,13 +151,10 @@ impl<'a> Question<'a> {
     }
 }
 
-fn arguments(
-    value: &Value,
-    facts: &Facts<'_>,
-    subject: &Subject<'_>,
-) -> Result<(Held, Held), Unfit> {
-    let Some(shape) = names::shape(facts, subject) else {
-        return Ok((untyped(value), text("{}")));
+fn arguments(value: &Value, shape: Option<&Shape>) -> Result<(Held, Held), Unfit> {
+    let Some(shape) = shape else {
+        // Nothing of it is declared by anything that rules were checked against.
+        return Ok((untyped(value), text(&canonical(value))));
     };
     let (declared, undeclared) = typed(value, shape)?;
     let undeclared = undeclared.as_ref().map_or_else(|| "{}".to_owned(), canonical);

@@ -1,6 +1,6 @@
 //! What rules see of arguments.
 use serde_json::{Value, json};
-use tagout_policy::Profile;
+use tagout_policy::{Policy, Profile, Shape, Source, Surface, SurfaceTool};
 
 use crate::call::{Call, policy};
 
@@ -95,6 +95,37 @@ fn calls_of_other_tools_are_below_call_tool_too() {
     let policy = policy(Profile::None, rules);
     let call = Call::with(json!({"x": [1.5, null, {"y": true}]})).unpinned();
     assert_eq!(call.verdict(&policy), "deny by no-calls");
+}
+
+/// What nothing declares is undeclared, whether there are types or not.
+#[test]
+fn without_types_every_argument_is_undeclared() {
+    let rules = r#"@id("declared-only") forbid (principal, action in Action::"call-tool", resource)
+        when { context.undeclared != "{}" };
+        @id("all") permit (principal, action, resource);"#;
+    let untyped = Surface {
+        tools: vec![SurfaceTool {
+            qualified: "files__write_file".into(),
+            server: "files".into(),
+            shape: Shape::NOTHING,
+        }],
+        ..Surface::default()
+    };
+    let source = Source { name: "own.cedar".into(), text: rules.into() };
+    let pinned = Policy::load(Profile::None, &[source], &untyped).unwrap();
+    let call = |arguments: Value| Call { shape: None, ..Call::with(arguments) };
+    for (arguments, expected) in
+        [(json!({}), "allow by all"), (json!({"path": "/etc/passwd"}), "deny by declared-only")]
+    {
+        assert_eq!(call(arguments.clone()).verdict(&pinned), expected, "pinned: {arguments}");
+        let unpinned = call(arguments.clone()).unpinned();
+        assert_eq!(unpinned.verdict(&policy(Profile::None, rules)), expected, "not: {arguments}");
+    }
+    // In canonical form, so that it can be held against a text.
+    let held = r#"@id("held") permit (principal, action in Action::"call-tool", resource)
+        when { context.undeclared == "{\"a\":1,\"b\":[true]}" };"#;
+    let call = Call::with(json!({"b": [true], "a": 1})).unpinned();
+    assert_eq!(call.verdict(&policy(Profile::None, held)), "allow by held");
 }
 
 /// A server without a prefix can call its tool as it likes, also as the protocol's own actions.
