@@ -22,18 +22,9 @@ impl Caller<'_> {
         policy: &Policy,
         judge: impl FnOnce(Caller<'_>) -> T,
     ) -> T {
-        Self::with(from, clock, policy.asks_about_history(), judge)
-    }
-
-    /// The same, with what happened before only if `history` asks for it.
-    pub(crate) fn with<T>(
-        (session, origin): (&Session, Option<&Origin>),
-        clock: &Clock,
-        history: bool,
-        judge: impl FnOnce(Caller<'_>) -> T,
-    ) -> T {
-        let now = clock.now();
-        let history = if history { session.history(now) } else { History::default() };
+        let ((session, origin), now) = (from, clock.now());
+        let history = policy.asks_about_history();
+        let history = if history { session.history(now, None) } else { History::default() };
         judge(Caller {
             principal: session.principal(),
             origin,

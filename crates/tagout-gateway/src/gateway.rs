@@ -16,6 +16,7 @@ use crate::{
     approval::{Approver, SealKey, webhook::Outbox},
     assertion::{self, KeyFileError},
     config::Config,
+    history::Histories,
     lockfile::Lockfile,
     policies::Policies,
     shadow::Shadow,
@@ -51,6 +52,8 @@ impl fmt::Debug for Clock {
 pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) policies: Policies,
+    /// What happened in conversations.
+    pub(crate) histories: Histories,
     /// Rules on trial.
     pub(crate) shadow: Shadow,
     pub(crate) lockfile: Lockfile,
@@ -133,6 +136,7 @@ impl Gateway {
             signer,
             config: parts.config,
             policies: Policies::new(parts.policy),
+            histories: Histories::new().map_err(|_| StateError::Unmade)?,
             shadow: Shadow::default(),
             lockfile: parts.lockfile,
             shipped: parts.shipped,

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Gateway,
     capabilities::Capabilities,
-    history::Happened,
+    history::{Conversed, Counted, Happened},
     news::News,
     refusal::Refusal,
     stage::{forward::without_ours, receive::Call},
@@ -56,7 +56,6 @@ pub struct Session {
     pub(crate) news: News,
     gone: CancellationToken,
     used: Mutex<Instant>,
-    happened: Mutex<Happened>,
     serials: AtomicU64,
 }
 
@@ -66,12 +65,19 @@ pub(crate) struct Opened {
     pub(crate) origin: Origin,
     pub(crate) conversation: Conversation,
     pub(crate) revision: Revision,
+    /// What happened in the conversation.
+    pub(crate) happened: Arc<Conversed>,
 }
 
 #[derive(Default)]
 struct Asked {
     last: u64,
     waiting: HashMap<u64, oneshot::Sender<Result<String, String>>>,
+}
+
+/// Whether a process is there; another may have its number by now, and is then taken for it.
+fn lives(pid: u32) -> bool {
+    std::path::Path::new("/proc").join(pid.to_string()).exists()
 }
 
 const AGAIN: Refusal = Refusal::Handshake("this session is initialised already");
@@ -143,7 +149,6 @@ impl Session {
             news: News::default(),
             gone: CancellationToken::new(),
             used: Mutex::new(Instant::now()),
-            happened: Mutex::default(),
             serials: AtomicU64::new(0),
         }
     }
@@ -188,14 +193,17 @@ impl Session {
         self.opened.get()
     }
 
-    /// What happened in the conversation, as it stands at `now`.
-    pub(crate) fn history(&self, now: Timestamp) -> History {
-        locked(&self.happened).at(now)
+    /// What happened in the conversation, as it stands at `now`, without a call that is counted.
+    pub(crate) fn history(&self, now: Timestamp, without: Option<&Counted>) -> History {
+        let opened = self.opened.get();
+        opened.map_or_else(History::default, |opened| opened.happened.history(now, without))
     }
 
     /// Adds to what happened in the conversation.
     pub(crate) fn note(&self, add: impl FnOnce(&mut Happened)) {
-        add(&mut locked(&self.happened));
+        let Some(opened) = self.opened.get() else { return };
+        let kept = self.gateway.policies.now().asks_about_history();
+        opened.happened.note((self.gateway.clock.now(), kept), add);
     }
 
     /// The revision that the client speaks; before it said so, the newest with a handshake.
@@ -260,9 +268,12 @@ impl Session {
                 Some(name) => store.named_conversation(&principal, &origin, (&name, now)),
                 // Who never shakes hands does not say when a conversation begins.
                 None if revision.is_modern() => {
-                    match store.resume_conversation(&principal, &origin, since) {
+                    match store.resume_conversation(&principal, &origin, since, lives) {
                         Ok(Some(found)) => Ok(found),
-                        Ok(None) => store.open_conversation(&principal, &origin, now),
+                        Ok(None) => {
+                            let new = store.open_conversation(&principal, &origin, now);
+                            new.and_then(|new| store.conversation_goes_on(&new).map(|()| new))
+                        }
                         Err(error) => Err(error),
                     }
                 }
@@ -272,7 +283,8 @@ impl Session {
                 tracing::error!(%error, "no conversation can be opened");
                 Refusal::Handshake("the state store is away")
             })?;
-            Ok(Opened { origin, conversation, revision })
+            let happened = gateway.histories.of(&conversation, store);
+            Ok(Opened { origin, conversation, revision, happened })
         }
     }
 

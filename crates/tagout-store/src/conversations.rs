@@ -87,7 +87,8 @@ impl Store {
     }
 
     /// The conversation of `principal` that was last used, since `since`, by the client and over the
-    /// transport of `origin`; none that has a name.
+    /// transport of `origin`, and begun by no handshake and under no name; it goes over to the
+    /// gateway of `origin`. One of another gateway is that one's for as long as it `lives`.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -96,24 +97,45 @@ impl Store {
         principal: &Principal,
         origin: &Origin,
         since: Timestamp,
+        lives: impl Fn(u32) -> bool,
     ) -> Result<Option<Conversation>, StoreError> {
-        let found: Option<String> = self
-            .lock()?
-            .query_row(
-                "SELECT id FROM conversation WHERE authenticated_by = ?1 AND user = ?2
-                 AND touched_at >= ?3 AND transport = ?4 AND client = ?5 AND NOT named
-                 ORDER BY touched_at DESC, id LIMIT 1",
-                params![
-                    &*principal.authenticated_by,
-                    &*principal.user,
-                    stored(since),
-                    &*origin.transport,
-                    &*origin.client,
-                ],
-                |row| row.get(0),
-            )
-            .optional()?;
-        Ok(found.map(|id| Conversation::new(&id)))
+        let connection = self.lock()?;
+        let mut query = connection.prepare_cached(
+            "SELECT id, gateway_pid FROM conversation WHERE authenticated_by = ?1 AND user = ?2
+             AND touched_at >= ?3 AND transport = ?4 AND client = ?5 AND NOT named AND NOT begun
+             ORDER BY touched_at DESC, id LIMIT 16",
+        )?;
+        let mut rows = query.query(params![
+            &*principal.authenticated_by,
+            &*principal.user,
+            stored(since),
+            &*origin.transport,
+            &*origin.client,
+        ])?;
+        while let Some(row) = rows.next()? {
+            let (id, pid): (String, u32) = (row.get(0)?, row.get(1)?);
+            if pid != origin.gateway_pid && lives(pid) {
+                continue;
+            }
+            // Of two that come at once, one gets it.
+            let taken = connection.execute(
+                "UPDATE conversation SET gateway_pid = ?3 WHERE id = ?1 AND gateway_pid = ?2",
+                params![id, pid, origin.gateway_pid],
+            )?;
+            if taken == 1 {
+                return Ok(Some(Conversation::new(&id)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes that the conversation `id` was begun by no handshake, so that it can be taken up again.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn conversation_goes_on(&self, id: &Conversation) -> Result<(), StoreError> {
+        self.lock()?.execute("UPDATE conversation SET begun = 0 WHERE id = ?1", [id.as_str()])?;
+        Ok(())
     }
 
     /// The conversation that `principal` calls `name`: one of its own by its identifier, or else by

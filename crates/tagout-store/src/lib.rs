@@ -9,6 +9,7 @@ mod consents;
 mod conversations;
 mod definitions;
 mod error;
+mod history;
 mod keys;
 mod privacy;
 mod quarantine;

@@ -16,12 +16,13 @@ use crate::StoreError;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Each takes the file from the version that is its index to the next.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
+    include_str!("schema-6.sql"),
 ];
 
 /// Durable state. Cheap to clone; all clones are one connection.

@@ -1,7 +1,7 @@
 //! Policy decides.
 use std::sync::Arc;
 
-use tagout_policy::{Decision, Policy, Verdict};
+use tagout_policy::{Decision, Facts, Policy, Verdict};
 
 use super::{inspect::Inspected, record::Known};
 use crate::{Gateway, consent, refusal::Refusal};
@@ -15,12 +15,13 @@ pub struct Decided {
 }
 
 /// Puts the call's facts to the rules that hold, and to those on trial; notes for the record what
-/// was decided on what.
+/// was decided on what. A call that is not denied counts from here on among what happened in its
+/// conversation, and no more if it is not made after all.
 ///
 /// # Errors
-/// [`Refusal::Denied`].
+/// [`Refusal::Denied`]; [`Refusal::Approvals`]: what happened before cannot be read.
 pub fn decide(
-    inspected: Inspected,
+    mut inspected: Inspected,
     gateway: &Gateway,
     known: &mut Known,
 ) -> Result<Decided, Refusal> {
@@ -28,13 +29,15 @@ pub fn decide(
     let trial = gateway.shadow.now();
     let asks = |rules: &Policy| rules.asks_about_history();
     let history = asks(&policy) || trial.as_deref().is_some_and(asks);
-    let verdict = inspected.facts_with(&gateway.clock, history, |facts| {
+    let judge = |facts: &Facts<'_>| {
         let verdict = policy.decide(facts);
         let shadow =
             trial.as_deref().and_then(|trial| gateway.shadow.beside(trial, facts, &verdict));
         known.judged((facts, history), policy.version(), shadow);
         verdict
-    });
+    };
+    let counts = |verdict: &Verdict| verdict.decision != Decision::Deny;
+    let verdict = inspected.judged((gateway.clock.now(), history), judge, counts)?;
     let verdict = consent::asked_too(verdict, &inspected, gateway);
     match verdict.decision {
         Decision::Allow | Decision::Ask => Ok(Decided { inspected, verdict, policy }),

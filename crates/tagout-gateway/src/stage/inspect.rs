@@ -3,10 +3,11 @@ mod resources;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use serde_json::Value as Tree;
 use tagout_inspect::characters::{first_hidden, made_visible};
 use tagout_policy::{
-    Arguments, Effect, Effects, Facts, Labels, Policy, Shape, Subject, SubjectKind,
+    Arguments, Effect, Effects, Facts, History, Labels, Policy, Shape, Subject, SubjectKind,
 };
 use tagout_proto::{Action, Digest, Method, ServerName, Value};
 
@@ -16,6 +17,7 @@ use crate::{
     Clock,
     capabilities::EXTENSION_TASKS,
     facts::Caller,
+    history::{Count, Counted},
     refusal::Refusal,
     state::StateError,
     upstream::{Fleet, Standing, Tool, Upstream},
@@ -30,6 +32,8 @@ pub struct Inspected {
     arguments: Tree,
     /// What the client was asked in an earlier request of this call, for the server.
     input: Option<Input>,
+    /// Where it is counted, once it is decided.
+    counted: Option<Counted>,
 }
 
 /// What a call is about.
@@ -83,7 +87,7 @@ pub async fn inspect(identified: Identified, known: &mut Known) -> Result<Inspec
     let arguments = arguments(&identified)?;
     let Target::Tool { tool, .. } = &target else {
         let input = brought_back(&identified, &target)?;
-        return Ok(Inspected { identified, target, arguments, input });
+        return Ok(Inspected { identified, target, arguments, input, counted: None });
     };
     if let Some(why) = tool.standing.quarantine() {
         return Err(why.refusal(tool.qualified.clone(), Some(tool.digest)));
@@ -91,7 +95,7 @@ pub async fn inspect(identified: Identified, known: &mut Known) -> Result<Inspec
     headers_say_the_same(&identified, tool)?;
     let input = brought_back(&identified, &target)?;
     let arguments = checked(tool, arguments, params_bytes(&identified)).await?;
-    Ok(Inspected { identified, target, arguments, input })
+    Ok(Inspected { identified, target, arguments, input, counted: None })
 }
 
 /// Over HTTP, a client without a session repeats in headers the arguments that the tool's schema
@@ -381,21 +385,61 @@ impl Inspected {
         self.input.as_ref()
     }
 
-    /// Hands the facts of the call to `judge`.
+    /// Hands the facts of the call to `judge`; the call itself is not among what happened before.
     pub(crate) fn facts<T>(
         &self,
         clock: &Clock,
         policy: &Policy,
         judge: impl FnOnce(&Facts<'_>) -> T,
     ) -> T {
-        self.facts_with(clock, policy.asks_about_history(), judge)
+        let now = clock.now();
+        let history = if policy.asks_about_history() {
+            self.identified.session().history(now, self.counted.as_ref())
+        } else {
+            History::default()
+        };
+        self.facts_after(&history, now, judge)
     }
 
-    /// The same, with what happened before only if `history` asks for it.
-    pub(crate) fn facts_with<T>(
+    /// Hands the facts of the call to `judge`, and counts the call where `counts` says so, before
+    /// any other call of the conversation is judged; what happened before is among the facts if
+    /// `asks`.
+    ///
+    /// # Errors
+    /// [`Refusal::Approvals`]: what happened cannot be read or kept.
+    pub(crate) fn judged<T>(
+        &mut self,
+        (now, asks): (Timestamp, bool),
+        judge: impl FnOnce(&Facts<'_>) -> T,
+        counts: impl FnOnce(&T) -> bool,
+    ) -> Result<T, Refusal> {
+        let opened = self.identified.session().opened();
+        let Some(happened) = opened.map(|opened| Arc::clone(&opened.happened)) else {
+            return Ok(self.facts_after(&History::default(), now, judge));
+        };
+        let judged = |history: &History| self.facts_after(history, now, judge);
+        let count = |judged: &T| counts(judged).then(|| self.count(now)).flatten();
+        let (judged, counted) = happened.judged((now, asks), judged, count)?;
+        self.counted = counted;
+        Ok(judged)
+    }
+
+    /// How the call counts, if it is one that reaches a server.
+    fn count(&self, at: Timestamp) -> Option<Count> {
+        let server = self.server()?.to_string();
+        let qualified = self.target.described().2.to_owned();
+        Some(Count { at, server, qualified, effects: self.effects() })
+    }
+
+    /// Where it is counted.
+    pub(crate) const fn counted(&self) -> Option<&Counted> {
+        self.counted.as_ref()
+    }
+
+    fn facts_after<T>(
         &self,
-        clock: &Clock,
-        history: bool,
+        history: &History,
+        now: Timestamp,
         judge: impl FnOnce(&Facts<'_>) -> T,
     ) -> T {
         let effects = self.effects();
@@ -405,11 +449,14 @@ impl Inspected {
             let server = upstream.name();
             Subject { kind, server, name, qualified, effects: &effects, reviewed, labels, shape }
         });
+        let caller = Caller {
+            principal: self.identified.principal(),
+            origin: Some(self.identified.origin()),
+            history,
+            now_ms: now.as_millisecond(),
+        };
         let method = self.identified.call().method();
-        let from = (self.identified.session().as_ref(), Some(self.identified.origin()));
-        Caller::with(from, clock, history, |caller| {
-            judge(&caller.calls(method, subject, Arguments::Known(&self.arguments)))
-        })
+        judge(&caller.calls(method, subject, Arguments::Known(&self.arguments)))
     }
 }
 

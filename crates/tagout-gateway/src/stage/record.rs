@@ -372,17 +372,15 @@ fn ended(at: Timestamp, outcome: &Result<Reply, Refusal>) -> End<'_> {
     }
 }
 
-/// Notes in the conversation's history what is about to be done.
+/// Notes in the conversation's history that the call is made.
 fn count(authorised: &Authorised, now: Timestamp) {
     let inspected = authorised.decided().inspected();
-    let Some(server) = inspected.server() else { return };
-    let (_, _, qualified, _) = inspected.target().described();
-    inspected.identified().session().note(|happened| {
-        if authorised.approval().is_some() {
-            happened.approved(now);
-        }
-        happened.called(now, server.as_str(), qualified, &inspected.effects());
-    });
+    if let Some(counted) = inspected.counted() {
+        counted.made();
+    }
+    if authorised.approval().is_some() {
+        inspected.identified().session().note(|happened| happened.approved(now));
+    }
 }
 
 /// What a client is told when the log cannot be written: that, and nothing else.

@@ -30,6 +30,8 @@ struct Party {
     elicits: String,
     /// The form that came last.
     card: String,
+    /// Answers that came before they were waited for.
+    early: BTreeMap<u64, Value>,
 }
 
 pub(super) fn play(attack: &Attack) -> Result<(), String> {
@@ -134,7 +136,12 @@ impl Stage {
         let party = self.sessions.entry(name.to_owned()).or_insert_with(|| {
             let mut client = Client::start(place);
             if elicits == WITHOUT {
-                return Party { client, elicits: String::new(), card: String::new() };
+                return Party {
+                    client,
+                    elicits: String::new(),
+                    card: String::new(),
+                    early: BTreeMap::new(),
+                };
             }
             let capabilities =
                 if elicits.is_empty() { json!({}) } else { json!({"elicitation": {}}) };
@@ -147,7 +154,12 @@ impl Stage {
                 }),
             );
             client.frames.line(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
-            Party { client, elicits: elicits.to_owned(), card: String::new() }
+            Party {
+                client,
+                elicits: elicits.to_owned(),
+                card: String::new(),
+                early: BTreeMap::new(),
+            }
         });
         if !elicits.is_empty() && elicits != WITHOUT {
             elicits.clone_into(&mut party.elicits);
@@ -179,6 +191,9 @@ impl Stage {
     /// The answer to `id`; forms that come before it are answered.
     fn heard(&mut self, session: &str, id: u64) -> Result<Value, String> {
         let party = self.session(session, "");
+        if let Some(frame) = party.early.remove(&id) {
+            return Ok(frame);
+        }
         loop {
             let frame = party.client.frames.next().ok_or("the gateway ends")?;
             let asked = frame.get("method").and_then(Value::as_str);
@@ -191,6 +206,8 @@ impl Stage {
                 party.client.frames.line(&answer.to_string());
             } else if asked.is_none() && (frame["id"] == id || frame["id"].is_null()) {
                 return Ok(frame);
+            } else if let (None, Some(other)) = (asked, frame["id"].as_u64()) {
+                party.early.insert(other, frame);
             }
         }
     }
