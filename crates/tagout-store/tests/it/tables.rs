@@ -1,5 +1,5 @@
 //! What is kept, and from whom.
-use tagout_proto::{Digest, Origin, Principal};
+use tagout_proto::{Conversation, Digest, Origin, Principal};
 use tagout_store::Store;
 
 use crate::sample::{at, file, fresh, origin, principal};
@@ -59,11 +59,15 @@ fn definitions_are_kept_once() {
 fn a_conversation_is_resumed_within_its_time_and_by_its_own() {
     let (_root, store) = fresh();
     let (ann, bob) = (principal("ann"), principal("bob"));
+    let begun = store.open_conversation(&ann, &origin(), at(1)).unwrap();
     let old = store.open_conversation(&ann, &origin(), at(1)).unwrap();
     let last = store.open_conversation(&ann, &origin(), at(2)).unwrap();
+    store.conversation_goes_on(&old).unwrap();
+    store.conversation_goes_on(&last).unwrap();
     let resumed = |who: &Principal, origin: &Origin, second| {
-        store.resume_conversation(who, origin, at(second)).unwrap()
+        store.resume_conversation(who, origin, at(second), |_| true).unwrap()
     };
+    assert!(store.touch(&ann, &begun, at(3)).unwrap(), "a handshake began it");
     assert_eq!(resumed(&ann, &origin(), 0), Some(last));
     assert!(store.touch(&ann, &old, at(9)).unwrap());
     assert_eq!(resumed(&ann, &origin(), 5), Some(old));
@@ -81,6 +85,37 @@ fn a_conversation_is_resumed_within_its_time_and_by_its_own() {
 }
 
 #[test]
+fn a_conversation_of_another_gateway_is_taken_over_once_that_is_gone() {
+    let (_root, store) = fresh();
+    let ann = principal("ann");
+    let opened = store.open_conversation(&ann, &origin(), at(1)).unwrap();
+    store.conversation_goes_on(&opened).unwrap();
+    let other = Origin { gateway_pid: 8, ..origin() };
+    let by = |origin: &Origin, lives: bool| {
+        store.resume_conversation(&ann, origin, at(0), |_| lives).unwrap()
+    };
+    assert_eq!(by(&other, true), None);
+    assert_eq!(by(&other, false), Some(opened.clone()));
+    assert_eq!(by(&origin(), true), None, "it has gone over");
+    assert_eq!(by(&other, true), Some(opened));
+}
+
+#[test]
+fn what_happened_is_kept_by_gateway() {
+    let (_root, store) = fresh();
+    let ann = principal("ann");
+    let opened = store.open_conversation(&ann, &origin(), at(1)).unwrap();
+    for (gateway, happened, second) in [("a", "1", 1), ("b", "2", 2), ("a", "3", 3)] {
+        store.keep_history(&opened, gateway, happened, at(second)).unwrap();
+    }
+    assert_eq!(store.history_elsewhere(&opened, "a").unwrap(), ["2"]);
+    assert_eq!(store.history_elsewhere(&opened, "c").unwrap(), ["3", "2"]);
+    let nobodys = Conversation::new("0123456789abcdef0123456789abcdef");
+    assert_eq!(store.history_elsewhere(&nobodys, "a").unwrap(), [""; 0]);
+    assert!(store.keep_history(&nobodys, "a", "1", at(1)).is_err());
+}
+
+#[test]
 fn a_named_conversation_is_its_principals() {
     let (_root, store) = fresh();
     let (ann, bob) = (principal("ann"), principal("bob"));
@@ -93,8 +128,8 @@ fn a_named_conversation_is_its_principals() {
     assert_eq!(named(&ann, "night shift", 4), mine);
     assert_eq!(named(&ann, mine.as_str(), 5), mine);
     assert_ne!(named(&bob, "night shift", 4), mine);
-    let resumed = store.resume_conversation(&ann, &origin(), at(0)).unwrap();
-    assert_eq!(resumed, Some(opened), "never one that has a name");
+    let resumed = store.resume_conversation(&ann, &origin(), at(0), |_| true).unwrap();
+    assert_eq!(resumed, None, "never one that has a name, or that a handshake began");
 }
 
 #[test]
