@@ -9,6 +9,7 @@ use miette::{Diagnostic, SourceSpan};
 
 use crate::{
     asks::Asks,
+    closed::{self, Closed},
     load::{PolicyError, Source, span},
     names::{CALL_TOOL, OTHERS, TYPES, tool_action},
     shape::Shape,
@@ -55,6 +56,7 @@ impl Checker {
         for rule in rules.policies() {
             never_equals(rule, source)?;
             self.names(rule, source)?;
+            self.words(rule, source)?;
         }
         let result = self.validator.validate(rules, ValidationMode::Strict);
         let errors = result.validation_errors().map(|error| {
@@ -131,6 +133,35 @@ impl Checker {
         }
         Ok(())
     }
+
+    /// Whether what is held against a few texts is one of them.
+    fn words(&self, rule: &CedarPolicy, source: &Source) -> Result<(), PolicyError> {
+        let Ok(json) = rule.to_json() else { return Ok(()) };
+        for (closed, text) in closed::held(&json) {
+            let known = match closed {
+                Closed::Server => self.servers.clone(),
+                Closed::Effects | Closed::Labels | Closed::Transport | Closed::Method => {
+                    closed.words().into_iter().map(str::to_owned).collect()
+                }
+            };
+            if known.contains(&text) {
+                continue;
+            }
+            let word = text.escape_debug();
+            let (problem, help) = match closed {
+                Closed::Server => (format!("there is no server `{word}`"), suggest(&text, &known)),
+                Closed::Effects | Closed::Labels => {
+                    (format!("`{}` never hold `{word}`", closed.as_str()), one_of(&text, &known))
+                }
+                Closed::Transport | Closed::Method => {
+                    (format!("`{}` is never `{word}`", closed.as_str()), one_of(&text, &known))
+                }
+            };
+            let at = last_within(rule, &format!("\"{text}\""), source);
+            return Err(PolicyError::at(source, &problem, Some(&help), at));
+        }
+        Ok(())
+    }
 }
 
 /// `action == Action::"call-tool"` is never true: calls are of actions below that one.
@@ -180,9 +211,22 @@ fn literal(rule: &CedarPolicy, uid: &EntityUid, source: &Source) -> Option<Sourc
 
 /// Where `text` stands in the rule, or else where the rule does.
 fn within(rule: &CedarPolicy, text: &str, source: &Source) -> Option<SourceSpan> {
+    found(rule, source, |rule| Some((rule.find(text)?, text.len())))
+}
+
+/// The same, where annotations before it may say `text` too.
+fn last_within(rule: &CedarPolicy, text: &str, source: &Source) -> Option<SourceSpan> {
+    found(rule, source, |rule| Some((rule.rfind(text)?, text.len())))
+}
+
+fn found(
+    rule: &CedarPolicy,
+    source: &Source,
+    find: impl Fn(&str) -> Option<(usize, usize)>,
+) -> Option<SourceSpan> {
     let whole = span(rule)?;
     let rule = source.text.get(whole.offset()..)?.get(..whole.len())?;
-    let found = rule.find(text).map(|at| SourceSpan::from((whole.offset() + at, text.len())));
+    let found = find(rule).map(|(at, len)| SourceSpan::from((whole.offset() + at, len)));
     found.or(Some(whole))
 }
 
@@ -195,14 +239,27 @@ fn plain(problem: &str) -> String {
 }
 
 /// What was meant, perhaps.
+fn meant(id: &str, known: &BTreeSet<String>) -> Option<String> {
+    let (distance, name) = known.iter().map(|name| (distance(id, name), name)).min()?;
+    let near = distance <= 3 && distance < id.len();
+    near.then(|| format!("did you mean `{}`?", name.escape_debug()))
+}
+
+/// What was meant, perhaps, or all that there is.
+fn one_of(text: &str, known: &BTreeSet<String>) -> String {
+    let all = || {
+        let all: Vec<_> = known.iter().map(String::as_str).collect();
+        format!("there are `{}`", all.join("`, `"))
+    };
+    meant(text, known).unwrap_or_else(all)
+}
+
+/// What was meant, perhaps, of what is pinned.
 fn suggest(id: &str, known: &BTreeSet<String>) -> String {
-    let near = known.iter().map(|name| (distance(id, name), name)).min();
-    match near {
-        Some((distance, name)) if distance <= 3 && distance < id.len() => {
-            format!("did you mean `{}`?", name.escape_debug())
-        }
-        _ if known.is_empty() => "nothing is pinned yet: run `tagout pin` first".to_owned(),
-        _ => {
+    match meant(id, known) {
+        Some(meant) => meant,
+        None if known.is_empty() => "nothing is pinned yet: run `tagout pin` first".to_owned(),
+        None => {
             let names: Vec<_> = known.iter().take(12).map(String::as_str).collect();
             let more = if known.len() > names.len() { ", …" } else { "" };
             format!("there are `{}`{more}; pin others with `tagout pin`", names.join("`, `"))

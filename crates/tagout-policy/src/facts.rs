@@ -111,14 +111,13 @@ pub struct Given {
 }
 
 impl Labels {
+    /// The names that labels have in rules.
+    pub(crate) const NAMES: [&'static str; 3] = ["untrusted", "sensitive", "may-leave"];
+
     /// The labels that are so, by their names in rules.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
-        let labels = [
-            (self.untrusted, "untrusted"),
-            (self.sensitive, "sensitive"),
-            (self.may_leave, "may-leave"),
-        ];
-        labels.into_iter().filter(|(is, _)| *is).map(|(_, name)| name)
+        let labels = [self.untrusted, self.sensitive, self.may_leave].into_iter();
+        labels.zip(Self::NAMES).filter(|(is, _)| *is).map(|(_, name)| name)
     }
 
     /// Nothing is said.

@@ -30,6 +30,7 @@
 //! The page `docs/policy.md` says it all, and its examples are tests.
 mod asks;
 mod check;
+mod closed;
 mod decide;
 mod effects;
 mod evaluate;

@@ -88,6 +88,38 @@ const WRONG: &[(&str, &str)] = &[
         "@id(\"t\")\nforbid (principal, action, resource) when { context has address && context.address.isInRange(ip(\"10.0.0.0/80\")) };",
     ),
     (
+        "an effect that there is not",
+        "@id(\"destroy\")\nforbid (principal, action, resource) when { resource.effects.contains(\"destroy\") };",
+    ),
+    (
+        "one effect of several",
+        "@id(\"t\")\nforbid (principal, action, resource) when { resource.effects.containsAny([\"exec\", \"Egress\"]) };",
+    ),
+    (
+        "a set of effects that there is not",
+        "@id(\"t\")\npermit (principal, action, resource) when { [\"raed\"] == resource.effects };",
+    ),
+    (
+        "a label that there is not",
+        "@id(\"t\")\nforbid (principal, action, resource) unless { resource.labels.contains(\"may_leave\") };",
+    ),
+    (
+        "a server's name that there is not",
+        "@id(\"t\")\nforbid (principal, action, resource) when { resource.server == \"nosuch\" };",
+    ),
+    (
+        "not a server's name that there is",
+        "@id(\"t\")\nforbid (principal, action, resource) when { resource.server != \"file\" };",
+    ),
+    (
+        "a transport that there is not",
+        "@id(\"t\")\nforbid (principal, action, resource) when { if context.approved then true else context.transport == \"https\" };",
+    ),
+    (
+        "a method that is not decided about",
+        "@id(\"t\")\nforbid (principal, action, resource) when { [\"tools/call\", \"tools/list\"].contains(context.method) };",
+    ),
+    (
         "hidden direction",
         "@id(\"t\")\nforbid (principal, action, resource) when { resource.name == \"a\u{202e}b\" };",
     ),
@@ -121,6 +153,25 @@ fn what_is_not_pinned_cannot_be_spoken_of() {
 #[test]
 fn unknown_people_and_groups_are_fine() {
     try_load("@id(\"t\") permit (principal in Group::\"nobody\", action, resource); @id(\"u\") permit (principal == User::\"who\", action, resource in Server::\"spare\");").unwrap();
+}
+
+#[test]
+fn what_is_open_may_be_any_text() {
+    for condition in [
+        r#"resource.name == "nosuch""#,
+        r#"resource.server like "nosuch*""#,
+        r#"resource.destinations.contains("may_leave")"#,
+        r#"context.client == "https""#,
+        r#"context.approval.groups.contains("destroy")"#,
+        r#"principal.groups.containsAny(["nosuch"])"#,
+        r#"resource.server == resource.name"#,
+        r#"context.transport == "http" && context.method == "sampling/createMessage""#,
+        r#"resource.server == "spare" && resource.labels.containsAll(["may-leave", "untrusted"])"#,
+    ] {
+        let rule =
+            format!("@id(\"t\") permit (principal, action, resource) when {{ {condition} }};");
+        try_load(&rule).map_err(miette::Report::new).unwrap();
+    }
 }
 
 #[test]
