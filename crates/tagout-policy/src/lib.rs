@@ -14,7 +14,8 @@
 //! made without any; if that denies, it is made with more and more of them; the first that allows
 //! is what the verdict [`Decision::Ask`] demands. [`Policy::allows`] has the last word, with
 //! exactly what was [`Given`]. So adding a `forbid` never allows more, and removing a `permit`
-//! never does.
+//! never does, with one exception: a rule that fails denies, whether it is a `forbid` or a `permit`,
+//! and taking the failing rule away takes that deny away.
 //!
 //! # What rules see
 //! - `principal`: `User::"alice"`, in each `Group::"…"`; `authenticated_by`, `groups`.

@@ -22,6 +22,8 @@ const CONDITIONS: &[&str] = &[
     "context.undeclared != \"{}\"",
     "context.history.calls > 3",
     "context.history.this_tool + 9223372036854775805 > 5",
+    "context.approval.own && context.history.this_tool + 9223372036854775805 > 5",
+    "context.approval.people >= 1 && context.history.this_tool + 9223372036854775805 > 5",
     "context.history has denied_s && context.history.denied_s < 60",
     "context.now.toTime() < duration(\"12h\")",
     "context has address && context.address.isLoopback()",
@@ -113,6 +115,14 @@ fn fails(policy: &Policy, call: &Call, given: &Given, id: &str) -> bool {
     explanation.deciding.iter().any(|rule| rule.id == id && rule.error.is_some())
 }
 
+/// Whether the rule `id` cannot be evaluated in this call with any approvals.
+fn fails_at_all(policy: &Policy, call: &Call, id: &str) -> bool {
+    let every = (0..4u8).flat_map(|people| {
+        [true, false].into_iter().map(move |own| Given { own, people, ..Given::NONE })
+    });
+    every.into_iter().any(|given| fails(policy, call, &given, id))
+}
+
 fn allows(policy: &Policy, call: &Call, given: &Given) -> bool {
     call.judged(|facts| policy.allows(facts, given)).decision == Decision::Allow
 }
@@ -120,8 +130,9 @@ fn allows(policy: &Policy, call: &Call, given: &Given) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// With any approvals, a `forbid` more or a `permit` less never turns a deny into an allow. A
-    /// rule that fails denies everything, so a `permit` can be judged only where it does not.
+    /// With any approvals, and in what is decided without any, a `forbid` more never allows more,
+    /// failing or not, and a `permit` less never does, unless that very `permit` fails: a rule that
+    /// fails denies, and taking the failing rule away takes that deny away.
     #[test]
     fn one_rule_less_or_more_only_moves_one_way(
         rules in rules(6),
@@ -142,10 +153,19 @@ proptest! {
         if let Some(demand) = less.demand.clone().filter(|_| !rules[skip].permits) {
             prop_assert!(allows(&without, &call, &demand));
         }
-        let never_fails = rules.iter().all(|rule| !CONDITIONS[rule.condition].contains("922337"));
-        if never_fails {
-            prop_assert!(openness(less.decision) <= openness(more.decision), "{less:?} / {more:?}");
-        }
+        let failed = rules[skip].permits && fails_at_all(&with, &call, &id);
+        prop_assert!(
+            failed || openness(less.decision) <= openness(more.decision),
+            "{less:?} / {more:?}"
+        );
+    }
+
+    /// A rule that fails denies, whatever else there is.
+    #[test]
+    fn a_rule_that_fails_denies(rules in rules(6), call in call(), given in given()) {
+        let policy = loaded(&rules, None);
+        let failing = (0..rules.len()).any(|n| fails(&policy, &call, &given, &format!("r{n}")));
+        prop_assert!(!failing || !allows(&policy, &call, &given));
     }
 
     #[test]
