@@ -2,7 +2,8 @@
 use std::sync::LazyLock;
 
 use tagout_assertion::{
-    AssertionError, Call, Claims, LIFETIME_S, SeenOnce, Signer, Verifier, digest_of_json,
+    ApprovedBy, AssertionError, Call, Claims, LIFETIME_S, SeenOnce, Signer, Verifier,
+    digest_of_json,
 };
 
 const NOW: i64 = 1_795_284_000;
@@ -29,7 +30,11 @@ pub(crate) fn check(bytes: &[u8]) -> bool {
         authenticated_by: "os-user".to_owned(),
         conversation: None,
         client: Some(text.chars().skip(7).take(40).collect()),
-        approvers: Vec::new(),
+        approvers: vec![ApprovedBy {
+            user: text.chars().take(40).collect(),
+            approver: bytes.first().map(|_| text.chars().skip(3).take(40).collect()),
+            channel: "command".to_owned(),
+        }],
         method: "tools/call".to_owned(),
         tool: Some("write".to_owned()),
         arguments,

@@ -6,6 +6,20 @@ use tagout_proto::Digest;
 /// How long a statement is good, in seconds: one call's way to its server.
 pub const LIFETIME_S: i64 = 60;
 
+/// Somebody who said yes to a call.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ApprovedBy {
+    /// Which user that is.
+    pub user: String,
+    /// The name of the key that the answer was given with; nothing where the call's own user
+    /// answered in the client or on the gateway's terminal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver: Option<String>,
+    /// By which way: `terminal`, `elicitation`, `command`, `webhook`; `earlier` in the same call,
+    /// `granted` with an earlier one.
+    pub channel: String,
+}
+
 /// What the gateway states of one call. Times are seconds since 1970, in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Claims {
@@ -33,7 +47,7 @@ pub struct Claims {
     pub client: Option<String>,
     /// The people who approved this call; empty where nobody was asked.
     #[serde(default)]
-    pub approvers: Vec<String>,
+    pub approvers: Vec<ApprovedBy>,
     /// The method: `tools/call`.
     pub method: String,
     /// The tool's name as the server spells it; nothing for other methods.

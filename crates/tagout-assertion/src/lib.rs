@@ -36,7 +36,7 @@ mod seen;
 mod verify;
 
 pub use arguments::{digest_of, digest_of_json, in_canonical_form};
-pub use claims::{Claims, LIFETIME_S};
+pub use claims::{ApprovedBy, Claims, LIFETIME_S};
 pub use error::{AssertionError, BadKeySet};
 pub use key::{PublicKey, Signer};
 pub use seen::{NotNew, Seen, SeenOnce};

@@ -4,6 +4,7 @@
 //! terminal, where that user's word is enough, and as a question in the store to enrolled people,
 //! who answer it by `tagout approve` or through the webhook. Whatever they say, policy has the last
 //! word about whether it is enough.
+mod by;
 mod card;
 pub(crate) mod demand;
 pub(crate) mod desk;
@@ -24,6 +25,7 @@ use tagout_store::Scope;
 pub use self::{
     card::{Card, readable},
     desk::{AnswerTrouble, Answered, Asked, NewAnswer},
+    by::{in_words as people_in_words, stored_in_words},
     enrol::{EnrolTrouble, NewApprover},
     key::{ApproverKey, ApproverSigner, KeyFileTrouble, SHORTEST as SHORTEST_PASSPHRASE, key_file},
     people::{Approver as Enrolled, Standing},
@@ -32,6 +34,7 @@ pub use self::{
 pub(crate) use self::{
     desk::{Denial, only_reads},
     diff::{Compared, last_and_now},
+    by::{stored as stored_people, users_in},
     elicit::elicited,
     key::is_public_key,
     seal::SealKey,

@@ -11,7 +11,7 @@ use crate::{
     Gateway,
     config::Config,
     refusal::Refusal,
-    stage::{approve::Approval, inspect::Target, record::Cleared},
+    stage::{inspect::Target, record::Cleared},
     state::StateError,
     upstream::{Upstream, composed},
 };
@@ -93,7 +93,7 @@ fn claims(params: Value<'_>, cleared: &Cleared, gateway: &Gateway) -> Result<Cla
         authenticated_by: principal.authenticated_by.to_string(),
         conversation: identified.conversation().map(ToString::to_string),
         client: Some(identified.origin().client.to_string()),
-        approvers: authorised.approval().map(approvers).unwrap_or_default(),
+        approvers: authorised.approval().map(|approval| approval.by.clone()).unwrap_or_default(),
         method: method.as_str().to_owned(),
         tool,
         arguments: digest_of_sent(method, params),
@@ -102,14 +102,6 @@ fn claims(params: Value<'_>, cleared: &Cleared, gateway: &Gateway) -> Result<Cla
         issued_at: now,
         expires_at: now.saturating_add(LIFETIME_S),
     })
-}
-
-/// The people behind an approval. A name may hold a comma: where they cannot be told apart, they
-/// stand as one text rather than as people who are none.
-fn approvers(approval: &Approval) -> Vec<String> {
-    let people = usize::from(approval.given.own) + usize::from(approval.given.people);
-    let names: Vec<_> = approval.by.split(", ").map(str::to_owned).collect();
-    if names.len() == people { names } else { vec![approval.by.clone()] }
 }
 
 /// The digest of a tool's arguments; for other methods, of the parameters without `_meta`.

@@ -6,7 +6,7 @@ use tagout_audit::{AuditError, Durability, Line, Note, Reader, record::Event};
 use tagout_proto::Principal;
 use tagout_store::{Forgotten, StoreError};
 
-use crate::Gateway;
+use crate::{Gateway, approval::users_in};
 
 /// What was erased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,9 @@ impl<'a> About<'a> {
     pub fn picks(&mut self, line: &Line) -> bool {
         let theirs =
             |who: &Option<Principal>| who.as_ref().is_some_and(|who| is_same(who, self.principal));
-        let answered = |by: Option<&str>| by == Some(&*self.principal.user);
+        let answered = |by: Option<&str>| {
+            by.is_some_and(|by| users_in(by).iter().any(|user| **user == *self.principal.user))
+        };
         match &line.event {
             Event::Begin(begun) => {
                 let theirs = theirs(&begun.principal);

@@ -2,7 +2,8 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use ed25519_dalek::{Signer as _, SigningKey};
 use tagout_assertion::{
-    AssertionError, Call, Claims, LIFETIME_S, SeenOnce, Signer, Verifier, digest_of_json,
+    ApprovedBy, AssertionError, Call, Claims, LIFETIME_S, SeenOnce, Signer, Verifier,
+    digest_of_json,
 };
 
 pub(crate) const NOW: i64 = 1_795_284_000;
@@ -22,7 +23,11 @@ pub(crate) fn claims() -> Claims {
         authenticated_by: "os-user".to_owned(),
         conversation: Some("c1".to_owned()),
         client: Some("a client".to_owned()),
-        approvers: vec!["ben".to_owned()],
+        approvers: vec![ApprovedBy {
+            user: "ben".to_owned(),
+            approver: Some("ben-laptop".to_owned()),
+            channel: "command".to_owned(),
+        }],
         method: "tools/call".to_owned(),
         tool: Some("write_file".to_owned()),
         arguments: digest_of_json(ARGUMENTS).unwrap(),

@@ -18,7 +18,7 @@ fn a_statement_reads_as_the_page_says() {
     let expected = format!(
         r#"{{"iss":"{}","aud":"files","sub":"ann","groups":["operators"],"auth":"os-user","#,
         signer().issuer()
-    ) + r#""conversation":"c1","client":"a client","approvers":["ben"],"method":"tools/call","#
+    ) + r#""conversation":"c1","client":"a client","approvers":[{"user":"ben","approver":"ben-laptop","channel":"command"}],"method":"tools/call","#
         + r#""tool":"write_file","args":"sha256:"#;
     assert!(claims.starts_with(&expected), "{claims}");
     let end = r#"","record":41,"jti":"0123456789abcdef0123456789abcdef","iat":1795284000,"exp":1795284060}"#;

@@ -2,6 +2,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use tagout_assertion::ApprovedBy;
 use tagout_policy::Given;
 use tagout_store::Scope;
 
@@ -13,7 +14,7 @@ const MOST: usize = 8;
 pub(crate) struct Word {
     /// Whose.
     pub(crate) user: String,
-    /// What records call that person.
+    /// The name of the key that says so.
     pub(crate) by: String,
     /// By which way: `terminal`, `elicitation`, `command`, `webhook`.
     pub(crate) channel: &'static str,
@@ -45,9 +46,13 @@ impl Sum<'_> {
     }
 
     /// Who they are.
-    pub(crate) fn by(&self) -> String {
-        let names: Vec<_> = self.words.iter().map(|word| word.by.as_str()).collect();
-        names.join(", ")
+    pub(crate) fn by(&self) -> Vec<ApprovedBy> {
+        let each = self.words.iter().map(|word| ApprovedBy {
+            user: word.user.clone(),
+            approver: Some(word.by.clone()),
+            channel: word.channel.to_owned(),
+        });
+        each.collect()
     }
 
     /// When `user`, whose call it is, said so, if that is one of them.

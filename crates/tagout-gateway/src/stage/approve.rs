@@ -4,6 +4,7 @@ mod matter;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tagout_assertion::ApprovedBy;
 use tagout_policy::{Decision, Given, Policy};
 use tagout_proto::{Digest, Value};
 use tagout_store::Scope;
@@ -35,8 +36,8 @@ pub struct Approval {
     /// Where it was given: `terminal`, `elicitation`, `command`, `webhook`, several of them with a
     /// `+` between; `earlier` in the same call, `granted` with an earlier one.
     pub channel: String,
-    /// Who gave it; several with a comma between.
-    pub by: String,
+    /// Who gave it.
+    pub by: Vec<ApprovedBy>,
     /// For how much it was meant.
     pub scope: Scope,
     /// The question that it answers, where that was put to others than the client's user.
@@ -95,7 +96,8 @@ fn earlier(decided: &Decided, gateway: &Gateway) -> Result<Yes, Refusal> {
     if verdict.decision != Decision::Allow {
         return Err(Refusal::NobodyToAsk { rule: decided.verdict().rule.clone() });
     }
-    let by = inspected.identified().principal().user.to_string();
+    let user = inspected.identified().principal().user.to_string();
+    let by = vec![ApprovedBy { user, approver: None, channel: "earlier".to_owned() }];
     let own_at = inspected.identified().call().held().and_then(|passed| passed.approved_at);
     let channel = "earlier".to_owned();
     Ok(Yes { channel, by, scope: Scope::Once, question: None, given, own_at })

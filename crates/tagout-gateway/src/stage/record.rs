@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     Clock,
+    approval::people_in_words,
     policy_tools::recorded::{self, GONE, Kept},
     refusal::Refusal,
     shadow::Differs,
@@ -293,8 +294,9 @@ impl Begun {
     /// # Errors
     /// [`Refusal::Audit`]: the call must not be made.
     pub fn decided(&self, authorised: Authorised) -> Result<Cleared, Refusal> {
+        let by = authorised.approval().map(|approval| people_in_words(&approval.by));
         let approval = authorised.approval().map(|approval| Approval {
-            by: Some(&approval.by),
+            by: by.as_deref(),
             scope: Some(approval.scope).filter(|s| *s != Scope::Once).map(Scope::as_str),
             question: approval.question.as_deref(),
             ..Approval::new(&approval.channel, "allow")

@@ -189,7 +189,7 @@ fn an_approval_outlives_its_gateway_and_goes_to_one_of_two() {
     let approval = records.iter().map(|r| &r["decision"]["approval"]).find(|a| a.is_object());
     let approval = approval.unwrap();
     assert_eq!(approval["how"], "command", "{approval}");
-    assert_eq!((&approval["by"], &approval["question"]), (&json!("bob"), &json!(question)));
+    assert_eq!((&approval["by"], &approval["question"]), (&json!("bob (bob)"), &json!(question)));
     let said = |event: &str| records.iter().any(|record| record["event"]["event"] == event);
     assert!(said("approver-enrolled") && said("approval-answered"), "{records:?}");
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use tagout_gateway::{
     Gateway,
-    approval::{AnswerTrouble, Asked, NewAnswer},
+    approval::{AnswerTrouble, Asked, NewAnswer, stored_in_words},
 };
 use tagout_host::printable;
 use tagout_store::{Answer, Scope, Vote};
@@ -159,8 +159,8 @@ fn grants(gateway: &Gateway, json: bool) -> Result<ExitCode, Failure> {
         if json {
             output::json(&json!({
                 "id": grant.id.as_str(), "scope": grant.scope.as_str(), "user": grant.user,
-                "what": grant.what, "by": grant.by, "channel": grant.channel, "at": grant.at,
-                "expires_at": grant.expires_at, "conversation": grant.conversation,
+                "what": grant.what, "by": stored_in_words(&grant.by), "channel": grant.channel,
+                "at": grant.at, "expires_at": grant.expires_at, "conversation": grant.conversation,
             }))?;
             continue;
         }
@@ -169,7 +169,7 @@ fn grants(gateway: &Gateway, json: bool) -> Result<ExitCode, Failure> {
             grant.scope.as_str().to_owned(),
             grant.user.clone(),
             grant.what.clone(),
-            grant.by.clone(),
+            stored_in_words(&grant.by),
             format!("{} ago", ago(grant.at, now)),
             grant.expires_at.map_or_else(|| "until it is revoked".to_owned(), |end| ago(now, end)),
         ]);

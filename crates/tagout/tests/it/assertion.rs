@@ -113,7 +113,7 @@ fn who_approved_is_stated() {
     let answer = client.frames.answer(call);
     let who = answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{answer}"));
     let who = one(who);
-    assert_eq!(who["approvers"], json!([who["sub"]]), "{who}");
+    assert_eq!(who["approvers"], json!([{"user": who["sub"], "channel": "elicitation"}]), "{who}");
     client.leave();
 }
 

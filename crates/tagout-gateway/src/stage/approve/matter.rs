@@ -2,6 +2,7 @@
 use std::{collections::BTreeSet, pin::pin, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+use tagout_assertion::ApprovedBy;
 use tagout_policy::{Decision, Given};
 use tagout_proto::Digest;
 use tagout_store::{
@@ -13,7 +14,8 @@ use super::{super::decide::Decided, binding_of, card, kept_binding};
 use crate::{
     Gateway,
     approval::{
-        Answer, Card, Compared, Denial, Word, demand, elicited, last_and_now, only_reads, sums,
+        Answer, Card, Compared, Denial, Word, demand, elicited, last_and_now, only_reads,
+        stored_people, sums,
     },
     consent,
     refusal::Refusal,
@@ -25,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// A yes that policy takes for enough.
 pub(super) struct Yes {
     pub(super) channel: String,
-    pub(super) by: String,
+    pub(super) by: Vec<ApprovedBy>,
     pub(super) scope: Scope,
     pub(super) question: Option<String>,
     pub(super) given: Given,
@@ -157,7 +159,7 @@ impl<'a> Matter<'a> {
                 let (channel, question) = ("granted".to_owned(), Some(grant.id.to_string()));
                 return Ok(Some(Yes {
                     channel,
-                    by: grant.by,
+                    by: granted_by(&grant),
                     scope: grant.scope,
                     question,
                     given,
@@ -216,10 +218,14 @@ impl<'a> Matter<'a> {
             // What happened meanwhile has made it too little.
             return Err(self.nobody());
         }
-        let by = self.card.user.clone();
+        let by = ApprovedBy {
+            user: self.card.user.clone(),
+            approver: None,
+            channel: channel.to_owned(),
+        };
         let scope = if self.card.scopes.contains(&scope) { scope } else { Scope::Once };
         let own_at = Some(self.gateway.clock.now());
-        Ok(Yes { channel: channel.to_owned(), by, scope, question: None, given, own_at })
+        Ok(Yes { channel: channel.to_owned(), by: vec![by], scope, question: None, given, own_at })
     }
 
     fn denied(&self, how: &'static str, denial: Option<Denial>) -> Refusal {
@@ -432,7 +438,7 @@ impl<'a> Matter<'a> {
             authenticated_by: self.principal().authenticated_by.to_string(),
             what: format!("{} on {}", self.card.subject, self.card.server),
             given: serde_json::to_string(&yes.given).map_err(|_| self.nobody())?,
-            by: yes.by.clone(),
+            by: serde_json::to_string(&yes.by).map_err(|_| self.nobody())?,
             channel: yes.channel.clone(),
             seal: String::new(),
             at: now,
@@ -467,6 +473,12 @@ impl Drop for Waits<'_> {
             Err(_) => noted(),
         }
     }
+/// Who gave what is granted, as people are named who do not answer about this call.
+fn granted_by(grant: &Grant) -> Vec<ApprovedBy> {
+    let people = stored_people(&grant.by).into_iter();
+    people.map(|one| ApprovedBy { channel: "granted".to_owned(), ..one }).collect()
+}
+
 }
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {

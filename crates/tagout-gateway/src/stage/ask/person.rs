@@ -1,10 +1,11 @@
 //! A person decides whether a server may ask: the client's own user, who sees all of the question.
+use tagout_assertion::ApprovedBy;
 use tagout_policy::{Decision, Effect, Effects, Given, Verdict};
 use tagout_proto::{Digest, Method};
 
 use super::judged;
 use crate::{
-    approval::{Answer, Card, demand, elicited, readable},
+    approval::{Answer, Card, demand, elicited, people_in_words, readable},
     lane::{Lane, Speaker},
     upstream::composed,
 };
@@ -47,7 +48,11 @@ pub(super) async fn asked(
     let verdict =
         judged(lane, speaker, (method, params), |policy, facts| policy.allows(facts, &own));
     match verdict.decision {
-        Decision::Allow => Ok((how, session.principal().user.to_string())),
+        Decision::Allow => {
+            let user = session.principal().user.to_string();
+            let by = ApprovedBy { user, approver: None, channel: how.to_owned() };
+            Ok((how, people_in_words(&[by])))
+        }
         Decision::Ask | Decision::Deny => Err((how, "none")),
     }
 }
