@@ -62,13 +62,15 @@ pub struct About<'a> {
     principal: &'a Principal,
     /// Records of theirs.
     calls: BTreeSet<u64>,
+    /// The names of keys that they answer others' questions with.
+    keys: BTreeSet<String>,
 }
 
 impl<'a> About<'a> {
     /// Picks those about `principal`.
     #[must_use]
     pub const fn new(principal: &'a Principal) -> Self {
-        Self { principal, calls: BTreeSet::new() }
+        Self { principal, calls: BTreeSet::new(), keys: BTreeSet::new() }
     }
 
     /// Whether `line` is about them: their calls with what became of them, what they did, and what
@@ -76,9 +78,7 @@ impl<'a> About<'a> {
     pub fn picks(&mut self, line: &Line) -> bool {
         let theirs =
             |who: &Option<Principal>| who.as_ref().is_some_and(|who| is_same(who, self.principal));
-        let answered = |by: Option<&str>| {
-            by.is_some_and(|by| users_in(by).iter().any(|user| **user == *self.principal.user))
-        };
+        let answers = self.answers(line);
         match &line.event {
             Event::Begin(begun) => {
                 let theirs = theirs(&begun.principal);
@@ -87,15 +87,9 @@ impl<'a> About<'a> {
                 }
                 theirs
             }
-            Event::Note(noted) => theirs(&noted.principal),
-            Event::Decision(decided) => {
-                let by = decided.approval.as_ref().and_then(|approval| approval.by.as_deref());
-                self.calls.contains(&decided.of) || answered(by)
-            }
-            Event::End(ended) => {
-                let by = ended.approval.as_ref().and_then(|approval| approval.by.as_deref());
-                self.calls.contains(&ended.of) || answered(by)
-            }
+            Event::Note(noted) => answers || theirs(&noted.principal),
+            Event::Decision(decided) => answers || self.calls.contains(&decided.of),
+            Event::End(ended) => answers || self.calls.contains(&ended.of),
             Event::Erased(erased) => self.calls.contains(&erased.of),
             Event::Genesis(_)
             | Event::Torn(_)
@@ -104,6 +98,57 @@ impl<'a> About<'a> {
             | Event::Rotated {} => false,
         }
     }
+
+    /// Whether `line` says that they answer, or have answered, questions about others' calls. That
+    /// goes by the user: an approver's name is what a key is called.
+    pub fn answers(&mut self, line: &Line) -> bool {
+        let user = &*self.principal.user;
+        let approved = |by: Option<&str>| {
+            by.is_some_and(|by| users_in(by).iter().any(|named| *named == *user))
+        };
+        match &line.event {
+            Event::Decision(decided) => {
+                approved(decided.approval.as_ref().and_then(|approval| approval.by.as_deref()))
+            }
+            Event::End(ended) => {
+                approved(ended.approval.as_ref().and_then(|approval| approval.by.as_deref()))
+            }
+            Event::Note(noted) => {
+                let (key, detail) = (noted.subject.as_deref(), noted.detail.as_deref());
+                let (key, detail) = (key.unwrap_or_default(), detail.unwrap_or_default());
+                match noted.event.as_str() {
+                    "approval-answered" => answered_by(detail) == Some(user),
+                    "approver-enrolled" => {
+                        let theirs = enrolled_user(detail) == Some(user);
+                        if theirs {
+                            self.keys.insert(key.to_owned());
+                        }
+                        theirs
+                    }
+                    "approver-revoked" => self.keys.contains(key),
+                    _ => false,
+                }
+            }
+            Event::Begin(_)
+            | Event::Genesis(_)
+            | Event::Torn(_)
+            | Event::Adopted(_)
+            | Event::Lost(_)
+            | Event::Erased(_)
+            | Event::Rotated {} => false,
+        }
+    }
+}
+
+/// The user in ``allow, once, by `NAME` (USER), through command, question …``.
+fn answered_by(detail: &str) -> Option<&str> {
+    let (_, after) = detail.split_once("` (")?;
+    after.rsplit_once("), through ").map(|(user, _)| user)
+}
+
+/// The user in `user USER, key ed25519:…, by …`.
+fn enrolled_user(detail: &str) -> Option<&str> {
+    detail.strip_prefix("user ")?.rsplit_once(", key ").map(|(user, _)| user)
 }
 
 impl Gateway {

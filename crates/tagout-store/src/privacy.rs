@@ -35,6 +35,8 @@ pub struct Forgotten {
     pub approvals: u64,
     /// Consents.
     pub consents: u64,
+    /// Answers to questions about others' calls.
+    pub answers: u64,
 }
 
 /// What is held of a principal, table by table. The first parameter is the user, the second how
@@ -61,6 +63,15 @@ const HELD: &[(&str, &str)] = &[
         "grants",
         "SELECT id, scope, conversation, what, given, by, channel, at, expires_at, revoked_at
          FROM \"grant\" WHERE user = ?1 AND authenticated_by = ?2 ORDER BY at, id",
+    ),
+    (
+        "grants_given",
+        "SELECT \"grant\".id, \"grant\".scope, \"grant\".what, \"grant\".by, \"grant\".at,
+         \"grant\".expires_at, \"grant\".revoked_at FROM \"grant\",
+         json_each(iif(json_valid(\"grant\".by), \"grant\".by, '[]')) AS person
+         WHERE json_extract(person.value, '$.user') = ?1
+         AND NOT (\"grant\".user = ?1 AND \"grant\".authenticated_by = ?2)
+         ORDER BY \"grant\".at, \"grant\".id",
     ),
     (
         "approved_calls",
@@ -142,9 +153,22 @@ impl Store {
         Ok(ways.collect::<Result<_, _>>()?)
     }
 
-    /// Forgets what is held of `principal` but for what keeps others safe: its keys, and that a
-    /// conversation was. What is forgotten is overwritten in the file, and on disk before this
-    /// returns.
+    /// Whether somebody called `user` answers, or has answered, questions about others' calls.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn is_approver(&self, user: &str) -> Result<bool, StoreError> {
+        let connection = self.lock()?;
+        let mut query = connection.prepare(
+            "SELECT EXISTS (SELECT 1 FROM approver WHERE user = ?1)
+             OR EXISTS (SELECT 1 FROM vote WHERE user = ?1)",
+        )?;
+        Ok(query.query_row(params![user], |row| row.get(0))?)
+    }
+
+    /// Forgets what is held of `principal` but for what keeps others safe: its keys, that it is or
+    /// was an approver, and that a conversation was. What is forgotten is overwritten in the file,
+    /// and on disk before this returns.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -160,10 +184,18 @@ impl Store {
         )?;
         let consents = connection
             .execute("DELETE FROM consent WHERE user = ?1 AND authenticated_by = ?2", whose)?;
+        // Who answers is known by the user's name alone. A no has ended its question already.
+        let answers =
+            connection.execute("DELETE FROM vote WHERE user = ?1", params![&*principal.user])?;
         // What was there stands in the write-ahead log, too. Another process that reads may keep
         // that a while; whoever closes the file last removes it.
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         let count = |rows| u64::try_from(rows).unwrap_or_default();
-        Ok(Forgotten { conversations: count(conversations), approvals, consents: count(consents) })
+        Ok(Forgotten {
+            conversations: count(conversations),
+            approvals,
+            consents: count(consents),
+            answers: count(answers),
+        })
     }
 }

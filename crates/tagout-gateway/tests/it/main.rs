@@ -22,6 +22,7 @@ mod http_mends;
 mod http_transcripts;
 mod keys;
 mod leftovers;
+mod privacy;
 mod questions;
 mod signatures;
 mod transcripts;

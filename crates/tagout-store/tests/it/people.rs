@@ -116,6 +116,7 @@ fn what_is_held_of_somebody_is_given_whole_and_without_seals() {
     let ways = store.ways_to_know("ann").unwrap();
     assert_eq!(ways, ["os-user".to_owned()].into());
     assert!(store.ways_to_know("cem").unwrap().is_empty());
+    assert!(store.is_approver("ann").unwrap() && !store.is_approver("cem").unwrap());
 }
 
 #[test]
@@ -123,14 +124,14 @@ fn what_is_forgotten_is_in_no_file_and_others_keep_theirs() {
     let (root, store) = fresh();
     two_people(&store);
     let before = held(&store, &principal("ben")).len();
-    let expected = Forgotten { conversations: 1, approvals: 1, consents: 1 };
+    let expected = Forgotten { conversations: 1, approvals: 1, consents: 1, answers: 1 };
     assert_eq!(store.forget(&principal("ann")).unwrap(), expected);
     assert_eq!(store.forget(&principal("ann")).unwrap(), Forgotten::default());
     let left: Vec<_> = held(&store, &principal("ann")).iter().map(|row| row.table).collect();
-    // That there was a conversation, and her answer to Ben's question.
-    assert_eq!(left, ["conversations", "votes"]);
-    // But for her question, with his answer to it.
-    assert_eq!(held(&store, &principal("ben")).len(), before - 1);
+    // That there was a conversation.
+    assert_eq!(left, ["conversations"]);
+    // But for her question, with his answer to it, and her answer to his.
+    assert_eq!(held(&store, &principal("ben")).len(), before - 2);
     let folder = file(root.path()).parent().unwrap().to_owned();
     for entry in fs::read_dir(folder).unwrap() {
         let bytes = fs::read(entry.unwrap().path()).unwrap();

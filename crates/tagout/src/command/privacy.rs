@@ -110,8 +110,10 @@ fn erase(places: &Places, whose: &Whose, yes: bool, json: bool) -> Result<ExitCo
     let (user, how) = (&principal.user, &principal.authenticated_by);
     let shown = format!(
         "What `{user}` (known by `{how}`) sent, as far as it was kept; the names of their clients;\n\
-         questions about their calls, what was granted and agreed to. It does not come back.\n\
-         That they called, when, and which tools, stays on record, and so do their keys."
+         questions about their calls, what was granted and agreed to; their answers to questions\n\
+         about others' calls. It does not come back.\n\
+         That they called, when, and which tools, and what they approved, stays on record, and so do\n\
+         their keys, an approver's among them."
     );
     confirm(&shown, "Erase it?", yes)?;
     let erased = gateway.erase(&principal, &log).map_err(|error| failed(&error))?;
@@ -121,15 +123,17 @@ fn erase(places: &Places, whose: &Whose, yes: bool, json: bool) -> Result<ExitCo
             "erased": {"user": user, "authenticated_by": how}, "record": erased.record,
             "payloads": erased.payloads, "conversations": forgotten.conversations,
             "approvals": forgotten.approvals, "consents": forgotten.consents,
+            "answers": forgotten.answers,
         }))?;
     } else {
         output::line(format_args!(
             "erased what `{user}` sent in {} calls, the clients of {} conversations, {} questions \
-             and grants, {} consents; record {}",
+             and grants, {} consents, {} answers about others' calls; record {}",
             erased.payloads,
             forgotten.conversations,
             forgotten.approvals,
             forgotten.consents,
+            forgotten.answers,
             erased.record
         ))?;
     }
@@ -146,7 +150,16 @@ fn known(whose: &Whose, gateway: &Gateway, log: &Reader) -> Result<Principal, Fa
     let user = whose.principal.as_str();
     let mut ways: BTreeSet<String> =
         gateway.store().ways_to_know(user).map_err(|error| of_store(&error))?;
+    // Who does nothing but approve is known by that alone.
+    let approver = Principal {
+        user: user.into(),
+        groups: BTreeSet::new(),
+        authenticated_by: "approver".into(),
+    };
+    let mut about = About::new(&approver);
+    let mut answers = gateway.store().is_approver(user).map_err(|error| of_store(&error))?;
     let read = log.each(|line, _| {
+        answers |= about.answers(&line);
         let who = match line.event {
             Event::Begin(begun) => begun.principal,
             Event::Note(noted) => noted.principal,
@@ -165,6 +178,9 @@ fn known(whose: &Whose, gateway: &Gateway, log: &Reader) -> Result<Principal, Fa
         true
     });
     read.map_err(|error| failed(&error.into()))?;
+    if ways.is_empty() && answers {
+        ways.insert(approver.authenticated_by.to_string());
+    }
     if let Some(how) = &whose.authenticated_by {
         ways.retain(|way| way == how);
     }
