@@ -473,12 +473,12 @@ impl Drop for Waits<'_> {
             Err(_) => noted(),
         }
     }
+}
+
 /// Who gave what is granted, as people are named who do not answer about this call.
 fn granted_by(grant: &Grant) -> Vec<ApprovedBy> {
     let people = stored_people(&grant.by).into_iter();
     people.map(|one| ApprovedBy { channel: "granted".to_owned(), ..one }).collect()
-}
-
 }
 
 fn later(now: Timestamp, by: Duration) -> Timestamp {
