@@ -1,6 +1,7 @@
 //! The least rules that recorded traffic needs.
 mod cedar;
 mod conditions;
+mod relaxed;
 #[cfg(test)]
 mod tests;
 
@@ -11,11 +12,15 @@ use tagout_audit::{
     Line, Verdict as OnRecord,
     record::{Decided, Event, Payload},
 };
-use tagout_policy::{Decision, Policy, PolicyError, Profile, Shape, Source, SubjectKind, Surface};
+use tagout_policy::{Policy, PolicyError, Profile, Shape, Source, SubjectKind, Surface};
 use tagout_proto::ServerName;
 
-use self::cedar::{set, string};
-use super::{Case, replay::about};
+pub use self::relaxed::Relaxed;
+use self::{
+    cedar::{set, string},
+    conditions::Condition,
+};
+use super::{Case, Doubts, replay::about};
 
 /// Calls that are kept, and calls that wait for their decision.
 const CALLS: usize = 50_000;
@@ -28,7 +33,7 @@ const FEW: usize = 8;
 /// Gathers the calls of a log that were made.
 #[derive(Default)]
 pub struct Learner {
-    open: BTreeMap<u64, Case>,
+    open: BTreeMap<u64, (Case, Doubts)>,
     seen: Vec<Seen>,
     /// Calls that could not be learnt from: too many, or without facts.
     left_out: u64,
@@ -40,6 +45,8 @@ struct Seen {
     case: Case,
     /// Whether a person approved it.
     asked: bool,
+    /// Whether a secret was taken out of it.
+    redacted: bool,
 }
 
 /// Rules that were learnt.
@@ -51,7 +58,9 @@ pub struct Learnt {
     pub rules: Vec<String>,
     /// Calls that they were learnt from.
     pub calls: u64,
-    /// Records of calls that the rules do not let through, and why.
+    /// Conditions that rules do without, since a call does not meet them.
+    pub relaxed: Vec<Relaxed>,
+    /// Records of calls that the rules are not made for, and why.
     pub uncovered: Vec<(u64, String)>,
     /// Calls that were made and could not be learnt from.
     pub left_out: u64,
@@ -70,7 +79,10 @@ struct Rule {
     id: String,
     kind: Kind,
     users: BTreeSet<String>,
-    conditions: Vec<String>,
+    /// Those that stay whatever calls there are: what it is about, and that it is reviewed.
+    fixed: Vec<String>,
+    /// Those that a call may turn out not to meet.
+    conditions: Vec<Condition>,
     /// Places in [`Learner::seen`].
     calls: Vec<usize>,
 }
@@ -84,7 +96,7 @@ impl Learner {
                     self.open.pop_first();
                     self.left_out += 1;
                 }
-                if let Ok((case, _)) = Case::of(begin, payload) {
+                if let Ok(case) = Case::of(begin, payload) {
                     self.open.insert(line.n, case);
                 }
             }
@@ -111,80 +123,68 @@ impl Learner {
             OnRecord::Ask | OnRecord::Deny => return,
         };
         match self.open.remove(&decided.of) {
-            Some(case)
+            Some((case, Doubts { redacted, .. }))
                 if self.seen.len() < CALLS
                     && conditions::can_be_named(&case.principal.user)
                     && (case.kind != SubjectKind::Tool
                         || conditions::can_be_named(&case.qualified)) =>
             {
-                self.seen.push(Seen { n: decided.of, case, asked });
+                self.seen.push(Seen { n: decided.of, case, asked, redacted });
             }
             Some(_) | None => self.left_out += 1,
         }
     }
 
     /// The least rules that let through what was made, checked against `surface` and by deciding
-    /// every call again. A condition that a call does not meet after all is left out.
+    /// every call again. A condition that a call does not meet after all is left out, and said.
     ///
     /// # Errors
     /// The rules are not right, which is a fault of Tagout; the error shows where.
     pub fn learnt(&self, surface: &Surface) -> Result<Learnt, PolicyError> {
-        let mut rules = self.rules(surface);
-        let mut relaxed = BTreeSet::new();
+        let mut uncovered = self.unknown(surface)?;
+        let mut rules = self.rules(surface, &uncovered);
+        let mut relaxed = Vec::new();
         loop {
             let text = self.text(&rules);
-            let source = Source { name: "learnt.cedar".to_owned(), text: text.clone() };
-            let policy = Policy::load(Profile::None, &[source], surface)?;
-            let misses = self.misses(&rules, &policy);
+            let policy = load(&text, surface)?;
+            let misses = self.misses(&rules, &policy, surface);
             let before = relaxed.len();
-            relaxed.extend(misses.iter().map(|(rule, ..)| *rule));
-            if relaxed.len() == before {
-                return Ok(Learnt {
-                    text,
-                    rules: rules.iter().map(|rule| rule.id.clone()).collect(),
-                    calls: u64::try_from(self.seen.len()).unwrap_or(u64::MAX),
-                    uncovered: misses.into_iter().map(|(_, n, why)| (n, why)).collect(),
-                    left_out: self.left_out,
-                });
+            for (number, missing) in &misses {
+                let Some(rule) = rules.get_mut(*number) else { continue };
+                relaxed.extend(self.relax(rule, missing, surface)?);
             }
-            for (number, rule) in rules.iter_mut().enumerate() {
-                if relaxed.contains(&number) {
-                    rule.conditions.clear();
-                }
+            if relaxed.len() > before {
+                continue;
             }
+            let missing = misses.into_values().flatten();
+            uncovered.extend(missing.map(|call| (call, self.why(call, &policy, surface))));
+            let number = |(call, why): (usize, String)| Some((self.seen.get(call)?.n, why));
+            return Ok(Learnt {
+                text,
+                rules: rules.iter().map(|rule| rule.id.clone()).collect(),
+                calls: u64::try_from(self.seen.len()).unwrap_or(u64::MAX),
+                relaxed,
+                uncovered: uncovered.into_iter().filter_map(number).collect(),
+                left_out: self.left_out,
+            });
         }
     }
 
-    /// Calls that `policy` does not let through: their rule's place, their record, and why.
-    fn misses(&self, rules: &[Rule], policy: &Policy) -> Vec<(usize, u64, String)> {
-        let mut misses = Vec::new();
-        for (number, rule) in rules.iter().enumerate() {
-            for seen in rule.calls.iter().filter_map(|call| self.seen.get(*call)) {
-                let verdict = policy.decide(&seen.case.facts());
-                let through = match verdict.decision {
-                    Decision::Allow => true,
-                    Decision::Ask => seen.asked,
-                    Decision::Deny => false,
-                };
-                if !through {
-                    misses.push((number, seen.n, verdict.reason));
-                }
-            }
-        }
-        misses
-    }
-
-    fn rules(&self, surface: &Surface) -> Vec<Rule> {
+    /// A rule for each kind of call, but for those `without` one.
+    fn rules(&self, surface: &Surface, without: &BTreeMap<usize, String>) -> Vec<Rule> {
         let mut calls: BTreeMap<(Kind, &str), Vec<usize>> = BTreeMap::new();
-        for (number, seen) in self.seen.iter().enumerate() {
+        let known = self.seen.iter().enumerate().filter(|(n, _)| !without.contains_key(n));
+        for (number, seen) in known {
             let kind = kind(seen, surface);
             calls.entry((kind, &seen.case.principal.user)).or_default().push(number);
         }
         let mut rules: Vec<Rule> = Vec::new();
         for ((kind, user), calls) in calls {
             let cases: Vec<_> = calls.iter().filter_map(|n| self.seen.get(*n)).collect();
-            let conditions = conditions_of(&cases, surface);
-            let same = |rule: &&mut Rule| rule.kind == kind && rule.conditions == conditions;
+            let (fixed, conditions) = conditions_of(&cases, surface);
+            let same = |rule: &&mut Rule| {
+                rule.kind == kind && rule.fixed == fixed && rule.conditions == conditions
+            };
             if let Some(rule) = rules.iter_mut().find(same) {
                 rule.users.insert(user.to_owned());
                 rule.calls.extend(calls);
@@ -196,7 +196,7 @@ impl Learner {
                 number => format!("learnt {} {number}", kind.subject),
             };
             let users = BTreeSet::from([user.to_owned()]);
-            rules.push(Rule { id, kind, users, conditions, calls });
+            rules.push(Rule { id, kind, users, fixed, conditions, calls });
         }
         rules
     }
@@ -226,6 +226,16 @@ impl Rule {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let (calls, records) =
             if numbers.len() == 1 { ("call", "record") } else { ("calls", "records") };
+        format!(
+            "// {} {calls}: {records} {}{more}\n{}",
+            numbers.len(),
+            shown.join(", "),
+            self.permit(&self.id, self.conditions.len()),
+        )
+    }
+
+    /// The rule under the name `id`, with the first `held` of its conditions.
+    fn permit(&self, id: &str, held: usize) -> String {
         let mut conditions = Vec::new();
         let mut users = self.users.iter();
         let principal = match (users.next(), users.next()) {
@@ -240,20 +250,21 @@ impl Rule {
         if self.kind.asked {
             conditions.push("context.approved".to_owned());
         }
-        conditions.extend(self.conditions.iter().cloned());
-        let head = format!(
-            "// {} {calls}: {records} {}{more}\n@id({})\npermit ({principal}, {}, resource)",
-            numbers.len(),
-            shown.join(", "),
-            string(&self.id),
-            self.kind.action,
-        );
+        conditions.extend(self.fixed.iter().cloned());
+        conditions.extend(self.conditions.iter().take(held).map(|held| held.text.clone()));
+        let action = &self.kind.action;
+        let head = format!("@id({})\npermit ({principal}, {action}, resource)", string(id));
         if conditions.is_empty() {
             format!("{head};\n")
         } else {
             format!("{head}\nwhen {{\n  {}\n}};\n", conditions.join(" &&\n  "))
         }
     }
+}
+
+fn load(text: &str, surface: &Surface) -> Result<Policy, PolicyError> {
+    let source = Source { name: "learnt.cedar".to_owned(), text: text.to_owned() };
+    Policy::load(Profile::None, &[source], surface)
 }
 
 /// What one rule is for: a tool; the resources, prompts or tasks of a server; or a question.
@@ -282,23 +293,22 @@ fn shape<'a>(case: &Case, surface: &'a Surface) -> Option<&'a Shape> {
     Some(&tool.shape)
 }
 
-/// What the calls of one rule have in common.
-fn conditions_of(seen: &[&Seen], surface: &Surface) -> Vec<String> {
-    let Some(first) = seen.first().map(|seen| &seen.case) else { return Vec::new() };
+/// What the calls of one rule have in common: what stays, and what holds arguments.
+fn conditions_of(seen: &[&Seen], surface: &Surface) -> (Vec<String>, Vec<Condition>) {
+    let Some(first) = seen.first().map(|seen| &seen.case) else { return Default::default() };
     let names: BTreeSet<_> = seen.iter().map(|seen| seen.case.name.as_str()).collect();
-    let mut conditions = match first.kind {
+    let (mut fixed, conditions) = match first.kind {
         SubjectKind::Tool => of_tool(first, seen, surface),
-        SubjectKind::Resource => of_names(&first.server, &names, "resource.name"),
-        SubjectKind::Prompt | SubjectKind::Question => {
-            of_names(&first.server, &names, "resource.name")
+        SubjectKind::Resource | SubjectKind::Prompt | SubjectKind::Question => {
+            (of_names(&first.server, &names, "resource.name"), Vec::new())
         }
-        SubjectKind::Task => vec![of_server(&first.server)],
+        SubjectKind::Task => (vec![of_server(&first.server)], Vec::new()),
     };
     let reviewed = first.kind != SubjectKind::Task && seen.iter().all(|s| s.case.reviewed);
     if reviewed {
-        conditions.insert(0, "resource.reviewed".to_owned());
+        fixed.insert(0, "resource.reviewed".to_owned());
     }
-    conditions
+    (fixed, conditions)
 }
 
 fn of_server(server: &ServerName) -> String {
@@ -311,22 +321,22 @@ fn of_names(server: &ServerName, names: &BTreeSet<&str>, attribute: &str) -> Vec
     if names.len() <= FEW && names.iter().all(|name| conditions::can_be_named(name)) {
         conditions.push(format!("{}.contains({attribute})", set(names.iter().copied())));
     } else {
-        conditions.extend(conditions::of(
-            attribute,
-            &Shape::Text,
-            &texts.iter().collect::<Vec<_>>(),
-        ));
+        let texts: Vec<_> = texts.iter().collect();
+        let shared = conditions::of(attribute, &Shape::Text, &texts);
+        conditions.extend(shared.into_iter().map(|condition| condition.text));
     }
     conditions
 }
 
-fn of_tool(first: &Case, seen: &[&Seen], surface: &Surface) -> Vec<String> {
-    let Some(shape) = shape(first, surface) else {
-        // Its arguments have no types, so rules cannot hold them.
-        return vec![of_server(&first.server), format!("resource.name == {}", string(&first.name))];
-    };
+fn of_tool(first: &Case, seen: &[&Seen], surface: &Surface) -> (Vec<String>, Vec<Condition>) {
     let arguments: Vec<_> = seen.iter().map(|seen| &seen.case.arguments).collect();
+    let Some(shape) = shape(first, surface) else {
+        // Its arguments have no types, so rules can hold them only as a whole.
+        let name = format!("resource.name == {}", string(&first.name));
+        let whole = conditions::undeclared(&Shape::NOTHING, &arguments);
+        return (vec![of_server(&first.server), name], vec![whole]);
+    };
     let mut all = conditions::of("context.arguments", shape, &arguments);
-    all.extend(conditions::undeclared(shape, &arguments));
-    all
+    all.push(conditions::undeclared(shape, &arguments));
+    (Vec::new(), all)
 }

@@ -18,19 +18,44 @@ const NAMED: usize = 256;
 /// How deep records are looked into.
 const DEPTH: usize = 6;
 
+/// A condition of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Condition {
+    /// As Cedar text.
+    pub(super) text: String,
+    /// How many of those after it make sense only with it.
+    pub(super) guards: usize,
+}
+
+impl From<String> for Condition {
+    fn from(text: String) -> Self {
+        Self { text, guards: 0 }
+    }
+}
+
 /// Conditions on `base` that all of `values`, each of `shape`, meet.
-pub(super) fn of(base: &str, shape: &Shape, values: &[&Value]) -> Vec<String> {
+pub(super) fn of(base: &str, shape: &Shape, values: &[&Value]) -> Vec<Condition> {
     at(base, shape, values, DEPTH)
 }
 
-fn at(base: &str, shape: &Shape, values: &[&Value], depth: usize) -> Vec<String> {
+/// `has` before what makes sense only with it.
+fn guarded(has: String, inner: Vec<Condition>) -> Vec<Condition> {
+    let guard = Condition { text: has, guards: inner.len() };
+    std::iter::once(guard).chain(inner).collect()
+}
+
+fn plain(texts: Vec<String>) -> Vec<Condition> {
+    texts.into_iter().map(Condition::from).collect()
+}
+
+fn at(base: &str, shape: &Shape, values: &[&Value], depth: usize) -> Vec<Condition> {
     match shape {
-        Shape::Text => of_texts(base, values),
-        Shape::Whole => of_wholes(base, values),
+        Shape::Text => plain(of_texts(base, values)),
+        Shape::Whole => plain(of_wholes(base, values)),
         Shape::Number => of_numbers(base, values),
-        Shape::Truth => of_truths(base, values),
-        Shape::List(_) => of_lists(base, values),
-        Shape::Json => of_json(&attribute(base, "json"), values),
+        Shape::Truth => plain(of_truths(base, values)),
+        Shape::List(_) => plain(of_lists(base, values)),
+        Shape::Json => plain(of_json(&attribute(base, "json"), values)),
         Shape::Nullable(inner) => {
             let field = Field { shape: (**inner).clone(), required: false };
             let values = values.iter().map(|value| Some(*value).filter(|v| !v.is_null()));
@@ -53,23 +78,29 @@ fn of_member(
     (name, field): (&str, &Field),
     values: &[Option<&Value>],
     depth: usize,
-) -> Vec<String> {
+) -> Vec<Condition> {
     let present: Vec<_> = values.iter().copied().flatten().collect();
     let has = has(base, name);
     if present.is_empty() {
-        return if field.required { Vec::new() } else { vec![format!("!({has})")] };
+        return if field.required { Vec::new() } else { vec![format!("!({has})").into()] };
     }
     let inner = at(&attribute(base, name), &field.shape, &present, depth);
     if field.required {
         return inner;
     }
     if present.len() == values.len() {
-        return std::iter::once(has).chain(inner).collect();
+        return guarded(has, inner);
     }
     if inner.is_empty() {
         return Vec::new();
     }
-    vec![format!("(if {has} then {} else true)", inner.join(" && "))]
+    vec![format!("(if {has} then {} else true)", joined(&inner)).into()]
+}
+
+/// Several conditions as one.
+pub(super) fn joined(conditions: &[Condition]) -> String {
+    let texts: Vec<_> = conditions.iter().map(|condition| condition.text.as_str()).collect();
+    texts.join(" && ")
 }
 
 /// Whether a rule may say `text`: what was taken out of the record is not known, and a rule must
@@ -142,18 +173,18 @@ fn of_wholes(base: &str, values: &[&Value]) -> Vec<String> {
 }
 
 /// Numbers of up to four digits after the point have an exact decimal; others are left alone.
-fn of_numbers(base: &str, values: &[&Value]) -> Vec<String> {
+fn of_numbers(base: &str, values: &[&Value]) -> Vec<Condition> {
     let decimals: Option<Vec<_>> = values.iter().map(|value| decimal(value)).collect();
     let Some(decimals) = decimals else { return Vec::new() };
     let least = decimals.iter().min_by(|a, b| a.0.total_cmp(&b.0));
     let most = decimals.iter().max_by(|a, b| a.0.total_cmp(&b.0));
     let (Some((_, least)), Some((_, most))) = (least, most) else { return Vec::new() };
     let value = attribute(base, "decimal");
-    vec![
-        has(base, "decimal"),
+    let within = vec![
         format!("{value}.greaterThanOrEqual(decimal({}))", string(least)),
         format!("{value}.lessThanOrEqual(decimal({}))", string(most)),
-    ]
+    ];
+    guarded(has(base, "decimal"), plain(within))
 }
 
 /// A number, and how Cedar writes it as a decimal.
@@ -202,13 +233,46 @@ fn canonical(value: &Value) -> Option<String> {
     document.ok().map(|document| document.root().canonical())
 }
 
-/// A condition on the arguments that `shape` does not declare.
-pub(super) fn undeclared(shape: &Shape, values: &[&Value]) -> Option<String> {
-    let Shape::Record(fields) = shape else { return None };
-    let declared = |value: &&Value| {
-        value.as_object().is_some_and(|members| members.keys().all(|key| fields.contains_key(key)))
-    };
-    values.iter().all(declared).then(|| "context.undeclared == \"{}\"".to_owned())
+/// A condition on what `shape` does not declare of the arguments, however deep: what there was is
+/// named, unless there is too much of it, so that the condition is not met.
+pub(super) fn undeclared(shape: &Shape, values: &[&Value]) -> Condition {
+    let base = "context.undeclared";
+    let texts: Option<BTreeSet<String>> = values
+        .iter()
+        .map(|value| left(value, shape).map_or_else(|| Some("{}".to_owned()), |l| canonical(&l)))
+        .collect();
+    let texts = texts.unwrap_or_default();
+    let texts: BTreeSet<_> = texts.iter().map(String::as_str).collect();
+    let named = if texts.is_empty() { None } else { one_of(base, &texts) };
+    named.unwrap_or_else(|| format!("{base} == \"{{}}\"")).into()
+}
+
+/// What of `value` is not declared.
+fn left(value: &Value, shape: &Shape) -> Option<Value> {
+    match (shape, value) {
+        (Shape::Record(fields), Value::Object(members)) => {
+            let of = |(name, value): (&String, &Value)| {
+                let left = match fields.get(name) {
+                    Some(field) => left(value, &field.shape)?,
+                    None => value.clone(),
+                };
+                Some((name.clone(), left))
+            };
+            let left: serde_json::Map<_, _> = members.iter().filter_map(of).collect();
+            (!left.is_empty()).then_some(Value::Object(left))
+        }
+        (Shape::Nullable(shape), value) => left(value, shape),
+        (
+            Shape::Record(_)
+            | Shape::Text
+            | Shape::Whole
+            | Shape::Number
+            | Shape::Truth
+            | Shape::List(_)
+            | Shape::Json,
+            _,
+        ) => None,
+    }
 }
 
 #[cfg(test)]
@@ -219,7 +283,7 @@ mod tests {
 
     fn learnt(shape: &str, values: &[Value]) -> String {
         let shape: Shape = shape.parse().unwrap();
-        of("context.arguments", &shape, &values.iter().collect::<Vec<_>>()).join(" && ")
+        joined(&of("context.arguments", &shape, &values.iter().collect::<Vec<_>>()))
     }
 
     #[test]

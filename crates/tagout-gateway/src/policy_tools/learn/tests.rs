@@ -6,10 +6,10 @@ use tagout_audit::{
     Line, Verdict as OnRecord,
     record::{Approved, Decided, Event},
 };
-use tagout_policy::{Decision, Given, Policy, Profile, Source};
+use tagout_policy::{Decision, Given, Policy, Profile, Shape, Source, Surface, SurfaceTool};
 use tagout_proto::Digest;
 
-use super::{Learner, Learnt};
+use super::{Learner, Learnt, Relaxed};
 use crate::policy_tools::{
     Case,
     recorded::tests::{case, on_record, surface},
@@ -47,8 +47,12 @@ fn seen(calls: &[(Case, bool, bool)]) -> Learner {
 }
 
 fn loaded(learnt: &Learnt) -> Policy {
+    loaded_for(learnt, &surface())
+}
+
+fn loaded_for(learnt: &Learnt, surface: &Surface) -> Policy {
     let source = Source { name: "learnt.cedar".to_owned(), text: learnt.text.clone() };
-    Policy::load(Profile::None, &[source], &surface()).map_err(miette::Report::new).unwrap()
+    Policy::load(Profile::None, &[source], surface).map_err(miette::Report::new).unwrap()
 }
 
 proptest! {
@@ -61,6 +65,9 @@ proptest! {
             calls.into_iter().map(|((case, whole), asked)| (case, whole, asked)).collect();
         let learnt = seen(&calls).learnt(&surface()).map_err(miette::Report::new).unwrap();
         prop_assert_eq!(&learnt.uncovered, &[], "{}", learnt.text);
+        // What has no types is held as a whole, as long as there is little of it.
+        let whole = |relaxed: &Relaxed| relaxed.condition == "context.undeclared == \"{}\"";
+        prop_assert!(learnt.relaxed.iter().all(whole), "{:?}\n{}", learnt.relaxed, learnt.text);
         prop_assert_eq!(learnt.calls, u64::try_from(calls.len()).unwrap());
         let policy = loaded(&learnt);
         for (case, _, asked) in &calls {
@@ -140,4 +147,160 @@ fn nothing_else_is_let_through() {
     assert_eq!(decided(&bob), Decision::Deny);
     let unreviewed = Case { reviewed: false, ..write(json!({"path": "/srv/notes/new", "n": 7})) };
     assert_eq!(decided(&unreviewed), Decision::Deny);
+}
+
+/// A tool whose arguments have these types, and calls of it.
+fn called(shape: &str, arguments: &[Value]) -> (Surface, Vec<(Case, bool, bool)>) {
+    let shape: Shape = shape.parse().unwrap();
+    let tool = SurfaceTool {
+        qualified: "files__write".to_owned(),
+        server: "files".to_owned(),
+        shape: shape.clone(),
+    };
+    let surface = Surface { tools: vec![tool], ..Surface::default() };
+    let call = |arguments: &Value| Case { shape: Some(shape.clone()), ..write(arguments.clone()) };
+    (surface, arguments.iter().map(|arguments| (call(arguments), false, false)).collect())
+}
+
+#[test]
+fn what_is_not_declared_deep_down_is_named() {
+    let odd = json!({"path": "/srv/notes/b", "opts": {"b": 1}});
+    let (surface, calls) =
+        called("{ opts?: { a?: String }, path: String }", &[json!({"path": "/srv/notes/a"}), odd]);
+    let learnt = seen(&calls).learnt(&surface).unwrap();
+    insta::assert_snapshot!(learnt.text, @r#"
+    // Learnt from traffic on record: what was let through, and nothing else. Read it before it holds:
+    // what was recorded need not have been right.
+
+    // 2 calls: records 2, 4
+    @id("learnt files__write")
+    permit (principal == User::"ann", action == Action::"files__write", resource)
+    when {
+      resource.reviewed &&
+      (if context.arguments has opts then !(context.arguments.opts has a) else true) &&
+      ["/srv/notes/a", "/srv/notes/b"].contains(context.arguments.path) &&
+      ["{\"opts\":{\"b\":1}}", "{}"].contains(context.undeclared)
+    };
+    "#);
+    assert_eq!(learnt.relaxed, []);
+    assert_eq!(learnt.uncovered, []);
+    let policy = loaded_for(&learnt, &surface);
+    let decided = |arguments: Value| {
+        policy.decide(&Case { arguments, ..calls[0].0.clone() }.facts()).decision
+    };
+    assert_eq!(decided(json!({"path": "/srv/notes/a"})), Decision::Allow);
+    assert_eq!(decided(json!({"path": "/etc/passwd"})), Decision::Deny);
+    assert_eq!(decided(json!({"path": "/srv/notes/a", "opts": {"b": 2}})), Decision::Deny);
+}
+
+#[test]
+fn too_much_to_name_takes_its_own_condition_out_and_is_said() {
+    let calls: Vec<_> =
+        (0..12).map(|n| json!({"path": "/srv/notes/a", "opts": {"b": n}})).collect();
+    let (surface, calls) = called("{ opts?: { a?: String }, path: String }", &calls);
+    let learnt = seen(&calls).learnt(&surface).unwrap();
+    insta::assert_snapshot!(learnt.text, @r#"
+    // Learnt from traffic on record: what was let through, and nothing else. Read it before it holds:
+    // what was recorded need not have been right.
+
+    // 12 calls: records 2, 4, 6, 8, 10, 12 and 6 more
+    @id("learnt files__write")
+    permit (principal == User::"ann", action == Action::"files__write", resource)
+    when {
+      resource.reviewed &&
+      context.arguments has opts &&
+      !(context.arguments.opts has a) &&
+      context.arguments.path == "/srv/notes/a"
+    };
+    "#);
+    insta::assert_debug_snapshot!(learnt.relaxed, @r#"
+    [
+        Relaxed {
+            rule: "learnt files__write",
+            condition: "context.undeclared == \"{}\"",
+            record: 2,
+        },
+    ]
+    "#);
+    assert_eq!(learnt.uncovered, []);
+}
+
+#[test]
+fn a_condition_that_a_call_fails_goes_with_what_it_guards_and_nothing_else() {
+    // A double has no digit so far behind: its text says something else than four places do.
+    let (surface, calls) = called(
+        "{ amount: Number, path: String }",
+        &[json!({"path": "/srv/notes/a", "amount": 800_000_000_000_000.1})],
+    );
+    let learnt = seen(&calls).learnt(&surface).unwrap();
+    insta::assert_snapshot!(learnt.text, @r#"
+    // Learnt from traffic on record: what was let through, and nothing else. Read it before it holds:
+    // what was recorded need not have been right.
+
+    // 1 call: record 2
+    @id("learnt files__write")
+    permit (principal == User::"ann", action == Action::"files__write", resource)
+    when {
+      resource.reviewed &&
+      context.arguments.amount has decimal &&
+      context.arguments.amount.decimal.lessThanOrEqual(decimal("800000000000000.1250")) &&
+      context.arguments.path == "/srv/notes/a" &&
+      context.undeclared == "{}"
+    };
+    "#);
+    insta::assert_debug_snapshot!(learnt.relaxed, @r#"
+    [
+        Relaxed {
+            rule: "learnt files__write",
+            condition: "context.arguments.amount.decimal.greaterThanOrEqual(decimal(\"800000000000000.1250\"))",
+            record: 2,
+        },
+    ]
+    "#);
+    assert_eq!(learnt.uncovered, []);
+}
+
+#[test]
+fn calls_that_do_not_fit_or_are_not_whole_on_record_open_nothing() {
+    let (surface, mut calls) = called(
+        "{ n?: Long, path: String }",
+        &[json!({"path": "/srv/notes/a"}), json!({"path": "/srv/notes/b", "n": "<redacted>"})],
+    );
+    let learnt = seen(&calls).learnt(&surface).unwrap();
+    insta::assert_snapshot!(learnt.text, @r#"
+    // Learnt from traffic on record: what was let through, and nothing else. Read it before it holds:
+    // what was recorded need not have been right.
+
+    // 1 call: record 2
+    @id("learnt files__write")
+    permit (principal == User::"ann", action == Action::"files__write", resource)
+    when {
+      resource.reviewed &&
+      !(context.arguments has n) &&
+      context.arguments.path == "/srv/notes/a" &&
+      context.undeclared == "{}"
+    };
+    "#);
+    insta::assert_debug_snapshot!(learnt.uncovered, @r#"
+    [
+        (
+            4,
+            "the argument `n` does not fit its type `Long`",
+        ),
+    ]
+    "#);
+    // A server that is gone cannot be spoken of.
+    let mut gone = calls.clone();
+    gone[0].0.server = "gone".try_into().unwrap();
+    let why = seen(&gone).learnt(&surface).unwrap().uncovered;
+    assert_eq!(why[0], (2, "there is no such server any more".to_owned()));
+    // The types of today count, not those of the record.
+    calls[1].0.shape = None;
+    assert_eq!(seen(&calls).learnt(&surface).unwrap().uncovered, learnt.uncovered);
+
+    let mut learner = seen(&calls[..1]);
+    learner.seen[0].redacted = true;
+    let learnt = learner.learnt(&surface).unwrap();
+    assert_eq!(learnt.rules, Vec::<String>::new());
+    assert_eq!(learnt.uncovered, [(2, "a secret was taken out of its arguments".to_owned())]);
 }

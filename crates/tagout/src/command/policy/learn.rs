@@ -11,6 +11,9 @@ use crate::{
     output,
 };
 
+/// Conditions and calls that are named one by one.
+const MOST: usize = 10;
+
 /// Prints the least rules that the calls on record need.
 pub(super) fn learn(log: &Path, surface: &Surface, json: bool) -> Result<ExitCode, Failure> {
     let mut learner = Learner::default();
@@ -33,7 +36,21 @@ pub(super) fn learn(log: &Path, surface: &Surface, json: bool) -> Result<ExitCod
             learnt.left_out
         ));
     }
-    for (record, why) in learnt.uncovered.iter().take(10) {
+    for relaxed in learnt.relaxed.iter().take(MOST) {
+        output::aside(format_args!(
+            "relaxed: `{}` does without `{}`, which record {} does not meet",
+            one_line(&relaxed.rule),
+            one_line(&relaxed.condition),
+            relaxed.record
+        ));
+    }
+    if learnt.relaxed.len() > MOST {
+        output::aside(format_args!(
+            "relaxed: {} conditions in all; `--json` names each",
+            learnt.relaxed.len()
+        ));
+    }
+    for (record, why) in learnt.uncovered.iter().take(MOST) {
         output::aside(format_args!("not covered: record {record}: {}", one_line(why)));
     }
     if learnt.uncovered.is_empty() {
