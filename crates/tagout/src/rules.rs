@@ -133,12 +133,14 @@ fn sources(folder: &Path) -> Result<Vec<Source>, NoSources> {
     };
     let mut paths = Vec::new();
     for entry in entries {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "cedar") {
-            paths.push(path);
-        }
+        paths.push(entry.map_err(unreadable)?.path());
     }
     paths.sort();
+    if let Some((path, problem)) = paths.iter().find_map(|path| Some((path, overlooked(path)?))) {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, problem);
+        return Err(NoSources::Unreadable(Failure::io(path, error)));
+    }
+    paths.retain(|path| has_rules(path));
     let mut sources = Vec::new();
     for path in paths {
         let gone = || Failure::io(&path, io::Error::from(io::ErrorKind::NotFound));
@@ -149,6 +151,27 @@ fn sources(folder: &Path) -> Result<Vec<Source>, NoSources> {
     Ok(sources)
 }
 
+fn has_rules(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "cedar")
+}
+
+/// What is wrong with an entry that would not be read and may well hold rules. Entries that begin
+/// with a dot are left alone: they are of programs that keep the folder.
+fn overlooked(path: &Path) -> Option<&'static str> {
+    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    if hidden {
+        return None;
+    }
+    if path.is_dir() {
+        return Some(
+            "folders in a folder of rules are not read: move their rules up, or the folder away",
+        );
+    }
+    let other_case = |extension: &std::ffi::OsStr| extension.eq_ignore_ascii_case("cedar");
+    let misnamed = path.extension().is_some_and(other_case) && !has_rules(path);
+    misnamed.then_some("the names of rule files end in `.cedar`, in small letters: rename it")
+}
+
 impl RuleFiles for RulesFrom {
     fn stamp(&self) -> String {
         let mut stamp = String::new();
@@ -157,7 +180,7 @@ impl RuleFiles for RulesFrom {
             stamp.push_str(&of_file(folder));
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();
             let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
-            paths.retain(|path| path.extension().is_some_and(|extension| extension == "cedar"));
+            paths.retain(|path| has_rules(path));
             paths.sort();
             paths.iter().for_each(|path| stamp.push_str(&of_file(path)));
         }

@@ -104,6 +104,53 @@ fn rules_are_checked_against_what_is_pinned() {
 }
 
 #[test]
+fn rules_that_would_not_be_read_are_errors() {
+    let forbid = "@id(\"no\")\nforbid (principal, action, resource);\n";
+    for (entry, said) in [
+        ("RULES.Cedar", "in small letters"),
+        ("x.CEDAR", "in small letters"),
+        ("more/x.cedar", "folders in a folder of rules are not read"),
+    ] {
+        let place = files();
+        place.rules(HOLD, OWN);
+        let path = place.path(HOLD).join(entry);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        place.write(&path, forbid);
+        let ran = place.run(&["policy", "check"]);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let name = entry.split('/').next().unwrap();
+        assert!(ran.stderr.contains(name) && ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    // What keeps a folder in order is nobody's rule.
+    let place = files();
+    place.rules(HOLD, OWN);
+    fs::create_dir(place.path(HOLD).join(".git")).unwrap();
+    place.write(&place.path(HOLD).join("README.md"), "rules of ours");
+    place.done(&["policy", "check"]);
+}
+
+#[test]
+fn what_is_not_there_is_said_to_be_missing() {
+    let place = files();
+    let error = |arguments: &[&str]| {
+        let ran = place.run(&[&["--json"], arguments].concat());
+        let error = one(&ran.stdout)["error"].take();
+        (ran.code, error["code"].clone(), error["message"].as_str().unwrap().to_owned())
+    };
+    let (exit, code, message) = error(&["policy", "test", "nothing.toml"]);
+    assert_eq!((exit, code), (1, json!("file-unusable")));
+    assert_eq!(message, "there is no file `nothing.toml`");
+    let fresh = Place::new().run(&["--json", "policy", "explain", "1"]);
+    let said = one(&fresh.stdout)["error"].take();
+    assert_eq!((fresh.code, &said["code"]), (2, &json!("record-unknown")));
+    let message = said["message"].as_str().unwrap();
+    assert!(message.starts_with("nothing is recorded yet in `"), "{message}");
+    let (exit, code, message) = error(&["policy", "replay", "--candidate", "nope"]);
+    assert_eq!((exit, code), (1, json!("file-unusable")));
+    assert_eq!(message, "`nope`: there is no such folder");
+}
+
+#[test]
 fn cases_are_put_to_rules() {
     let place = files();
     place.rules(HOLD, OWN);
@@ -279,7 +326,10 @@ fn learnt_rules_let_through_what_was_let_through() {
     place.rules(HOLD, OWN);
     traffic(&place);
     let ran = place.run(&["policy", "learn"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
+    // What a call said of which a secret was taken out is not known, and so opens nothing.
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("a secret was taken out of its arguments"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 of 7 calls on record are not covered"), "{}", ran.stderr);
     place.rules("learnt", &ran.stdout);
     let folder = place.path("learnt");
     let folder = folder.to_str().unwrap();
@@ -322,7 +372,11 @@ fn rules_change_whole_or_not_at_all_while_calls_are_made() {
     place.rules(HOLD, &OWN.replace("depth > 3", "depth > 1"));
     let loaded = noted(&place, "policy-loaded", 1);
     assert!(loaded["digest"].as_str().unwrap().starts_with("sha256:"), "{loaded}");
-    assert_eq!(code(&client.frames.call("files__read_file", &shallow)), "policy-denied");
+    // They are on record before they hold.
+    within_limit(|| {
+        (code(&client.frames.call("files__read_file", &shallow)) == "policy-denied").then_some(())
+    })
+    .unwrap();
 
     // A file that is wrong changes nothing, not even in what is right in it.
     place.rules(HOLD, &OWN.replace("depth > 3", "dept > 1").replace("/srv/notes/*", "/*"));
