@@ -40,10 +40,10 @@ pub(crate) fn policy(places: &Places, policy: &Policy, json: bool) -> Result<Exi
             test::test(file, &rules, json)
         }
         Policy::Replay(options) => {
-            let log = log(places, options.log.as_ref())?;
             let profile = options.profile.map_or(setup.config.profile, Profile::from);
             let (candidate, _) =
                 setup.rules.of_folder(&options.candidate, profile, &setup.lockfile)?;
+            let log = log(places, options.log.as_ref())?;
             replay::replay(&log, &setup.policy, &candidate, json)
         }
         Policy::Learn { log: folder } => {

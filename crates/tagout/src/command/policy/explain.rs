@@ -29,6 +29,12 @@ pub(super) fn explain(
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let failed = |error: AuditError| Failure::of(&error, error.code(), error.help());
+    // A log that is gone while its key is there was taken away, and that is an error.
+    if !places.audit().is_dir() && !places.head_key.exists() {
+        let message = format!("nothing is recorded yet in `{}`", places.audit().display());
+        let help = "make a call first, or set XDG_STATE_HOME to where calls are recorded";
+        return Err(Failure::usage("record-unknown", message, help));
+    }
     let record = Reader::new(&places.audit()).show(number).map_err(failed)?;
     let Some(record) = record else {
         let message = format!("there is no record {number}");

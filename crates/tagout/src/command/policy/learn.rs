@@ -56,7 +56,8 @@ pub(super) fn learn(log: &Path, surface: &Surface, json: bool) -> Result<ExitCod
     if learnt.uncovered.is_empty() {
         return Ok(Ended::Done.into());
     }
-    let message = format!("{} calls on record are not covered", learnt.uncovered.len());
+    let (uncovered, calls) = (learnt.uncovered.len(), learnt.calls);
+    let message = format!("{uncovered} of {calls} calls on record are not covered");
     Err(Failure::new(Ended::Failed, "learnt-partly", message)
         .with_help("pin the tools again, or write rules for those calls by hand"))
 }

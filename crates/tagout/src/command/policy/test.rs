@@ -13,7 +13,11 @@ use crate::{
 
 /// Puts every case of `file` to the rules.
 pub(super) fn test(file: &Path, rules: &RuleSet, json: bool) -> Result<ExitCode, Failure> {
-    let gone = || Failure::io(file, std::io::Error::from(std::io::ErrorKind::NotFound));
+    let gone = || {
+        let message = format!("there is no file `{}`", file.display());
+        Failure::new(Ended::Failed, "file-unusable", message)
+            .with_help("name a file of cases, such as `cases.toml`")
+    };
     let text = read(file)?.ok_or_else(gone)?;
     let pinned = rules.setup.rules.pinned(&rules.setup.lockfile)?;
     let name = file.display().to_string();
