@@ -104,7 +104,7 @@ impl Store {
         principal: &Principal,
         recipient: &Recipient,
     ) -> Result<bool, StoreError> {
-        let connection = self.lock()?;
+        let connection = self.lock_reader()?;
         let mut query = connection.prepare_cached(
             "SELECT identity FROM consent WHERE user = ?1 AND authenticated_by = ?2 AND kind = ?3
              AND recipient = ?4 AND revoked_at IS NULL",
@@ -120,7 +120,7 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`].
     pub fn consents(&self) -> Result<Vec<Consent>, StoreError> {
-        let connection = self.lock()?;
+        let connection = self.lock_reader()?;
         let mut query = connection.prepare_cached(
             "SELECT user, authenticated_by, kind, recipient, identity, agreed_at, by, channel,
              record FROM consent WHERE revoked_at IS NULL ORDER BY user, authenticated_by, kind, recipient LIMIT ?1",
@@ -183,7 +183,7 @@ impl Store {
         principal: &Principal,
         recipient: &Recipient,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let connection = self.lock()?;
+        let connection = self.lock_reader()?;
         let mut query = connection.prepare_cached(
             "SELECT revoked_at FROM consent WHERE user = ?1 AND authenticated_by = ?2
              AND kind = ?3 AND recipient = ?4",

@@ -111,7 +111,7 @@ impl Store {
         principal: &Principal,
         mut visit: impl FnMut(HeldRow),
     ) -> Result<(), StoreError> {
-        let connection = self.lock()?;
+        let connection = self.lock_reader()?;
         for (table, query) in HELD {
             let mut statement = connection.prepare(query)?;
             let names: Vec<_> = statement.column_names().map(str::to_owned).collect();
@@ -140,7 +140,7 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`].
     pub fn ways_to_know(&self, user: &str) -> Result<BTreeSet<String>, StoreError> {
-        let connection = self.lock()?;
+        let connection = self.lock_reader()?;
         let mut query = connection.prepare(
             "SELECT authenticated_by FROM conversation WHERE user = ?1
              UNION SELECT authenticated_by FROM question WHERE user = ?1
@@ -158,7 +158,7 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`].
     pub fn is_approver(&self, user: &str) -> Result<bool, StoreError> {
-        let connection = self.lock()?;
+        let connection = self.lock_reader()?;
         let mut query = connection.prepare(
             "SELECT EXISTS (SELECT 1 FROM approver WHERE user = ?1)
              OR EXISTS (SELECT 1 FROM vote WHERE user = ?1)",

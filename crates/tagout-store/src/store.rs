@@ -25,10 +25,12 @@ const MIGRATIONS: [&str; 6] = [
     include_str!("schema-6.sql"),
 ];
 
-/// Durable state. Cheap to clone; all clones are one connection.
+/// Durable state. Cheap to clone; all clones share one connection that writes, and one that reads
+/// and so waits for nobody who writes, in this process or another.
 #[derive(Clone, Debug)]
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
+    reader: Arc<Mutex<Connection>>,
 }
 
 impl Store {
@@ -47,13 +49,26 @@ impl Store {
         connection.pragma_update(None, "trusted_schema", false)?;
         write_ahead(&connection)?;
         migrate(&mut connection)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        let reader = Connection::open_with_flags(path, flags())?;
+        reader.busy_timeout(BUSY)?;
+        reader.pragma_update(None, "trusted_schema", false)?;
+        reader.pragma_update(None, "query_only", true)?;
+        let [connection, reader] =
+            [connection, reader].map(|connection| Arc::new(Mutex::new(connection)));
+        Ok(Self { connection, reader })
     }
 
     /// The connection, for one short transaction. A thread that panicked inside one has had its
     /// transaction rolled back, so poisoning means nothing here but is passed on all the same.
     pub(crate) fn lock(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
         self.connection
+            .lock()
+            .map_err(|_: PoisonError<MutexGuard<'_, Connection>>| StoreError::Poisoned)
+    }
+
+    /// The connection that only reads: it sees what is committed, whoever is writing.
+    pub(crate) fn lock_reader(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
+        self.reader
             .lock()
             .map_err(|_: PoisonError<MutexGuard<'_, Connection>>| StoreError::Poisoned)
     }
