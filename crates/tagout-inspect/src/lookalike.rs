@@ -1,5 +1,5 @@
-//! Names that a person, or a model, takes for another: they differ in case, in characters that
-//! are not seen, or in letters of other scripts that look the same.
+//! Names that a person, or a model, takes for another: they differ in case, in what stands between
+//! their words, in characters that are not seen, or in letters of other scripts that look the same.
 //!
 //! What it misses: names that only mean the same (`read_file`, `file_read`), and letters that look
 //! alike in some typefaces alone.
@@ -17,14 +17,22 @@ pub struct Looks {
 }
 
 /// What `name` looks like: compatible forms are one, hidden characters are left out, case does not
-/// count, and look-alikes are by Unicode's table (UTS 39).
+/// count, nor does what parts words (`read-file`, `read__file`, `readFile`), and look-alikes are by
+/// Unicode's table (UTS 39).
 #[must_use]
 pub fn looks(name: &str) -> Looks {
     let shown: String = name.nfkc().filter(|c| hidden(*c).is_none()).collect();
     let skeleton = |text: &str| unicode_security::skeleton(text).collect::<String>();
     let folded = skeleton(&shown.to_lowercase()).to_lowercase();
     // What looks like a letter of this may be one in capitals.
-    Looks { folded: skeleton(&folded), written: skeleton(&skeleton(&shown).to_lowercase()) }
+    let (folded, written) = (skeleton(&folded), skeleton(&skeleton(&shown).to_lowercase()));
+    Looks { folded: joined(folded), written: joined(written) }
+}
+
+/// The same without what parts words, unless there is nothing else.
+fn joined(name: String) -> String {
+    let joined: String = name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).collect();
+    if joined.is_empty() { name } else { joined }
 }
 
 impl Looks {
