@@ -45,6 +45,7 @@ pub use offer::Offer;
 pub use program::{Program, start_of};
 use shared::Known;
 pub(crate) use shared::Shared;
+pub(crate) use standing::TOO_LONG;
 pub use standing::{Quarantine, Standing};
 
 use crate::{

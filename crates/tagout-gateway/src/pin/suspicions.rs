@@ -10,7 +10,7 @@ use super::{Item, Survey};
 use crate::{
     config::Config,
     lockfile::Lockfile,
-    upstream::{Neighbours, composed},
+    upstream::{Neighbours, TOO_LONG, composed},
 };
 
 impl Survey {
@@ -24,7 +24,9 @@ impl Survey {
             }
             let alike = neighbours.lookalike(item.kind, &item.name, &looks(&item.name));
             let alike = alike.map(|of| format!("name-lookalike: `{}`", spelled(of)));
-            let warning = alike.or_else(|| self.shadow(&neighbours, (server, item), text));
+            let warning = alike
+                .or_else(|| self.shadow(&neighbours, (server, item), text))
+                .or_else(|| self.held(server, item));
             let key = (server.clone(), item.kind, item.name.clone());
             warnings.extend(warning.map(|warning| (key, warning)));
         }
@@ -41,6 +43,12 @@ impl Survey {
         }
     }
 
+    fn held(&self, server: &ServerName, item: &Item) -> Option<String> {
+        let pin = self.proposal.servers.get(server)?.pin(item.kind, &item.name)?;
+        let why = pin.quarantine()?;
+        Some(format!("{}: it stays hidden until it is accepted", why.code()))
+    }
+
     fn shadow(
         &self,
         neighbours: &Neighbours,
@@ -55,6 +63,9 @@ impl Survey {
         let meant = suspects.into_iter().find(|suspect| {
             suspect.by_name.as_ref().is_none_or(|name| !own.contains_key(name.as_str()))
         })?;
-        Some(format!("name-shadowing: it speaks of `{}`", meant.of))
+        Some(match meant.of {
+            Some(of) => format!("name-shadowing: it speaks of `{of}`"),
+            None => format!("name-shadowing: {TOO_LONG}"),
+        })
     }
 }

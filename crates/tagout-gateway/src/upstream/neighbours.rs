@@ -3,7 +3,7 @@ use std::collections::HashMap;
 
 use tagout_inspect::{
     lookalike::{Looks, looks},
-    shadowing::{Other, Said},
+    shadowing::{Names, Other, Said},
 };
 use tagout_proto::{ServerName, qualified};
 use tagout_store::Offering;
@@ -19,6 +19,8 @@ pub(crate) struct Neighbours {
     all: Vec<Neighbour>,
     /// Places in `all`, by kind and look.
     by_look: HashMap<(Offering, String), Vec<usize>>,
+    /// Their tools, to be looked for in texts.
+    names: Names,
 }
 
 #[derive(Debug)]
@@ -33,8 +35,8 @@ struct Neighbour {
 /// A tool of another server that a text speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Suspect {
-    /// The other, as clients see it.
-    pub(crate) of: String,
+    /// The other, as clients see it; nothing where the text is too long to be looked through.
+    pub(crate) of: Option<String>,
     /// The name by which the text speaks of it, where it does not say whose it is: it may be a tool
     /// of its own.
     pub(crate) by_name: Option<String>,
@@ -73,6 +75,10 @@ impl Neighbours {
             for look in keys(&looks(name)) {
                 self.by_look.entry((kind, look)).or_default().push(self.all.len());
             }
+            if kind == Offering::Tool {
+                let other = Other { server: server.as_str(), tool: name, qualified: &for_clients };
+                self.names.add(self.all.len(), other);
+            }
             let (server, name) = (server.clone(), name.to_owned());
             self.all.push(Neighbour { server, kind, name, qualified: for_clients, reviewed });
         }
@@ -87,26 +93,22 @@ impl Neighbours {
 
     /// The tools of other servers that a tool of `server`, called `name`, speaks of.
     pub(crate) fn suspects(&self, server: &ServerName, name: &str, said: &Said) -> Vec<Suspect> {
-        let others =
-            self.all.iter().filter(|other| other.kind == Offering::Tool && other.server != *server);
-        let found = others.filter_map(|neighbour| {
-            let other = Other {
-                server: neighbour.server.as_str(),
-                tool: &neighbour.name,
-                qualified: &neighbour.qualified,
-            };
-            let of = neighbour.qualified.clone();
-            let by_name = Some(neighbour.name.clone());
+        let are_others = |one: &Neighbour| one.kind == Offering::Tool && one.server != *server;
+        let Some(spoken) = said.speaks_of(&self.names) else {
+            let others = self.all.iter().find(|one| are_others(one));
+            return others.map(|_| Suspect { of: None, by_name: None }).into_iter().collect();
+        };
+        let others = spoken.into_iter().filter_map(|(place, spoken)| {
+            let neighbour = self.all.get(place).filter(|one| are_others(one))?;
+            let of = Some(neighbour.qualified.clone());
             if neighbour.name == name {
-                let shadows = neighbour.reviewed && said.names_server(other);
+                let shadows = neighbour.reviewed && spoken.names_server;
                 return shadows.then_some(Suspect { of, by_name: None });
             }
-            if said.speaks_of_theirs(other) {
-                return Some(Suspect { of, by_name: None });
-            }
-            said.speaks_of(other).then_some(Suspect { of, by_name })
+            let by_name = Some(neighbour.name.clone()).filter(|_| !spoken.tells_of_theirs);
+            spoken.tells.then_some(Suspect { of, by_name })
         });
-        found.take(SUSPECTS).collect()
+        others.take(SUSPECTS).collect()
     }
 }
 

@@ -3,6 +3,10 @@ use tagout_proto::Digest;
 
 use crate::refusal::Refusal;
 
+/// Of a text that nobody looks through for names.
+pub(crate) const TOO_LONG: &str =
+    "it says too much to be looked through for words about other servers' tools";
+
 /// How a tool, a prompt or a template stands with the lockfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -31,10 +35,10 @@ pub enum Quarantine {
         /// The other, as clients see it.
         of: String,
     },
-    /// What it says of itself is about another server's tool.
+    /// What it says of itself is about another server's tool, or too long to be looked through.
     Shadowing {
         /// The other, as clients see it.
-        of: String,
+        of: Option<String>,
     },
 }
 
@@ -84,7 +88,8 @@ impl Quarantine {
             Self::New => "it does not stand in the lockfile, and its server does".to_owned(),
             Self::Returned => "it was missing from a list, and is there again".to_owned(),
             Self::Lookalike { of } => format!("its name passes for `{of}`"),
-            Self::Shadowing { of } => format!("it speaks of another server's `{of}`"),
+            Self::Shadowing { of: Some(of) } => format!("it speaks of another server's `{of}`"),
+            Self::Shadowing { of: None } => TOO_LONG.to_owned(),
         }
     }
 
