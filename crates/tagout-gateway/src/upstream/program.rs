@@ -123,7 +123,11 @@ impl Program {
         &self,
         pinned: Option<&PinnedServer>,
     ) -> Result<Option<PinnedServer>, UpstreamError> {
-        let says = |pinned: &&PinnedServer| pinned.command.is_some() || pinned.url.is_some();
+        // An entry that does not say what it is of would let anything run under its name.
+        let says = |pinned: &&PinnedServer| {
+            let names_one = pinned.command.is_some() || pinned.url.is_some();
+            names_one || !(self.is_built_in() || pinned.of_first_version)
+        };
         let Some(pinned) = pinned.filter(says) else { return Ok(self.pin().ok()) };
         let found = self.pin()?;
         match pinned.how_it_differs(&found) {
