@@ -267,7 +267,7 @@ async fn tell(
                 continue;
             }
             Event::Quarantines(catalogue) => {
-                gateway.announce_changes(&catalogue);
+                gateway.announce_changes(&catalogue).await;
                 continue;
             }
             // Before the handshake there is nobody to tell.

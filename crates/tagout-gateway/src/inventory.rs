@@ -110,7 +110,7 @@ impl Gateway {
         for upstream in fleet.all() {
             match upstream.ready().await {
                 Ok((_, catalogue)) => {
-                    self.announce_changes(&catalogue);
+                    self.announce_changes(&catalogue).await;
                     let states = catalogue.tools.iter().filter_map(|tool| self.state_of(tool));
                     inventory.tools.extend(states);
                     let findings = catalogue.findings.iter();

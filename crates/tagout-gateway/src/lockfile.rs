@@ -15,7 +15,7 @@ use tagout_policy::{Effect, Effects, Labels, Shape};
 use tagout_proto::{Digest, ServerName, ToolName};
 use tagout_store::Offering;
 
-use crate::config::Transport;
+use crate::{config::Transport, upstream::Quarantine};
 
 /// What has been pinned, by server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -115,6 +115,16 @@ impl PinnedServer {
         }
     }
 
+    /// How what it calls `name` stands.
+    pub(crate) fn pin(&self, kind: Offering, name: &str) -> Option<PinnedOffer> {
+        match kind {
+            Offering::Tool => self.tools.get(name).map(PinnedTool::pin),
+            Offering::Prompt | Offering::Template | Offering::Instructions => {
+                self.offers(kind)?.get(name).copied()
+            }
+        }
+    }
+
     pub(crate) const fn offers_mut(
         &mut self,
         kind: Offering,
@@ -185,6 +195,14 @@ pub struct PinnedTool {
     /// Whether what it is given may leave the organisation.
     #[serde(default)]
     pub may_leave: bool,
+    /// See [`PinnedOffer`].
+    #[serde(default)]
+    pub held: bool,
+    /// See [`PinnedOffer`].
+    pub accepted: Option<Digest>,
+    /// See [`PinnedOffer`].
+    #[serde(default)]
+    pub returned: u32,
     /// Whether a person has confirmed that.
     pub reviewed: bool,
 }
@@ -216,11 +234,48 @@ impl Output {
 pub struct PinnedOffer {
     /// Digest of its canonical definition.
     pub definition: Digest,
+    /// Whether it was in quarantine when it was written down, and stays so until it is reviewed.
+    #[serde(default)]
+    pub held: bool,
+    /// Digest of what stood there before, where that is held for being another.
+    pub accepted: Option<Digest>,
+    /// How often it was accepted again after it had been missing.
+    #[serde(default)]
+    pub returned: u32,
     /// Whether a person has looked at it.
     pub reviewed: bool,
 }
 
+impl PinnedOffer {
+    /// Of this definition, of which nothing else is known.
+    #[must_use]
+    pub const fn new(definition: Digest, reviewed: bool) -> Self {
+        Self { definition, held: false, accepted: None, returned: 0, reviewed }
+    }
+
+    /// Why it is in quarantine, as long as nobody has reviewed it.
+    pub(crate) fn quarantine(&self) -> Option<Quarantine> {
+        let why =
+            self.accepted.map_or(Quarantine::New, |expected| Quarantine::Changed { expected });
+        (self.held && !self.reviewed).then_some(why)
+    }
+}
+
 impl PinnedTool {
+    /// How it stands, without what it is like.
+    #[must_use]
+    pub const fn pin(&self) -> PinnedOffer {
+        let Self { definition, held, accepted, returned, reviewed, .. } = *self;
+        PinnedOffer { definition, held, accepted, returned, reviewed }
+    }
+
+    /// The same, which stands so.
+    #[must_use]
+    pub fn pinned(self, pin: PinnedOffer) -> Self {
+        let PinnedOffer { definition, held, accepted, returned, reviewed } = pin;
+        Self { definition, held, accepted, returned, reviewed, ..self }
+    }
+
     /// A tool with these effects, of which nothing else is known.
     #[must_use]
     pub fn new(definition: Digest, effects: Effects, reviewed: bool) -> Self {
@@ -233,6 +288,9 @@ impl PinnedTool {
             payloads,
             output: None,
             may_leave: false,
+            held: false,
+            accepted: None,
+            returned: 0,
             reviewed,
         }
     }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::{
     Gateway,
     config::Start,
-    lockfile::{Hints, Lockfile, PinnedServer},
+    lockfile::{Hints, Lockfile, PinnedServer, PinnedTool},
     upstream::{Catalogue, Fleet, Upstream, UpstreamError},
 };
 
@@ -96,6 +96,9 @@ impl Accept {
     }
 }
 
+/// What was missing, and how often it had been accepted again by then.
+type CameBack = BTreeMap<(Offering, String), u32>;
+
 impl Gateway {
     /// Asks every server, started afresh, what it offers. Built-in servers are left out: what they
     /// ship is reviewed. What is pinned of servers that are not configured any more is dropped.
@@ -137,10 +140,10 @@ impl Gateway {
     }
 
     /// What was missing from a list of the server since it was last accepted.
-    fn came_back(&self, server: &ServerName) -> BTreeSet<(Offering, String)> {
+    fn came_back(&self, server: &ServerName) -> CameBack {
         self.store.absent(server).unwrap_or_else(|error| {
             tracing::error!(%error, "it is not known what was missing");
-            BTreeSet::new()
+            CameBack::new()
         })
     }
 }
@@ -205,6 +208,19 @@ struct Found {
 }
 
 impl Survey {
+    /// How many tools, prompts and templates were written down and stay in quarantine until they
+    /// are accepted.
+    #[must_use]
+    pub fn hidden(&self) -> usize {
+        let all = self.proposal.servers.values();
+        all.map(|server| {
+            let offers = server.prompts.values().chain(server.templates.values());
+            let tools = server.tools.values().map(PinnedTool::pin);
+            tools.chain(offers.copied()).filter(|pin| pin.held && !pin.reviewed).count()
+        })
+        .sum()
+    }
+
     fn changed(
         &mut self,
         server: &ServerName,

@@ -17,19 +17,26 @@ impl Store {
         Ok(())
     }
 
-    /// The definition whose digest is `digest`, if it was ever seen here.
+    /// The definition whose digest is `digest`, if it was ever seen here and is kept.
     ///
     /// # Errors
-    /// Any [`StoreError`].
+    /// Any [`StoreError`]; [`StoreError::Damaged`] if what is kept has another digest.
     pub fn definition(&self, digest: Digest) -> Result<Option<String>, StoreError> {
-        let text = self
+        let text: Option<String> = self
             .lock()?
             .query_row(
-                "SELECT text FROM definition WHERE digest = ?1",
+                "SELECT text FROM definition WHERE digest = ?1
+                 UNION ALL SELECT text FROM rejected WHERE digest = ?1 LIMIT 1",
                 params![digest.to_string()],
                 |row| row.get(0),
             )
             .optional()?;
-        Ok(text)
+        match text {
+            // Somebody else may have written it.
+            Some(text) if Digest::of(text.as_bytes()) != digest => {
+                Err(StoreError::Damaged { what: "definition" })
+            }
+            text => Ok(text),
+        }
     }
 }

@@ -86,12 +86,11 @@ fn write_server(
         write_tool(out, pinned, hints.tools.get(&key).filter(|_| !pinned.reviewed))?;
     }
     for kind in [Offering::Prompt, Offering::Template] {
-        for (offer, PinnedOffer { definition, reviewed }) in
-            server.offers(kind).into_iter().flatten()
-        {
+        for (offer, pin) in server.offers(kind).into_iter().flatten() {
             writeln!(out, "\n[server.{name}.{}.{}]", kind.as_str(), quoted(offer))?;
             warn(out, hints, (name, kind, offer))?;
-            writeln!(out, "definition = \"{definition}\"\nreviewed = {reviewed}")?;
+            writeln!(out, "definition = \"{}\"", pin.definition)?;
+            write_standing(out, pin)?;
         }
     }
     Ok(())
@@ -152,7 +151,20 @@ fn write_tool(out: &mut String, pinned: &PinnedTool, why: Option<&Proposal>) -> 
         writeln!(out, "# no wording says that it may: that is for a person to say")?;
     }
     writeln!(out, "may_leave = {}", pinned.may_leave)?;
-    writeln!(out, "reviewed = {}", pinned.reviewed)
+    write_standing(out, &pinned.pin())
+}
+
+fn write_standing(out: &mut String, pin: &PinnedOffer) -> Result {
+    if pin.held {
+        writeln!(out, "held = true")?;
+    }
+    if let Some(accepted) = &pin.accepted {
+        writeln!(out, "accepted = \"{accepted}\"")?;
+    }
+    if pin.returned > 0 {
+        writeln!(out, "returned = {}", pin.returned)?;
+    }
+    writeln!(out, "reviewed = {}", pin.reviewed)
 }
 
 fn list<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> String {

@@ -10,7 +10,7 @@ use tagout_store::Offering;
 use super::{
     Connection, Offer, Quarantine, Standing, Upstream, UpstreamError,
     fleet::TEMPLATE_BYTES,
-    judge::Offered,
+    judge::{Judge, Offered},
     maker::{Finding, Maker, unreviewed},
     mirror::{self, Mirror},
     neighbours::Suspect,
@@ -215,7 +215,7 @@ pub(super) async fn ask(
         prompts: against(prompts.into_iter().map(for_clients).collect(), Offering::Prompt),
         templates: against(templates, Offering::Template),
     };
-    let offered = offered.judged(upstream).map_err(|e| UpstreamError::Unchecked(e.to_string()))?;
+    let offered = judged(upstream, offered).await?;
     Ok(Catalogue {
         server: upstream.name().clone(),
         instructions: connection.instructions().map(str::to_owned),
@@ -227,6 +227,15 @@ pub(super) async fn ask(
         connection: number,
         changes,
     })
+}
+
+/// The same, with what the whole of it shows.
+async fn judged(upstream: &Upstream, offered: Offered) -> Result<Offered, UpstreamError> {
+    let judge = Judge::of(upstream);
+    // The store is a file, and others may be writing it.
+    let judged = tokio::task::spawn_blocking(move || offered.judged(&judge)).await;
+    let judged = judged.map_err(|e| UpstreamError::Unchecked(e.to_string()))?;
+    judged.map_err(|e| UpstreamError::Unchecked(e.to_string()))
 }
 
 /// A server's lists, and how much of them is still taken.

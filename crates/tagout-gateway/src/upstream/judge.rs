@@ -1,21 +1,50 @@
 //! What only a whole list shows: names that pass for each other, and what comes back after it was
 //! missing.
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use tagout_inspect::lookalike::{Looks, looks};
+use tagout_proto::{ServerName, qualified};
 use tagout_store::{Offering, Store, StoreError};
 
-use super::{Offer, Quarantine, Standing, Tool, Upstream, neighbours::keys};
-use crate::Clock;
+use super::{
+    Offer, Quarantine, Standing, Tool, Upstream,
+    neighbours::{Neighbours, keys},
+};
+use crate::{Clock, lockfile::PinnedServer};
 
 /// Where it is remembered what was missing.
 #[derive(Clone)]
 pub(super) struct Absences {
     pub(super) store: Store,
     pub(super) clock: Clock,
+}
+
+/// What the whole of a list is held against.
+pub(super) struct Judge {
+    server: ServerName,
+    bare: bool,
+    pinned: Option<Arc<PinnedServer>>,
+    neighbours: Arc<Neighbours>,
+    absences: Option<Absences>,
+}
+
+impl Judge {
+    pub(super) fn of(upstream: &Upstream) -> Self {
+        Self {
+            server: upstream.name.clone(),
+            bare: upstream.server.bare,
+            pinned: upstream.pinned.clone(),
+            neighbours: Arc::clone(&upstream.neighbours),
+            absences: upstream.absences.clone(),
+        }
+    }
+
+    fn name_for_clients(&self, name: &str) -> String {
+        if self.bare { name.to_owned() } else { qualified(&self.server, name) }
+    }
 }
 
 /// All that a server offers and that is pinned by name.
@@ -27,19 +56,19 @@ pub(super) struct Offered {
 }
 
 impl Offered {
-    /// The same, with what the whole of it shows.
+    /// The same, with what the whole of it shows. Blocks: it reads and writes the store.
     ///
     /// # Errors
     /// It is not known what was missing before.
-    pub(super) fn judged(self, upstream: &Upstream) -> Result<Self, StoreError> {
-        let absent = self.absent(upstream)?;
+    pub(super) fn judged(self, judge: &Judge) -> Result<Self, StoreError> {
+        let absent = self.absent(judge)?;
         let alike =
             Alike::of(self.tools.iter().map(|tool| (tool.name.as_str(), tool.looks.clone())));
         let own: BTreeSet<_> =
             self.tools.iter().map(|tool| tool.name.as_str().to_owned()).collect();
         let tools = self.tools.into_iter().map(|tool| {
             let named = (Offering::Tool, tool.name.as_str().to_owned());
-            let alike = || alike.of_tool(upstream, &tool).or_else(|| shadowed(&tool, &own));
+            let alike = || alike.of_tool(judge, &tool).or_else(|| shadowed(&tool, &own));
             match found(&tool.standing, alike, absent.contains(&named)) {
                 Some(why) => Arc::new(tool.in_quarantine(why)),
                 None => tool,
@@ -50,7 +79,7 @@ impl Offered {
             let alike = Alike::of(offers.iter().map(|one| (one.name.as_str(), looks(&one.name))));
             let judged = offers.iter().map(|offer| {
                 let named = (kind, offer.name.clone());
-                let like = || alike.of_offer(upstream, kind, offer);
+                let like = || alike.of_offer(judge, kind, offer);
                 let standing = found(&offer.standing, like, absent.contains(&named));
                 let standing =
                     standing.map_or_else(|| offer.standing.clone(), Standing::Quarantined);
@@ -66,8 +95,8 @@ impl Offered {
     }
 
     /// What was missing at any time since it was last accepted, and is remembered from now on.
-    fn absent(&self, upstream: &Upstream) -> Result<BTreeSet<(Offering, String)>, StoreError> {
-        let (Some(absences), Some(pinned)) = (&upstream.absences, &upstream.pinned) else {
+    fn absent(&self, judge: &Judge) -> Result<BTreeSet<(Offering, String)>, StoreError> {
+        let (Some(absences), Some(pinned)) = (&judge.absences, &judge.pinned) else {
             return Ok(BTreeSet::new());
         };
         let tools = pinned.tools.keys().map(|name| (Offering::Tool, name.as_str()));
@@ -84,13 +113,21 @@ impl Offered {
                 missing.remove(&(kind, offer.name.as_str()));
             }
         }
-        let known = absences.store.absent(&upstream.name)?;
-        let missing = missing.into_iter().map(|(kind, name)| (kind, name.to_owned()));
-        let fresh: BTreeSet<_> = missing.filter(|one| !known.contains(one)).collect();
+        let known = absences.store.absent(&judge.server)?;
+        let returned = |kind, name: &str| pinned.pin(kind, name).map_or(0, |pin| pin.returned);
+        let missing = missing.into_iter().map(|(kind, name)| {
+            let returned = returned(kind, name);
+            ((kind, name.to_owned()), returned)
+        });
+        let fresh: BTreeMap<_, _> = missing
+            .filter(|(one, returned)| known.get(one).is_none_or(|before| before < returned))
+            .collect();
         if !fresh.is_empty() {
-            absences.store.note_absent(&upstream.name, &fresh, absences.clock.now())?;
+            absences.store.note_absent(&judge.server, &fresh, absences.clock.now())?;
         }
-        Ok(known)
+        // A person who accepts what returned says so in the lockfile, where it can be signed.
+        let open = known.into_iter().filter(|((kind, name), at)| *at >= returned(*kind, name));
+        Ok(open.map(|(one, _)| one).collect())
     }
 }
 
@@ -143,17 +180,17 @@ impl Alike {
         alike.map(String::as_str).find(|other| *other != name)
     }
 
-    fn of_tool(&self, upstream: &Upstream, tool: &Tool) -> Option<Quarantine> {
-        let pinned = upstream.neighbours.lookalike(Offering::Tool, tool.name.as_str(), &tool.looks);
+    fn of_tool(&self, judge: &Judge, tool: &Tool) -> Option<Quarantine> {
+        let pinned = judge.neighbours.lookalike(Offering::Tool, tool.name.as_str(), &tool.looks);
         let own = || self.other(tool.name.as_str(), &tool.looks);
         let of = pinned.map(str::to_owned);
-        let of = of.or_else(|| own().map(|name| upstream.name_for_clients(name)))?;
+        let of = of.or_else(|| own().map(|name| judge.name_for_clients(name)))?;
         Some(Quarantine::Lookalike { of })
     }
 
-    fn of_offer(&self, upstream: &Upstream, kind: Offering, offer: &Offer) -> Option<Quarantine> {
+    fn of_offer(&self, judge: &Judge, kind: Offering, offer: &Offer) -> Option<Quarantine> {
         let looks = looks(&offer.name);
-        let pinned = upstream.neighbours.lookalike(kind, &offer.name, &looks);
+        let pinned = judge.neighbours.lookalike(kind, &offer.name, &looks);
         let of = pinned.or_else(|| self.other(&offer.name, &looks))?;
         Some(Quarantine::Lookalike { of: of.to_owned() })
     }

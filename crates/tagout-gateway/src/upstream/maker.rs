@@ -191,10 +191,13 @@ impl Maker {
                 labels: pinned.labels(),
                 shape: pinned.arguments.clone(),
             },
-            Some(pinned) => Review {
-                labels: pinned.labels(),
-                shape: pinned.arguments.clone(),
-                ..unreviewed(Standing::Unreviewed)
+            Some(pinned) => match pinned.pin().quarantine() {
+                Some(why) => unreviewed(Standing::Quarantined(why)),
+                None => Review {
+                    labels: pinned.labels(),
+                    shape: pinned.arguments.clone(),
+                    ..unreviewed(Standing::Unreviewed)
+                },
             },
         }
     }

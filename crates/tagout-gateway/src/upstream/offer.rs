@@ -56,8 +56,11 @@ impl Offer {
                 Some(pinned) if pinned.definition != digest => {
                     Standing::Quarantined(Quarantine::Changed { expected: pinned.definition })
                 }
-                Some(pinned) if pinned.reviewed || confirmed => Standing::Reviewed,
-                Some(_) => Standing::Unreviewed,
+                Some(pinned) => match pinned.quarantine() {
+                    Some(why) => Standing::Quarantined(why),
+                    None if pinned.reviewed || confirmed => Standing::Reviewed,
+                    None => Standing::Unreviewed,
+                },
             },
         };
         Self { canonical, digest: Some(digest), standing, ..self }

@@ -74,7 +74,7 @@ fn pin_the_rest(server: &mut PinnedServer, script: &Script) {
         ] {
             for offer in value[list].as_array().into_iter().flatten() {
                 let Some(name) = offer[key].as_str() else { continue };
-                let pinned = PinnedOffer { definition: digest(offer), reviewed: false };
+                let pinned = PinnedOffer::new(digest(offer), false);
                 let is_prompt = kind == Offering::Prompt;
                 let offers = if is_prompt { &mut server.prompts } else { &mut server.templates };
                 offers.entry(name.to_owned()).or_insert(pinned);

@@ -69,13 +69,13 @@ fn write(store: &Store) {
         let found = Quarantined {
             server: "grid".parse().unwrap(),
             kind: Offering::Tool,
-            name: "read".to_owned(),
+            name: format!("read-{second}"),
             reason: "definition-changed".to_owned(),
             expected: None,
             got: Digest::of(text.as_bytes()),
             at: at(second),
         };
-        store.quarantine(&found).unwrap();
+        store.quarantine(&[(found, &text)]).unwrap();
     }
 }
 

@@ -309,7 +309,7 @@ async fn list(
     }
     let mut items = Vec::new();
     for (upstream, catalogue) in identified.session().fleet().asked_anew().await {
-        gateway.announce_changes(&catalogue);
+        gateway.announce_changes(&catalogue).await;
         let shows = |subject: Subject<'_>| shows(identified, gateway, listing, subject);
         let server = upstream.name();
         if listing == Listing::Tools {

@@ -60,7 +60,11 @@ pub(crate) fn unified(gateway: &Gateway, pinned: Digest, now: &str) -> String {
             "The definition that was pinned was never seen on this machine; as it is now:\n{}",
             lines("", &pretty(now))
         ),
-        Err(error) => format!("the definition that was pinned cannot be read: {error}"),
+        // What is kept beside the lockfile is no measure where it has another digest.
+        Err(error) => format!(
+            "What is kept of the definition that was pinned cannot be used ({error}); as it is now:\n{}",
+            lines("", &pretty(now))
+        ),
     }
 }
 
@@ -159,8 +163,15 @@ fn show_end(survey: &Survey, outcome: &Outcome<'_>) -> Result<(), Failure> {
             "what returned stays hidden until you accept it: tagout pin --accept SERVER/NAME",
         )?;
     }
+    let held = survey.hidden();
+    if held > 0 {
+        output::line(format_args!(
+            "{held} stay hidden until you accept them: read them (tagout tools inspect NAME), then\n\
+             tagout pin --accept SERVER/NAME"
+        ))?;
+    }
     let tools = || survey.proposal.servers.values().flat_map(|server| server.tools.values());
-    let unreviewed = tools().filter(|tool| !tool.reviewed).count();
+    let unreviewed = tools().filter(|tool| !tool.reviewed && !tool.held).count();
     if unreviewed > 0 {
         output::line(format_args!(
             "{unreviewed} of {} tools are not reviewed and ask before each call. Check their\n\
