@@ -40,6 +40,9 @@ pub enum SigningKeyTrouble {
     /// The passphrase of a new key is too short to be one.
     #[error("a passphrase has at least {SHORTEST} characters")]
     Short,
+    /// It is under no passphrase.
+    #[error("the key is under no passphrase, so whatever can read its file would sign")]
+    Bare,
     /// There is no randomness.
     #[error("no key can be made")]
     Unmade,
@@ -53,9 +56,12 @@ impl SigningKeyTrouble {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Malformed | Self::TooMuch | Self::Passphrase | Self::Short | Self::Unmade => {
-                "signing-key"
-            }
+            Self::Malformed
+            | Self::TooMuch
+            | Self::Passphrase
+            | Self::Short
+            | Self::Bare
+            | Self::Unmade => "signing-key",
         }
     }
 
@@ -66,6 +72,7 @@ impl SigningKeyTrouble {
             Self::Malformed => "name the secret key, not the public one; see `minisign -G`",
             Self::TooMuch => "make another with `tagout pin --new-signing-key FILE`",
             Self::Short => "several words that nobody would guess are easy to remember",
+            Self::Bare => "put it under one: minisign -C -s FILE",
             Self::Passphrase | Self::Unmade => "try again",
         }
     }
@@ -163,13 +170,17 @@ impl SigningKeyFile {
     /// it. Takes seconds, and as much memory as the key says, where it is under a passphrase.
     ///
     /// # Errors
-    /// [`SigningKeyTrouble::Passphrase`], [`SigningKeyTrouble::TooMuch`].
+    /// [`SigningKeyTrouble::Passphrase`], [`SigningKeyTrouble::TooMuch`]; [`SigningKeyTrouble::Bare`]
+    /// where there is no passphrase, since nobody would have to be there.
     pub fn sign(
         &self,
         passphrase: &Secret<String>,
         file: &[u8],
         comment: &str,
     ) -> Result<(String, PublicKey), SigningKeyTrouble> {
+        if !self.is_hidden {
+            return Err(SigningKeyTrouble::Bare);
+        }
         let Opened { id, key } = self.open(passphrase)?;
         let comment: String = comment.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
         let bare = key.sign(&Blake2b512::digest(file)).to_bytes();

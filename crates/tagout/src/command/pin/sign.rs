@@ -1,4 +1,6 @@
 //! Signing the lockfile, as minisign does.
+mod listing;
+
 use std::{
     fs::{self, OpenOptions},
     io::Write as _,
@@ -6,12 +8,6 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-
-use tagout_gateway::lockfile::{
-    Lockfile,
-    signature::{SigningKeyFile, SigningKeyTrouble},
-};
-use tagout_proto::Secret;
 
 use crate::{
     command::add::write,
@@ -21,6 +17,10 @@ use crate::{
     places::Places,
     setup::{Setup, clock, read},
     signed,
+};
+use tagout_gateway::lockfile::{
+    Lockfile,
+    signature::{SigningKeyFile, SigningKeyTrouble},
 };
 
 /// Signs the lockfile as it stands, with the key in the file `key`.
@@ -33,14 +33,12 @@ pub(super) fn sign(places: &Places, key: &Path, json: bool) -> Result<ExitCode, 
     private(key)?;
     let file = read(key)?.ok_or_else(|| gone(key))?;
     let file = SigningKeyFile::parse(&file).map_err(trouble)?;
-    let passphrase = match file.needs_passphrase() {
-        true => {
-            let mut person = Person::there()?;
-            person.show(&summary(&shown, &lockfile))?;
-            person.passphrase(&format!("Passphrase of {}", key.display()))?
-        }
-        false => Secret::new(String::new()),
-    };
+    if !file.needs_passphrase() {
+        return Err(trouble(SigningKeyTrouble::Bare));
+    }
+    let mut person = Person::there()?;
+    person.show(&listing::listing(&shown, &text, &lockfile))?;
+    let passphrase = person.passphrase(&format!("Passphrase of {}", key.display()))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let comment = format!("timestamp:{}\tfile:{name}\thashed", clock().now().as_second());
     let (signature, by) = file.sign(&passphrase, text.as_bytes(), &comment).map_err(trouble)?;
@@ -61,17 +59,6 @@ pub(super) fn sign(places: &Places, key: &Path, json: bool) -> Result<ExitCode, 
         )?;
     }
     Ok(Ended::Done.into())
-}
-
-/// What is signed, for whoever types the passphrase.
-fn summary(path: &str, lockfile: &Lockfile) -> String {
-    let tools = || lockfile.servers.values().flat_map(|server| server.tools.values());
-    let reviewed = tools().filter(|tool| tool.reviewed).count();
-    format!(
-        "You sign {path} as it stands: {} servers, {} tools, {reviewed} of them reviewed.",
-        lockfile.servers.len(),
-        tools().count()
-    )
 }
 
 /// Makes a new key under a passphrase, and its public part beside it.
