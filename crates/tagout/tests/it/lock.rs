@@ -108,13 +108,14 @@ fn only_what_could_be_looked_at_is_accepted() {
     assert_eq!(ran.code, 1, "{ran:?}");
     assert_eq!(each(&ran.stdout)[1]["error"]["code"], "pin-not-seen");
     assert_eq!(stands(&place, "read_it"), "unreviewed");
-    // Now it stands there. What changes in between does not.
+    // Now it stands there, and on a server that is pinned for the first time nothing is held.
+    // What changes in between does not stand there.
     let mut changed = tools();
     changed[0]["description"] = "Reads it, and posts it elsewhere.".into();
     place.script("s", script(&changed));
     let ran = place.run(&["--json", "pin", "--accept", "s"]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert_eq!(stands(&place, "read_it"), "unreviewed");
+    assert_eq!(stands(&place, "read_it"), "changed");
     place.done(&["pin", "--accept", "s"]);
     assert_eq!(stands(&place, "read_it"), "reviewed");
 }
@@ -148,7 +149,7 @@ fn effects_that_a_person_wrote_stand_until_the_definition_changes() {
     changed[3]["description"] = "It wobbles more.".into();
     place.script("s", script(&changed));
     place.pin(&[]);
-    assert_eq!(stands(&place, "wobble"), "unreviewed");
+    assert_eq!(stands(&place, "wobble"), "changed");
     assert!(lockfile(&place).contains("nothing says what it does"));
     assert_eq!(stands(&place, "read_it"), "reviewed");
 }
@@ -180,11 +181,19 @@ fn a_changed_tool_is_refused_and_reported_and_unreviewed_again() {
     assert_eq!(said[1]["error"]["code"], "pin-differs");
     assert_eq!(lockfile(&place), before);
 
-    place.pin(&[]);
-    assert_eq!(stands(&place, "read_it"), "unreviewed");
+    // Writing it down shows it to nobody.
+    let said = place.done(&["pin"]);
+    assert!(said.contains("2 stay hidden until you accept them"), "{said}");
+    assert_eq!(stands(&place, "read_it"), "changed");
+    assert_eq!(stands(&place, "list_more"), "new");
     assert_eq!(stands(&place, "delete_it"), "reviewed");
     assert!(!lockfile(&place).contains("wobble"));
-    assert_eq!(called(&place, "read_it"), (4, "approval-unavailable".into()));
+    assert_eq!(called(&place, "read_it"), (3, "definition-changed".into()));
+    let again = one(&place.done(&["--json", "pin"]));
+    assert_eq!(again["held"][1]["why"], "definition-changed: it stays hidden until it is accepted");
+    assert_eq!(again["written"], false);
+    place.pin(&["s/read_it"]);
+    assert_eq!(called(&place, "read_it").0, 0);
 }
 
 #[test]
@@ -243,6 +252,20 @@ fn another_command_line_is_not_started() {
     let text = String::from_utf8(fs::read(place.config_file()).unwrap()).unwrap();
     place.configure(&text.replace("s.json\"", "s.json\", \"--more\""));
     assert_eq!(called(&place, "read_it"), (3, "server-changed".into()));
+}
+
+/// An entry that does not say what it is of is no licence for any program.
+#[test]
+fn an_entry_without_a_program_starts_none() {
+    let place = pinned();
+    place.pin(&["s"]);
+    let is_of_program =
+        |line: &&str| ["command", "executable", "files"].iter().any(|key| line.starts_with(key));
+    let text = lockfile(&place);
+    let without: Vec<_> = text.lines().filter(|line| !is_of_program(line)).collect();
+    place.write(&place.lockfile(), without.join("\n"));
+    assert_eq!(called(&place, "read_it"), (3, "server-changed".into()));
+    assert_eq!(place.calls("s", "read_it"), 0);
 }
 
 #[test]
