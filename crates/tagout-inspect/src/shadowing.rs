@@ -5,7 +5,7 @@
 //!
 //! A text is gone through once, however many names it is held against, and one that would take long
 //! is not gone through at all.
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What one server's text is held against: a tool of another server.
 #[derive(Clone, Copy, Debug)]
@@ -57,11 +57,17 @@ const LONGEST: usize = 64 << 10;
 /// The most phrases that are held against places of one text.
 const LOOKS: usize = 2_000_000;
 
+/// What a name is put into that is a word of its own.
+const QUOTES: [char; 3] = ['`', '"', '\''];
+
 /// Names of tools and their servers, to be looked for in texts all at once.
 #[derive(Debug, Default)]
 pub struct Names {
     /// What is looked for, by its longest word.
     by_word: HashMap<String, Vec<Phrase>>,
+    /// The numbers of each server's tools, and which of these lists is whose.
+    of_servers: Vec<Vec<usize>>,
+    servers: HashMap<String, usize>,
 }
 
 #[derive(Debug)]
@@ -69,6 +75,7 @@ struct Phrase {
     text: String,
     /// Where its longest word begins.
     word_at: usize,
+    /// The tool's number; of a server, the place of its tools' numbers.
     of: usize,
     way: Way,
 }
@@ -101,37 +108,52 @@ impl Names {
     /// Looks for another tool as well, which is called `number` in what is found.
     pub fn add(&mut self, number: usize, other: Other<'_>) {
         let (server, tool) = (other.server.to_lowercase(), other.tool.to_lowercase());
-        let mut add = |way: Way, text: String| {
-            // What is made of no word names nothing.
-            let Some((word_at, word)) = words(&text).max_by_key(|(_, word)| word.len()) else {
-                return;
-            };
-            let phrases = self.by_word.entry(word.to_owned()).or_default();
-            phrases.push(Phrase { word_at, of: number, way, text: text.clone() });
-        };
+        self.add_server(number, &server);
         if other.qualified != other.tool {
-            add(Way::Theirs, other.qualified.to_lowercase());
+            self.look_for(number, Way::Theirs, other.qualified.to_lowercase());
         }
         for between in ["__", "/", ".", ":", "::", "'s ", " server's "] {
-            add(Way::Theirs, format!("{server}{between}{tool}"));
+            self.look_for(number, Way::Theirs, format!("{server}{between}{tool}"));
         }
-        add(Way::Theirs, format!("{tool} of {server}"));
-        add(Way::Theirs, format!("{tool} from {server}"));
-        for way in [format!("{server} server"), format!("{server} mcp"), format!("{server}'s")] {
-            add(Way::Server, way);
-        }
-        add(Way::Server, format!("server {server}"));
-        for quote in ['`', '"', '\''] {
-            add(Way::Server, format!("{quote}{server}{quote}"));
-        }
+        self.look_for(number, Way::Theirs, format!("{tool} of {server}"));
+        self.look_for(number, Way::Theirs, format!("{tool} from {server}"));
         if is_distinctive(other.tool) {
-            return add(Way::Named, tool);
+            return self.look_for(number, Way::Named, tool);
         }
-        for quote in ['`', '"', '\''] {
-            add(Way::Named, format!("{quote}{tool}{quote}"));
+        for quote in QUOTES {
+            self.look_for(number, Way::Named, format!("{quote}{tool}{quote}"));
         }
-        add(Way::Named, format!("{tool} tool"));
-        add(Way::Named, format!("tool {tool}"));
+        self.look_for(number, Way::Named, format!("{tool} tool"));
+        self.look_for(number, Way::Named, format!("tool {tool}"));
+    }
+
+    /// Looks for a server, once for all of its tools.
+    fn add_server(&mut self, number: usize, server: &str) {
+        if let Some(numbers) = self.servers.get(server).and_then(|at| self.of_servers.get_mut(*at))
+        {
+            return numbers.push(number);
+        }
+        let place = self.of_servers.len();
+        self.of_servers.push(vec![number]);
+        self.servers.insert(server.to_owned(), place);
+        for way in [
+            format!("{server} server"),
+            format!("{server} mcp"),
+            format!("{server}'s"),
+            format!("server {server}"),
+        ] {
+            self.look_for(place, Way::Server, way);
+        }
+        for quote in QUOTES {
+            self.look_for(place, Way::Server, format!("{quote}{server}{quote}"));
+        }
+    }
+
+    fn look_for(&mut self, of: usize, way: Way, text: String) {
+        // What is made of no word names nothing.
+        let longest = words(&text).max_by_key(|(_, word)| word.len());
+        let Some((word_at, word)) = longest.map(|(at, word)| (at, word.to_owned())) else { return };
+        self.by_word.entry(word).or_default().push(Phrase { text, word_at, of, way });
     }
 }
 
@@ -177,7 +199,7 @@ impl Said {
     /// to be looked through, which no honest text is.
     #[must_use]
     pub fn speaks_of(&self, names: &Names) -> Option<BTreeMap<usize, Spoken>> {
-        let mut found = BTreeMap::<usize, Spoken>::new();
+        let (mut found, mut servers) = (BTreeMap::<usize, Spoken>::new(), BTreeSet::new());
         let mut looks = 0_usize;
         for (at, word) in words(&self.text) {
             let phrases = names.by_word.get(word).map_or(&[][..], Vec::as_slice);
@@ -187,30 +209,33 @@ impl Said {
             }
             for phrase in phrases {
                 let Some(at) = at.checked_sub(phrase.word_at) else { continue };
-                let there = self.text.get(at..).is_some_and(|rest| rest.starts_with(&phrase.text));
-                if there && self.is_apart(at, &phrase.text) {
-                    let spoken = found.entry(phrase.of).or_default();
-                    self.note(spoken, phrase.way, at);
+                if !self.holds_at(at, &phrase.text) {
+                    continue;
+                }
+                if phrase.way == Way::Server {
+                    servers.insert(phrase.of);
+                    continue;
+                }
+                let spoken = found.entry(phrase.of).or_default();
+                let is_theirs = phrase.way == Way::Theirs;
+                spoken.names_server |= is_theirs;
+                if !spoken.tells || (is_theirs && !spoken.tells_of_theirs) {
+                    let tells = self.instructs(at);
+                    spoken.tells |= tells;
+                    spoken.tells_of_theirs |= tells && is_theirs;
                 }
             }
+        }
+        for number in servers.iter().filter_map(|place| names.of_servers.get(*place)).flatten() {
+            found.entry(*number).or_default().names_server = true;
         }
         (!self.is_too_long).then_some(found)
     }
 
-    fn note(&self, spoken: &mut Spoken, way: Way, at: usize) {
-        match way {
-            Way::Server => spoken.names_server = true,
-            Way::Named => spoken.tells = spoken.tells || self.instructs(at),
-            Way::Theirs => {
-                spoken.names_server = true;
-                spoken.tells_of_theirs = spoken.tells_of_theirs || self.instructs(at);
-                spoken.tells = spoken.tells || spoken.tells_of_theirs;
-            }
-        }
-    }
-
-    fn is_apart(&self, at: usize, phrase: &str) -> bool {
-        is_apart(&self.text, at, phrase)
+    /// Whether `phrase` stands there on its own.
+    fn holds_at(&self, at: usize, phrase: &str) -> bool {
+        self.text.get(at..).is_some_and(|rest| rest.starts_with(phrase))
+            && is_apart(&self.text, at, phrase)
     }
 
     /// Whether the sentence around a place, or one beside it, tells what to do.

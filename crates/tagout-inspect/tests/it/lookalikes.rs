@@ -117,6 +117,18 @@ fn a_text_that_is_too_long_is_not_looked_through() {
     assert!(Said::of([long.repeat(2)]).speaks_of(&names).is_none());
     assert!(Said::of([&long, &long]).speaks_of(&names).is_none());
     assert!(Said::of([&long]).speaks_of(&names).is_some());
+    // Many tools of a server that is named often.
+    let mut many = Names::default();
+    for number in 0..9000 {
+        let tool = format!("tool_{number}");
+        many.add(
+            number,
+            Other { server: "mail", tool: &tool, qualified: &format!("mail__{tool}") },
+        );
+    }
+    let named =
+        Said::of(["The mail server's mail server. ".repeat(1000)]).speaks_of(&many).unwrap();
+    assert_eq!(named.values().filter(|one| one.names_server).count(), 9000);
     // Many tools of one name, and a text of nothing but it.
     (0..200).for_each(|number| names.add(number, SEND));
     assert!(Said::of(["send_email ".repeat(5900)]).speaks_of(&names).is_none());
