@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Parts of one turn, at most.
-const PARTS: usize = 512;
+pub(crate) const PARTS: usize = 512;
 
 /// Where a piece belongs: wires number their parts, some in two levels.
 pub(crate) type Key = (u64, u64);

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tagout_proto::Secret;
 
 use crate::{
-    assembly::Assembly,
+    assembly::{Assembly, PARTS},
     catalogue::Entry,
     error::ProviderError,
     frames::{BadFrame, FRAME_BYTES, Frames},
@@ -277,7 +277,13 @@ impl Reading {
         read.map_err(|broken| match broken {
             Broken::Said(said) => trouble::in_stream(&self.scope, &said),
             Broken::Senseless(detail) => self.malformed(detail),
+            Broken::TooMany => self.too_many(),
         })
+    }
+
+    fn too_many(&self) -> ProviderError {
+        let provider = self.scope.provider.clone();
+        ProviderError::TooLarge { provider, what: "parts of a turn", limit: PARTS }
     }
 
     fn end(mut self, sink: &mut dyn Sink) -> Result<Turn, ProviderError> {
@@ -291,6 +297,7 @@ impl Reading {
                     return Err(self.broken_off("it ended in the middle of an event".into()));
                 }
                 Err(Broken::Said(said)) => return Err(trouble::in_stream(&self.scope, &said)),
+                Err(Broken::TooMany) => return Err(self.too_many()),
             }
         }
         self.assembly.events().into_iter().for_each(|event| sink.event(event));

@@ -147,6 +147,8 @@ pub(crate) enum Broken {
     Said(Envelope),
     /// It makes no sense.
     Senseless(String),
+    /// It has more parts than a turn may have.
+    TooMany,
 }
 
 /// Reads one wire's stream.

@@ -6,7 +6,7 @@ use super::{
     object, parsed, text,
 };
 use crate::{
-    assembly::Assembly,
+    assembly::{Assembly, PARTS},
     conversation::{Image, Part, ToolCall, ToolResult},
     provider::Stop,
     schema::{Subset, WHOLE},
@@ -182,8 +182,15 @@ fn push_user(content: Value, draft: &Draft<'_>, messages: &mut Vec<Value>) {
 /// Reads the chunks of a completion.
 #[derive(Default)]
 pub(super) struct Stream {
-    /// For servers that do not number their calls.
-    unnumbered: Vec<String>,
+    /// The calls so far; a call's place here is its key.
+    calls: Vec<Begun>,
+}
+
+/// What is known of a call that began.
+struct Begun {
+    index: Option<u64>,
+    id: String,
+    name: String,
 }
 
 impl Reader for Stream {
@@ -207,7 +214,7 @@ impl Reader for Stream {
         }
         let Some(choice) = list(&chunk, "choices").first() else { return Ok(false) };
         if let Some(delta) = choice.get("delta") {
-            self.delta(delta, into);
+            self.delta(delta, into)?;
         }
         if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
             finish(reason, into)?;
@@ -217,7 +224,7 @@ impl Reader for Stream {
 }
 
 impl Stream {
-    fn delta(&mut self, delta: &Value, into: &mut Assembly) {
+    fn delta(&mut self, delta: &Value, into: &mut Assembly) -> Result<(), Broken> {
         for key in ["reasoning_content", "reasoning"] {
             let more = text(delta, key);
             if !more.is_empty() {
@@ -235,38 +242,68 @@ impl Stream {
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {}
         }
         into.refusal(None, text(delta, "refusal"));
-        for call in list(delta, "tool_calls") {
-            self.call(call, into);
-        }
+        list(delta, "tool_calls").iter().try_for_each(|call| self.call(call, into))
     }
 
-    fn call(&mut self, call: &Value, into: &mut Assembly) {
-        let index = number(call, "/index").unwrap_or_else(|| self.position(text(call, "id")));
-        let key = (index, 0);
-        let name = call.pointer("/function/name").and_then(Value::as_str).unwrap_or_default();
-        if (!name.is_empty() || into.has(key))
-            && let Some(state) = into.call(key, name)
-            && let id = text(call, "id")
-            && !id.is_empty()
+    fn call(&mut self, call: &Value, into: &mut Assembly) -> Result<(), Broken> {
+        let arguments = call.pointer("/function/arguments");
+        let Some(at) = self.place(call)? else {
+            let blank = arguments.is_none_or(|arguments| arguments.is_null() || arguments == "");
+            let detail =
+                || Broken::Senseless("arguments stand before the name of their call".into());
+            return if blank { Ok(()) } else { Err(detail()) };
+        };
+        let key = (u64::try_from(at).unwrap_or(u64::MAX), 0);
+        let begun = self.calls.get(at);
+        if let Some(begun) = begun
+            && let Some(state) = into.call(key, &begun.name)
+            && !begun.id.is_empty()
         {
-            state.insert(CALL_ID.into(), id.into());
+            state.insert(CALL_ID.into(), begun.id.clone().into());
         }
-        match call.pointer("/function/arguments") {
+        match arguments {
             Some(Value::String(more)) => into.arguments(key, more),
             // Some servers give the object itself.
             Some(whole @ Value::Object(_)) => into.arguments(key, &whole.to_string()),
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) | None => {}
         }
+        Ok(())
     }
 
-    fn position(&mut self, id: &str) -> u64 {
-        let known = self.unnumbered.iter().position(|known| known == id || id.is_empty());
-        let at = if id.is_empty() { self.unnumbered.len().checked_sub(1) } else { known };
-        let at = at.unwrap_or_else(|| {
-            self.unnumbered.push(id.to_owned());
-            self.unnumbered.len() - 1
-        });
-        u64::try_from(at).unwrap_or(u64::MAX)
+    /// Which call a piece belongs to; nothing for one that neither begins a call nor goes on with
+    /// one. Pieces of two calls are never joined, because nobody proposed what would come of that.
+    fn place(&mut self, call: &Value) -> Result<Option<usize>, Broken> {
+        let (index, id) = (number(call, "/index"), text(call, "id"));
+        let name = call.pointer("/function/name").and_then(Value::as_str).unwrap_or_default();
+        let known = match index {
+            Some(_) => self.calls.iter().position(|begun| begun.index == index),
+            None if !id.is_empty() => self.calls.iter().position(|begun| begun.id == id),
+            None if name.is_empty() => self.calls.len().checked_sub(1),
+            None => None,
+        };
+        let Some(at) = known else { return self.begin(index, id, name) };
+        if let Some(begun) = self.calls.get_mut(at) {
+            let another =
+                |known: &str, said: &str| !known.is_empty() && !said.is_empty() && known != said;
+            if another(&begun.id, id) || another(&begun.name, name) {
+                return Err(Broken::Senseless("two calls have the same number".into()));
+            }
+            if begun.id.is_empty() {
+                id.clone_into(&mut begun.id);
+            }
+        }
+        Ok(Some(at))
+    }
+
+    fn begin(&mut self, index: Option<u64>, id: &str, name: &str) -> Result<Option<usize>, Broken> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        if self.calls.len() >= PARTS {
+            return Err(Broken::TooMany);
+        }
+        self.calls.push(Begun { index, id: id.to_owned(), name: name.to_owned() });
+        Ok(Some(self.calls.len() - 1))
     }
 }
 

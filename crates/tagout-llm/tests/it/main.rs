@@ -9,6 +9,7 @@
 )]
 mod around;
 mod corpus;
+mod deceit;
 mod demands;
 mod exchanges;
 mod hostile;
