@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use jiff::Timestamp;
 use tagout_proto::Digest;
 
 use crate::{
@@ -168,6 +169,25 @@ impl Reader {
             *followed = Some(end);
         }
         Ok(lines)
+    }
+
+    /// Gives the lines of `since` and later, the last one first. Holds one line at a time.
+    ///
+    /// # Errors
+    /// [`AuditError::Unreadable`].
+    pub fn back_to(&self, since: Timestamp, mut visit: impl FnMut(Line)) -> Result<(), AuditError> {
+        for segment in self.directory.segments()?.into_iter().rev() {
+            let path = self.directory.log(segment);
+            let Some(mut lines) = Backward::open(&path, LINE_BYTES)? else { continue };
+            while let Some(bytes) = lines.next()? {
+                let Ok(line) = line::read(&bytes) else { continue };
+                if line.at < since {
+                    return Ok(());
+                }
+                visit(line);
+            }
+        }
+        Ok(())
     }
 
     /// Gives every line of the log in its order, a begin line with its payload, until `visit` gives

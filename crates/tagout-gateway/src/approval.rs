@@ -11,9 +11,11 @@ pub(crate) mod desk;
 mod diff;
 mod elicit;
 mod enrol;
+mod granted;
 mod key;
 mod people;
 mod seal;
+mod spent;
 mod terminal;
 mod votes;
 pub(crate) mod webhook;
@@ -38,6 +40,7 @@ pub(crate) use self::{
     elicit::elicited,
     key::is_public_key,
     seal::SealKey,
+    spent::Spent,
     votes::{Word, sums},
 };
 

@@ -13,7 +13,7 @@ use tagout_proto::Principal;
 use tagout_store::{Store, StoreError};
 
 use crate::{
-    approval::{Approver, SealKey, webhook::Outbox},
+    approval::{Approver, SealKey, Spent, webhook::Outbox},
     assertion::{self, KeyFileError},
     config::Config,
     history::Histories,
@@ -72,6 +72,8 @@ pub struct Gateway {
     pub(crate) signer: Option<Signer>,
     /// The gateways' code over questions and grants.
     pub(crate) seal: SealKey,
+    /// Answers that are used up, as the audit log has it.
+    pub(crate) spent: Spent,
     /// What tells the webhook of questions.
     pub(crate) outbox: Outbox,
     /// What all clients share of the servers.
@@ -149,6 +151,7 @@ impl Gateway {
             sealer: Sealer::new()?,
             tasks: TaskNames::new().map_err(|_| StateError::Unmade)?,
             seal: SealKey::of_key_file(key_file).map_err(|_| StateError::Unmade)?,
+            spent: Spent::of(&state.join("audit")),
             outbox: Outbox::default(),
             shared: Shared::default(),
         }))

@@ -94,6 +94,7 @@ impl Front {
         "http-refused",
         "webhook-again",
         "webhook-malformed",
+        "webhook-mismatch",
     ];
 
     /// The HTTP side of `gateway`, for whoever has a key. A session that is idle for `idle` ends.

@@ -71,7 +71,10 @@ impl Store {
     pub fn grant(&self, new: &Grant) -> Result<bool, StoreError> {
         let connection = self.lock_durable()?;
         let now = stored(new.at);
-        connection.execute("DELETE FROM \"grant\" WHERE expires_at < ?1", params![now])?;
+        connection.execute(
+            "DELETE FROM \"grant\" WHERE expires_at < ?1 OR revoked_at IS NOT NULL",
+            params![now],
+        )?;
         let rows = connection.execute(
             "INSERT OR IGNORE INTO \"grant\" (id, scope, binding, conversation, user,
              authenticated_by, what, given, by, channel, seal, at, expires_at)
@@ -123,20 +126,30 @@ impl Store {
         Ok(grants)
     }
 
-    /// Takes an approval back; gives `false` if there is none that holds.
+    /// The approval for more than one call that was the answer to the question `id`.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub fn revoke_grant(&self, id: &QuestionId, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn granted_as(&self, id: &QuestionId) -> Result<Option<Grant>, StoreError> {
+        Ok(self.read_grants(&format!("{COLUMNS} WHERE id = ?1"), &[id.as_str()])?.pop())
+    }
+
+    /// Puts the approval as it is `revoked` in place of the one that had the code `before`; gives
+    /// `false` if there is none such.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn revoke_grant(&self, revoked: &Grant, before: &str) -> Result<bool, StoreError> {
         let rows = self.lock_durable()?.execute(
-            "UPDATE \"grant\" SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL",
-            params![id.as_str(), stored(now)],
+            "UPDATE \"grant\" SET revoked_at = ?3, seal = ?4
+             WHERE id = ?1 AND seal = ?2 AND revoked_at IS NULL",
+            params![revoked.id.as_str(), before, revoked.revoked_at.map(stored), revoked.seal],
         )?;
         Ok(rows == 1)
     }
 
     fn read_grants(&self, query: &str, values: &[&str]) -> Result<Vec<Grant>, StoreError> {
-        let connection = self.lock()?;
+        let connection = self.lock_reader()?;
         let mut statement = connection.prepare_cached(query)?;
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         let mut grants = Vec::new();
@@ -157,7 +170,7 @@ impl Store {
         subject: &str,
     ) -> Result<Option<ApprovedCall>, StoreError> {
         let row = self
-            .lock()?
+            .lock_reader()?
             .query_row(
                 "SELECT arguments, digest, at FROM approved_call WHERE user = ?1
                  AND authenticated_by = ?2 AND server = ?3 AND subject = ?4",

@@ -15,6 +15,7 @@ mod privacy;
 mod quarantine;
 mod questions;
 mod store;
+mod votes;
 
 pub use approvals::{ApprovedCall, Grant};
 pub use approvers::{Enrolled, MOST_APPROVERS, StoredApprover};
@@ -28,6 +29,7 @@ pub use privacy::{Forgotten, HeldRow, HeldValue};
 pub use quarantine::{Offering, Quarantined};
 pub use questions::{
     Answer, Asked, BadQuestionId, MOST_QUESTIONS, MOST_QUESTIONS_OF_ONE, Question, QuestionId,
-    Scope, Settled, Vote, VoteChannel, Voted,
+    Scope, Settled, VoteChannel,
 };
 pub use store::Store;
+pub use votes::{Message, Vote, Voted};

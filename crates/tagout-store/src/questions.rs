@@ -2,7 +2,7 @@
 use std::{fmt, str::FromStr};
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tagout_proto::{Conversation, Digest, Principal};
 
 use crate::{
@@ -106,10 +106,8 @@ pub enum VoteChannel {
 pub enum Settled {
     /// It was approved, and a call has used that.
     Used,
-    /// Somebody said no, and a call was refused for it.
+    /// Somebody said no.
     Denied,
-    /// Whoever asked has gone.
-    Withdrawn,
 }
 
 macro_rules! words {
@@ -136,7 +134,7 @@ macro_rules! words {
 words!(Answer, "answer", Allow = "allow", Deny = "deny");
 words!(Scope, "scope", Once = "once", Conversation = "conversation", Always = "always");
 words!(VoteChannel, "channel", Command = "command", Webhook = "webhook");
-words!(Settled, "standing", Used = "used", Denied = "denied", Withdrawn = "withdrawn");
+words!(Settled, "standing", Used = "used", Denied = "denied");
 
 /// A question about one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,7 +157,7 @@ pub struct Question {
     pub card: String,
     /// Whose approval is wanted, as JSON.
     pub demand: String,
-    /// The gateway's code over the above.
+    /// The gateway's code over what is asked, and what became of it.
     pub seal: String,
     /// When it was asked.
     pub opened_at: Timestamp,
@@ -171,29 +169,6 @@ pub struct Question {
     pub settled: Option<Settled>,
 }
 
-/// What one person answered to one question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vote {
-    /// The question.
-    pub question: QuestionId,
-    /// Who: the approver's user,
-    pub user: String,
-    /// and the approver's name.
-    pub approver: String,
-    /// The answer.
-    pub answer: Answer,
-    /// For how much.
-    pub scope: Scope,
-    /// A word to whoever asked.
-    pub message: String,
-    /// By which way.
-    pub channel: VoteChannel,
-    /// A signature by the approver's key, or a code of the gateway.
-    pub proof: String,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// What came of opening a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
@@ -201,17 +176,6 @@ pub enum Asked {
     Opened,
     /// Too many are.
     TooMany,
-}
-
-/// What came of a vote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Voted {
-    /// It counts.
-    Kept,
-    /// There is no such question.
-    Unknown,
-    /// It has expired, or was settled.
-    Closed,
 }
 
 impl Store {
@@ -250,7 +214,7 @@ impl Store {
     /// Any [`StoreError`].
     pub fn question(&self, id: &QuestionId) -> Result<Option<Question>, StoreError> {
         let query = format!("{COLUMNS} WHERE id = ?1");
-        let connection = self.lock()?;
+        let connection = self.lock_reader()?;
         let mut statement = connection.prepare_cached(&query)?;
         let mut rows = statement.query(params![id.as_str()])?;
         rows.next()?.map(read_question).transpose()
@@ -267,7 +231,7 @@ impl Store {
         self.questions(&query, &[&stored(now)])
     }
 
-    /// The open questions about `binding`, oldest first.
+    /// The questions about `binding` that are open, or whose no nobody was told yet; oldest first.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -277,13 +241,13 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Question>, StoreError> {
         let query = format!(
-            "{COLUMNS} WHERE binding = ?2 AND settled IS NULL AND expires_at > ?1 ORDER BY opened_at, id LIMIT {MOST_QUESTIONS_OF_ONE}"
+            "{COLUMNS} WHERE binding = ?2 AND (settled IS NULL OR (settled = 'denied' AND told = 0)) AND expires_at > ?1 ORDER BY opened_at, id LIMIT {MOST_QUESTIONS_OF_ONE}"
         );
         self.questions(&query, &[&stored(now), &binding.to_string()])
     }
 
     fn questions(&self, query: &str, values: &[&str]) -> Result<Vec<Question>, StoreError> {
-        let connection = self.lock()?;
+        let connection = self.lock_reader()?;
         let mut statement = connection.prepare_cached(query)?;
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         let mut questions = Vec::new();
@@ -324,110 +288,29 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a question: `true` for exactly one caller, of any process, and only while it is open.
-    /// It is on disk before this returns.
+    /// Puts the question as it has `ended` in place of the open one that had the code `before`: `true`
+    /// for exactly one caller, of any process, and only while it is open. It is on disk before this
+    /// returns.
     ///
     /// # Errors
     /// Any [`StoreError`].
     pub fn settle(
         &self,
-        id: &QuestionId,
-        as_what: Settled,
+        ended: &Question,
+        before: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         // A power failure must not give back what was used.
-        let rows = self.lock_durable()?.execute(
-            "UPDATE question SET settled = ?2, settled_at = ?3 WHERE id = ?1 AND settled IS NULL
-             AND expires_at > ?3",
-            params![id.as_str(), as_what.as_str(), stored(now)],
-        )?;
-        Ok(rows == 1)
+        settle(&*self.lock_durable()?, ended, before, now)
     }
 
-    /// Keeps a vote, in place of an earlier one of the same person.
+    /// Notes that a call was refused for the question's no, so that the next such call asks anew.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub fn vote(&self, vote: &Vote) -> Result<Voted, StoreError> {
-        let mut connection = self.lock()?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let open: Option<bool> = transaction
-            .query_row(
-                "SELECT settled IS NULL AND expires_at > ?2 FROM question WHERE id = ?1",
-                params![vote.question.as_str(), stored(vote.at)],
-                |row| row.get(0),
-            )
-            .optional()?;
-        match open {
-            None => return Ok(Voted::Unknown),
-            Some(false) => return Ok(Voted::Closed),
-            Some(true) => {}
-        }
-        transaction.execute(
-            "INSERT OR REPLACE INTO vote (question, user, approver, answer, scope, message, channel,
-             proof, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            params![
-                vote.question.as_str(),
-                vote.user,
-                vote.approver,
-                vote.answer.as_str(),
-                vote.scope.as_str(),
-                vote.message,
-                vote.channel.as_str(),
-                vote.proof,
-                stored(vote.at),
-            ],
-        )?;
-        transaction.commit()?;
-        Ok(Voted::Kept)
-    }
-
-    /// What people answered to a question, in the order in which they did.
-    ///
-    /// # Errors
-    /// Any [`StoreError`].
-    pub fn votes(&self, id: &QuestionId) -> Result<Vec<Vote>, StoreError> {
-        let connection = self.lock()?;
-        let mut query = connection.prepare_cached(
-            "SELECT user, approver, answer, scope, message, channel, proof, at FROM vote
-             WHERE question = ?1 ORDER BY at, user LIMIT 1024",
-        )?;
-        let mut rows = query.query(params![id.as_str()])?;
-        let mut votes = Vec::new();
-        while let Some(row) = rows.next()? {
-            votes.push(Vote {
-                question: id.clone(),
-                user: row.get(0)?,
-                approver: row.get(1)?,
-                answer: Answer::read(&row.get::<_, String>(2)?)?,
-                scope: Scope::read(&row.get::<_, String>(3)?)?,
-                message: row.get(4)?,
-                channel: VoteChannel::read(&row.get::<_, String>(5)?)?,
-                proof: row.get(6)?,
-                at: timestamp(&row.get::<_, String>(7)?)?,
-            });
-        }
-        Ok(votes)
-    }
-
-    /// Takes the webhook message called `id`: `true` the first time. What came before `since` is
-    /// forgotten.
-    ///
-    /// # Errors
-    /// Any [`StoreError`].
-    pub fn take_message(
-        &self,
-        id: &str,
-        now: Timestamp,
-        since: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let connection = self.lock_durable()?;
-        connection.execute("DELETE FROM webhook_message WHERE at < ?1", params![stored(since)])?;
-        let rows = connection.execute(
-            "INSERT OR IGNORE INTO webhook_message (id, at) VALUES (?1, ?2)",
-            params![id, stored(now)],
-        )?;
-        Ok(rows == 1)
+    pub fn told(&self, id: &QuestionId) -> Result<(), StoreError> {
+        self.lock()?.execute("UPDATE question SET told = 1 WHERE id = ?1", [id.as_str()])?;
+        Ok(())
     }
 
     /// Forgets what was asked for `principal`, what was granted and what was last approved; gives
@@ -450,6 +333,26 @@ impl Store {
 }
 
 const COLUMNS: &str = "SELECT id, binding, standing, conversation, user, authenticated_by, gateway_pid, card, demand, seal, opened_at, waited_until, expires_at, settled FROM question";
+
+pub(crate) fn settle(
+    connection: &Connection,
+    ended: &Question,
+    before: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let rows = connection.execute(
+        "UPDATE question SET settled = ?3, settled_at = ?4, seal = ?5 WHERE id = ?1 AND seal = ?2
+         AND settled IS NULL AND expires_at > ?4",
+        params![
+            ended.id.as_str(),
+            before,
+            ended.settled.map(Settled::as_str),
+            stored(now),
+            ended.seal
+        ],
+    )?;
+    Ok(rows == 1)
+}
 
 fn insert(transaction: &Transaction<'_>, new: &Question) -> Result<(), StoreError> {
     transaction.execute(

@@ -32,8 +32,9 @@ CREATE TABLE question (
     opened_at        TEXT    NOT NULL,
     waited_until     TEXT    NOT NULL,
     expires_at       TEXT    NOT NULL,
-    settled          TEXT    CHECK (settled IN ('used', 'denied', 'withdrawn')),
-    settled_at       TEXT
+    settled          TEXT    CHECK (settled IN ('used', 'denied')),
+    settled_at       TEXT,
+    told             INTEGER NOT NULL DEFAULT 0 CHECK (told IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX question_about ON question (binding, expires_at);

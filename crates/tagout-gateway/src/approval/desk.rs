@@ -5,8 +5,8 @@ use tagout_audit::{Durability, Note};
 use tagout_policy::{Effect, Effects, Given};
 use tagout_proto::Digest;
 use tagout_store::{
-    Answer, BadQuestionId, Grant, Question, QuestionId, Scope, StoreError, StoredApprover, Vote,
-    VoteChannel, Voted,
+    Answer, BadQuestionId, Message, Question, QuestionId, Scope, Settled, StoreError,
+    StoredApprover, Vote, VoteChannel, Voted,
 };
 
 use super::{
@@ -45,6 +45,9 @@ pub enum AnswerTrouble {
     /// The message is too long.
     #[error("a message has at most {MESSAGE} characters")]
     Message,
+    /// The webhook message was taken before.
+    #[error("this message was taken before")]
+    Again,
     /// The state cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,6 +65,7 @@ impl AnswerTrouble {
         "approval-scope",
         "approval-unknown",
         "approver-unknown",
+        "webhook-again",
     ];
 
     /// The stable code.
@@ -74,6 +78,7 @@ impl AnswerTrouble {
             Self::Approver(_) => "approver-unknown",
             Self::Scope => "approval-scope",
             Self::Message => "approval-message",
+            Self::Again => "webhook-again",
             Self::Store(error) => error.code(),
             Self::Audit(error) => error.code(),
         }
@@ -91,6 +96,7 @@ impl AnswerTrouble {
             Self::Approver(_) => "see `tagout approver list`",
             Self::Scope => "use `--scope conversation`, or leave it out",
             Self::Message => "say it shorter",
+            Self::Again => "each message has an identifier of its own",
             Self::Store(error) => error.help(),
             Self::Audit(error) => error.help(),
         }
@@ -164,7 +170,7 @@ pub(crate) fn only_reads(effects: &Effects, reviewed: bool) -> bool {
 /// How an answer shows whose it is.
 pub(crate) enum Voter<'a> {
     Signs(&'a ApproverSigner),
-    Webhook(&'a str),
+    Webhook(&'a str, Message<'a>),
 }
 
 impl Gateway {
@@ -221,6 +227,51 @@ impl Gateway {
         self.seal.code(QUESTION, &parts(question).each_ref().map(|part| part.as_bytes()))
     }
 
+    /// `question` as it has ended, with the gateways' code over that.
+    pub(crate) fn ended(&self, question: &Question, settled: Settled) -> Question {
+        let mut ended = Question { settled: Some(settled), ..question.clone() };
+        ended.seal = self.seal_of(&ended);
+        ended
+    }
+
+    /// Ends a question whose code was looked at; `true` for exactly one caller, and only where it is
+    /// still as it was then.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub(crate) fn settle(&self, question: &Question, settled: Settled) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        if settled == Settled::Used && self.is_spent(question, now) {
+            return Ok(false);
+        }
+        self.store.settle(&self.ended(question, settled), &question.seal, now)
+    }
+
+    /// Whether the log has the question as used or denied, whatever the state says; also where the
+    /// log cannot be read.
+    fn is_spent(&self, question: &Question, now: Timestamp) -> bool {
+        let spent = self.spent.is_closed(&question.id, question.opened_at, now);
+        let spent = spent.unwrap_or_else(|error| {
+            tracing::error!(%error, "whether an approval was used cannot be looked up");
+            true
+        });
+        if spent {
+            tracing::error!(id = %question.id, "a question that has ended is open again");
+        }
+        spent
+    }
+
+    /// Ends a question with a no that a call is refused for now.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub(crate) fn settle_denied(&self, question: &Question) -> Result<(), StoreError> {
+        // Whoever said no has ended it, but for the client's own user.
+        self.settle(question, Settled::Denied)?;
+        self.store.told(&question.id)
+    }
+
+    /// Whether a gateway has put the question there as it is, and as it has ended.
     pub(crate) fn is_genuine(&self, question: &Question) -> bool {
         let parts = parts(question);
         self.seal.holds(QUESTION, &parts.each_ref().map(|part| part.as_bytes()), &question.seal)
@@ -254,7 +305,7 @@ impl Gateway {
                 let one = people.counts(name).filter(|one| one.public == signer.public());
                 (one.ok_or_else(|| nobody(name))?, VoteChannel::Command)
             }
-            Voter::Webhook(name) => {
+            Voter::Webhook(name, _) => {
                 let one = people.counts(name).filter(|one| one.webhook);
                 (one.ok_or_else(|| nobody(name))?, VoteChannel::Webhook)
             }
@@ -273,13 +324,19 @@ impl Gateway {
         };
         vote.proof = match voter {
             Voter::Signs(signer) => signer.sign(&said(&vote, &asked.question)),
-            Voter::Webhook(_) => self.seal.code(VOTE, &[&said(&vote, &asked.question)]),
+            Voter::Webhook(..) => self.seal.code(VOTE, &[&said(&vote, &asked.question)]),
         };
         if !asked.is_open(vote.at) {
             return Err(AnswerTrouble::Closed(id));
         }
         self.note_vote(&vote, asked)?;
-        match self.store.vote(&vote)? {
+        let ended =
+            (vote.answer == Answer::Deny).then(|| self.ended(&asked.question, Settled::Denied));
+        let message = match voter {
+            Voter::Signs(_) => None,
+            Voter::Webhook(_, message) => Some(*message),
+        };
+        match self.store.vote(&vote, &asked.question, ended.as_ref(), message)? {
             Voted::Kept => Ok(Answered {
                 id: id.to_string(),
                 answer: vote.answer.as_str(),
@@ -288,6 +345,7 @@ impl Gateway {
             }),
             Voted::Unknown => Err(AnswerTrouble::Unknown(id)),
             Voted::Closed => Err(AnswerTrouble::Closed(id)),
+            Voted::Again => Err(AnswerTrouble::Again),
         }
     }
 
@@ -360,47 +418,10 @@ impl Gateway {
         };
         in_time && proven && vote.user == approver.user
     }
-
-    /// Approvals for more than one call that hold now.
-    ///
-    /// # Errors
-    /// Any [`StoreError`].
-    pub fn granted(&self) -> Result<Vec<Grant>, AnswerTrouble> {
-        Ok(self.store.grants(self.clock.now())?)
-    }
-
-    /// Takes an approval for more than one call back.
-    ///
-    /// # Errors
-    /// See [`AnswerTrouble`].
-    pub fn revoke_granted(&self, id: &str) -> Result<QuestionId, AnswerTrouble> {
-        let id: QuestionId = id.parse()?;
-        let now = self.clock.now();
-        if !self.store.revoke_grant(&id, now)? {
-            return Err(AnswerTrouble::Unknown(id));
-        }
-        let detail = format!("question {id}");
-        let mut note = Note::new(now, "approval-revoked");
-        note.principal = Some(&self.principal);
-        note.detail = Some(&detail);
-        self.audit.note(&note, Durability::Disk)?;
-        Ok(id)
-    }
-
-    /// The gateways' code over a grant.
-    pub(crate) fn seal_of_grant(&self, grant: &Grant) -> String {
-        self.seal.code(GRANT, &grant_parts(grant).each_ref().map(|part| part.as_bytes()))
-    }
-
-    pub(crate) fn grant_is_genuine(&self, grant: &Grant) -> bool {
-        let parts = grant_parts(grant);
-        self.seal.holds(GRANT, &parts.each_ref().map(|part| part.as_bytes()), &grant.seal)
-    }
 }
 
 const QUESTION: &str = "tagout-question-1";
 const VOTE: &str = "tagout-webhook-vote-1";
-const GRANT: &str = "tagout-grant-1";
 
 /// Somebody's no.
 #[derive(Clone, Debug)]
@@ -410,7 +431,7 @@ pub(crate) struct Denial {
     pub(crate) message: String,
 }
 
-fn parts(question: &Question) -> [String; 10] {
+fn parts(question: &Question) -> [String; 11] {
     [
         question.id.to_string(),
         question.binding.to_string(),
@@ -422,26 +443,11 @@ fn parts(question: &Question) -> [String; 10] {
         question.demand.clone(),
         written(question.opened_at),
         written(question.expires_at),
+        question.settled.map_or("", Settled::as_str).to_owned(),
     ]
 }
 
-fn grant_parts(grant: &Grant) -> [String; 11] {
-    [
-        grant.id.to_string(),
-        grant.scope.as_str().to_owned(),
-        grant.binding.to_string(),
-        grant.conversation.to_string(),
-        grant.user.clone(),
-        grant.authenticated_by.clone(),
-        grant.what.clone(),
-        grant.given.clone(),
-        grant.by.clone(),
-        grant.channel.clone(),
-        grant.expires_at.map_or_else(String::new, written),
-    ]
-}
-
-fn written(at: Timestamp) -> String {
+pub(super) fn written(at: Timestamp) -> String {
     at.as_nanosecond().to_string()
 }
 

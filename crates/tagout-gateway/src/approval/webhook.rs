@@ -16,7 +16,7 @@ use serde_json::json;
 use sha2::Sha256;
 use tagout_policy::Given;
 use tagout_proto::{Document, Limits, Secret};
-use tagout_store::{Answer, Question, Scope};
+use tagout_store::{Answer, Message, Question, Scope};
 use tagout_wire::http::{Client, ClientOptions, HeaderMap, HeaderValue, Method, Uri};
 use tokio::{sync::Semaphore, time::sleep};
 
@@ -64,6 +64,9 @@ impl Default for Outbox {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Brought {
+    /// The question, and the digest of what it showed: the signature is over the body alone.
+    question: String,
+    digest: String,
     answer: String,
     approver: String,
     scope: Option<String>,
@@ -80,13 +83,15 @@ pub(crate) enum NotTaken {
     Again,
     /// It says nothing that could be understood.
     Malformed(&'static str),
+    /// What is signed is about another question than the one that it was sent to.
+    Mismatch,
     /// What it says is not taken.
     Refused(AnswerTrouble),
 }
 
 impl From<AnswerTrouble> for NotTaken {
     fn from(trouble: AnswerTrouble) -> Self {
-        Self::Refused(trouble)
+        if matches!(trouble, AnswerTrouble::Again) { Self::Again } else { Self::Refused(trouble) }
     }
 }
 
@@ -137,9 +142,7 @@ impl Gateway {
         })?;
         let now = self.clock.now();
         let message = signed_by(&secret, headers, body, now).ok_or(NotTaken::Unsigned)?;
-        // Longer than any message is good.
-        let since = now.checked_sub(SKEW * 3).unwrap_or(Timestamp::MIN);
-        if !self.store.take_message(message, now, since).map_err(AnswerTrouble::Store)? {
+        if self.store.is_taken(message).map_err(AnswerTrouble::Store)? {
             return Err(NotTaken::Again);
         }
         let brought = read(body).ok_or(NotTaken::Malformed("the body is not what it should be"))?;
@@ -149,8 +152,15 @@ impl Gateway {
         let scope =
             scope.ok_or(NotTaken::Malformed("`scope` is `once`, `conversation` or `always`"))?;
         let asked = self.asked_as(id)?;
+        let same = brought.question.parse().as_ref() == Ok(&asked.question.id);
+        if !same || brought.digest != asked.card.digest.to_string() {
+            return Err(NotTaken::Mismatch);
+        }
+        // Longer than any message is good.
+        let since = now.checked_sub(SKEW * 3).unwrap_or(Timestamp::MIN);
+        let voter = Voter::Webhook(&brought.approver, Message { id: message, since });
         let new = NewAnswer { answer, scope, message: brought.message };
-        Ok(self.answer(&asked, new, &Voter::Webhook(&brought.approver))?)
+        Ok(self.answer(&asked, new, &voter)?)
     }
 }
 

@@ -30,6 +30,10 @@ impl Front {
             Ok(Err(NotTaken::Again)) => {
                 (StatusCode::CONFLICT, error("webhook-again", "this message was taken before"))
             }
+            Ok(Err(NotTaken::Mismatch)) => {
+                let why = "what is signed is about another question, or shows something else";
+                (StatusCode::BAD_REQUEST, error("webhook-mismatch", why))
+            }
             Ok(Err(NotTaken::Malformed(why))) => {
                 (StatusCode::BAD_REQUEST, error("webhook-malformed", why))
             }

@@ -109,7 +109,12 @@ fn a_webhook_tells_of_a_question_and_brings_the_answer() {
     assert_eq!(said["data"]["arguments"], "{\n  \"text\": \"a\"\n}");
 
     let path = format!("/tagout/approvals/{question}");
-    let yes = |who: &str| json!({"answer": "allow", "approver": who}).to_string();
+    let digest = said["data"]["digest"].clone();
+    let about = |question: &str, digest: &Value, who: &str| {
+        json!({"question": question, "digest": digest, "answer": "allow", "approver": who})
+            .to_string()
+    };
+    let yes = |who: &str| about(&question, &digest, who);
     let (now, hook) = (jiff_seconds(), yes("hook"));
     let post = |headers: &[(String, String)], body: &str| post(address, &path, headers, body);
     let nothing = (401, String::new());
@@ -124,11 +129,20 @@ fn a_webhook_tells_of_a_question_and_brings_the_answer() {
     assert_eq!(post(&signed("m1", now, &yes("bob"), SECRET), &hook), nothing, "another body");
     let bob = yes("bob");
     assert_eq!(post(&signed("m2", now, &bob, SECRET), &bob).0, 403, "not enrolled for it");
+    let other = format!("sha256:{}", "0".repeat(64)).into();
+    for wrong in [about("0000000000", &digest, "hook"), about(&question, &other, "hook")] {
+        let (status, said) = post(&signed("m2", now, &wrong, SECRET), &wrong);
+        assert!(status == 400 && said.contains("webhook-mismatch"), "{status} {said}");
+    }
+    let bare = r#"{"answer":"allow","approver":"hook"}"#;
+    assert_eq!(post(&signed("m2", now, bare, SECRET), bare).0, 400, "about nothing");
     let odd = r#"{"answer":"deny","answer":"allow","approver":"hook"}"#;
     assert_eq!(post(&signed("m3", now, odd, SECRET), odd).0, 400);
-    let (status, told) = post(&signed("m4", now, &hook, SECRET), &hook);
+    // What came to nothing has used nothing up.
+    let (status, told) = post(&signed("m2", now, &hook, SECRET), &hook);
     assert_eq!(status, 200, "{told}");
-    assert_eq!(post(&signed("m4", now, &hook, SECRET), &hook).0, 409, "replayed");
+    let (status, said) = post(&signed("m2", now, &hook, SECRET), &hook);
+    assert!(status == 409 && said.contains("webhook-again"), "replayed: {status} {said}");
     let (status, answer) = calling.join().unwrap();
     assert!(status == 200 && answer.contains(r#""tagout/verdict":"ask""#), "{status} {answer}");
     assert_eq!(post(&signed("m5", now, &hook, SECRET), &hook).0, 409, "closed");

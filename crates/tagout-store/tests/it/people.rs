@@ -90,7 +90,7 @@ fn two_people(store: &Store) {
         asked.conversation = id;
         asked.card = format!(r#"{{"secret of":"{user}"}}"#);
         store.ask(&asked).unwrap();
-        store.vote(&vote(&asked.id, other, Answer::Allow, 2)).unwrap();
+        store.vote(&vote(&asked.id, other, Answer::Allow, 2), &asked, None, None).unwrap();
         store.agree(&consent(user, &recipient("files", b"1"))).unwrap();
     }
 }

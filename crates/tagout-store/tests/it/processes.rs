@@ -6,7 +6,7 @@ use std::{
 };
 
 use tagout_proto::Digest;
-use tagout_store::{Answer, Asked, Offering, Quarantined, Settled, Store, Voted};
+use tagout_store::{Answer, Asked, Offering, Quarantined, Question, Settled, Store, Voted};
 
 use crate::{
     private,
@@ -45,7 +45,7 @@ fn child() {
         "write" => write(&store),
         "use" => {
             for id in about.split(',') {
-                if store.settle(&id.parse().unwrap(), Settled::Used, at(9)).unwrap() {
+                if store.settle(&ended(&store, id), "seal", at(9)).unwrap() {
                     std::fs::write(root.join(format!("{id}.{}", std::process::id())), "").unwrap();
                 }
             }
@@ -61,9 +61,9 @@ fn write(store: &Store) {
         assert!(store.touch(&ann, &id, at(second + 1)).unwrap());
         let asked = question(b"call", second);
         assert_eq!(store.ask(&asked).unwrap(), Asked::Opened);
-        let voted = store.vote(&vote(&asked.id, "bob", Answer::Allow, second));
+        let voted = store.vote(&vote(&asked.id, "bob", Answer::Allow, second), &asked, None, None);
         assert_eq!(voted.unwrap(), Voted::Kept);
-        assert!(store.settle(&asked.id, Settled::Used, at(second)).unwrap());
+        assert!(store.settle(&ended(store, asked.id.as_str()), "seal", at(second)).unwrap());
         let text = format!("definition {second}");
         store.remember_definition(Digest::of(text.as_bytes()), &text).unwrap();
         let found = Quarantined {
@@ -77,6 +77,11 @@ fn write(store: &Store) {
         };
         store.quarantine(&[(found, &text)]).unwrap();
     }
+}
+
+fn ended(store: &Store, id: &str) -> Question {
+    let asked = store.question(&id.parse().unwrap()).unwrap().unwrap();
+    Question { settled: Some(Settled::Used), seal: "used".to_owned(), ..asked }
 }
 
 fn all_succeed(children: Vec<Child>) {

@@ -1,8 +1,8 @@
 //! Questions, votes, grants and approvers.
 use tagout_proto::{Conversation, Digest};
 use tagout_store::{
-    Answer, ApprovedCall, Asked, Enrolled, Grant, MOST_QUESTIONS_OF_ONE, QuestionId, Scope,
-    Settled, StoredApprover, Voted,
+    Answer, ApprovedCall, Asked, Enrolled, Grant, MOST_QUESTIONS_OF_ONE, Message, Question,
+    QuestionId, Scope, Settled, StoredApprover, Voted,
 };
 
 use crate::sample::{at, fresh, principal, question, vote};
@@ -30,13 +30,39 @@ fn a_question_is_settled_once_and_only_while_it_is_open() {
     assert_eq!(store.questions_about(Digest::of(b"b"), at(2)).unwrap(), []);
     let late = at(3601);
     assert_eq!(store.open_questions(late).unwrap(), []);
-    assert!(!store.settle(&asked.id, Settled::Used, late).unwrap(), "expired");
-    assert!(store.settle(&asked.id, Settled::Used, at(3)).unwrap());
-    for again in [Settled::Used, Settled::Denied, Settled::Withdrawn] {
-        assert!(!store.settle(&asked.id, again, at(4)).unwrap());
+    let used = ended(&asked, Settled::Used);
+    assert!(!store.settle(&used, "seal", late).unwrap(), "expired");
+    assert!(!store.settle(&used, "another", at(3)).unwrap(), "it was changed");
+    assert!(store.settle(&used, "seal", at(3)).unwrap());
+    for again in [Settled::Used, Settled::Denied] {
+        assert!(!store.settle(&ended(&asked, again), "seal", at(4)).unwrap());
+        assert!(!store.settle(&ended(&asked, again), "used", at(4)).unwrap());
     }
     assert_eq!(store.open_questions(at(5)).unwrap(), []);
-    assert_eq!(store.question(&asked.id).unwrap().unwrap().settled, Some(Settled::Used));
+    assert_eq!(store.question(&asked.id).unwrap(), Some(used));
+}
+
+fn ended(asked: &Question, settled: Settled) -> Question {
+    let seal = settled.as_str().to_owned();
+    Question { settled: Some(settled), seal, ..asked.clone() }
+}
+
+#[test]
+fn a_no_ends_a_question_and_is_told_once() {
+    let (_root, store) = fresh();
+    let asked = question(b"a", 1);
+    store.ask(&asked).unwrap();
+    let denied = ended(&asked, Settled::Denied);
+    let no = vote(&asked.id, "bob", Answer::Deny, 2);
+    assert_eq!(store.vote(&no, &asked, Some(&denied), None).unwrap(), Voted::Kept);
+    assert_eq!(store.open_questions(at(3)).unwrap(), []);
+    assert!(!store.settle(&ended(&asked, Settled::Used), "seal", at(3)).unwrap());
+    let yes = vote(&asked.id, "eve", Answer::Allow, 3);
+    assert_eq!(store.vote(&yes, &asked, None, None).unwrap(), Voted::Closed);
+    assert!(!store.wait_again(&asked.id, at(100), at(190)).unwrap());
+    assert_eq!(store.questions_about(Digest::of(b"a"), at(3)).unwrap(), [denied]);
+    store.told(&asked.id).unwrap();
+    assert_eq!(store.questions_about(Digest::of(b"a"), at(3)).unwrap(), []);
 }
 
 #[test]
@@ -63,17 +89,20 @@ fn one_person_has_one_vote() {
         vote(&asked.id, "eve", Answer::Allow, 3),
         no.clone(),
     ] {
-        assert_eq!(store.vote(&one).unwrap(), Voted::Kept);
+        assert_eq!(store.vote(&one, &asked, None, None).unwrap(), Voted::Kept);
     }
     let votes = store.votes(&asked.id).unwrap();
     assert_eq!(votes, [vote(&asked.id, "eve", Answer::Allow, 3), no]);
     let unknown = vote(&QuestionId::new().unwrap(), "bob", Answer::Allow, 2);
-    assert_eq!(store.vote(&unknown).unwrap(), Voted::Unknown);
+    assert_eq!(store.vote(&unknown, &asked, None, None).unwrap(), Voted::Unknown);
     let late = vote(&asked.id, "bob", Answer::Allow, 3601);
-    assert_eq!(store.vote(&late).unwrap(), Voted::Closed);
-    store.settle(&asked.id, Settled::Denied, at(9)).unwrap();
+    assert_eq!(store.vote(&late, &asked, None, None).unwrap(), Voted::Closed);
+    let elsewhere = Question { seal: "another".to_owned(), ..asked.clone() };
+    let soon = vote(&asked.id, "bob", Answer::Allow, 8);
+    assert_eq!(store.vote(&soon, &elsewhere, None, None).unwrap(), Voted::Closed, "it was changed");
+    store.settle(&ended(&asked, Settled::Used), "seal", at(9)).unwrap();
     let after = vote(&asked.id, "bob", Answer::Allow, 10);
-    assert_eq!(store.vote(&after).unwrap(), Voted::Closed);
+    assert_eq!(store.vote(&after, &asked, None, None).unwrap(), Voted::Closed);
 }
 
 #[test]
@@ -86,7 +115,7 @@ fn questions_have_a_bound_and_old_ones_go() {
     let mut other = question(b"a", 1);
     other.user = "bob".to_owned();
     assert_eq!(store.ask(&other).unwrap(), Asked::Opened, "another's are another's");
-    store.vote(&vote(&other.id, "ann", Answer::Allow, 2)).unwrap();
+    store.vote(&vote(&other.id, "ann", Answer::Allow, 2), &other, None, None).unwrap();
     let much_later = question(b"a", 200_000);
     assert_eq!(store.ask(&much_later).unwrap(), Asked::Opened);
     assert_eq!(store.question(&other.id).unwrap(), None);
@@ -124,8 +153,12 @@ fn grants_hold_until_they_end() {
     assert_eq!(store.grants(at(2)).unwrap().len(), 2);
     assert_eq!((about(59), about(60)), (2, 1));
     assert_eq!(store.grants_about([Digest::of(b"c"); 2], at(2)).unwrap(), []);
-    assert!(store.revoke_grant(&always.id, at(9)).unwrap());
-    assert!(!store.revoke_grant(&always.id, at(9)).unwrap());
+    assert_eq!(store.granted_as(&always.id).unwrap().as_ref(), Some(&always));
+    let gone = Grant { revoked_at: Some(at(9)), seal: "gone".to_owned(), ..always.clone() };
+    assert!(!store.revoke_grant(&gone, "another").unwrap());
+    assert!(store.revoke_grant(&gone, "seal").unwrap());
+    assert!(!store.revoke_grant(&gone, "seal").unwrap());
+    assert_eq!(store.granted_as(&always.id).unwrap(), Some(gone));
     assert_eq!(about(10), 1);
     assert_eq!(store.erase_approvals(&principal("ann")).unwrap(), 2);
     assert_eq!(about(2), 0);
@@ -148,12 +181,25 @@ fn the_last_approved_call_is_its_principals() {
 }
 
 #[test]
-fn a_message_is_taken_once() {
+fn a_message_is_taken_once_and_with_its_vote() {
     let (_root, store) = fresh();
-    assert!(store.take_message("a", at(10), at(0)).unwrap());
-    assert!(!store.take_message("a", at(11), at(0)).unwrap());
-    assert!(store.take_message("b", at(99), at(50)).unwrap());
-    assert!(store.take_message("a", at(99), at(50)).unwrap(), "too old to be taken anyway");
+    let asked = question(b"a", 1);
+    store.ask(&asked).unwrap();
+    let say = |id: &str, user: &str, second, since| {
+        let message = Message { id, since: at(since) };
+        let vote = vote(&asked.id, user, Answer::Allow, second);
+        store.vote(&vote, &asked, None, Some(message)).unwrap()
+    };
+    let elsewhere = vote(&QuestionId::new().unwrap(), "bob", Answer::Allow, 9);
+    let message = Some(Message { id: "a", since: at(0) });
+    assert_eq!(store.vote(&elsewhere, &asked, None, message).unwrap(), Voted::Unknown);
+    assert!(!store.is_taken("a").unwrap(), "what came to nothing may come again");
+    assert_eq!(say("a", "bob", 10, 0), Voted::Kept);
+    assert!(store.is_taken("a").unwrap());
+    assert_eq!(say("a", "eve", 11, 0), Voted::Again);
+    assert_eq!(store.votes(&asked.id).unwrap().len(), 1);
+    assert_eq!(say("b", "bob", 99, 50), Voted::Kept);
+    assert_eq!(say("a", "bob", 99, 50), Voted::Kept, "too old to be taken anyway");
 }
 
 #[test]

@@ -227,7 +227,8 @@ fn trouble(error: &AnswerTrouble) -> Failure {
         | AnswerTrouble::Forged(_)
         | AnswerTrouble::Approver(_)
         | AnswerTrouble::Scope
-        | AnswerTrouble::Message => Failure::usage(error.code(), error, error.help()),
+        | AnswerTrouble::Message
+        | AnswerTrouble::Again => Failure::usage(error.code(), error, error.help()),
         AnswerTrouble::Store(_) | AnswerTrouble::Audit(_) => {
             Failure::of(error, error.code(), error.help())
         }

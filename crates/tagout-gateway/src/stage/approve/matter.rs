@@ -266,15 +266,14 @@ impl<'a> Matter<'a> {
         if votes.is_empty() {
             return Ok(None);
         }
-        let (store, now) = (&self.gateway.store, self.gateway.clock.now());
         let (words, denial) = self.gateway.heard(question, votes)?;
         if let Some(denial) = denial {
-            store.settle(&question.id, Settled::Denied, now)?;
+            self.gateway.settle_denied(question)?;
             return Err(self.denied(denial.channel, Some(denial)));
         }
         let Some(yes) = self.enough(&words) else { return Ok(None) };
         // Of several calls, in whatever process, one gets it.
-        if !store.settle(&question.id, Settled::Used, now)? {
+        if !self.gateway.settle(question, Settled::Used)? {
             return Ok(None);
         }
         Ok(Some(Yes { question: Some(question.id.to_string()), ..yes }))
@@ -379,20 +378,19 @@ impl<'a> Matter<'a> {
         channel: &'static str,
         answer: Answer,
     ) -> Result<Option<Yes>, Refusal> {
-        let now = self.gateway.clock.now();
         let scope = match answer {
             Answer::Allow => Scope::Once,
             Answer::AllowFor(scope) => scope,
             // Others may still answer.
             Answer::Nobody | Answer::TimedOut => return Ok(None),
             Answer::Deny => {
-                self.gateway.store.settle(&question.id, Settled::Denied, now)?;
+                self.gateway.settle_denied(question)?;
                 return Err(self.denied(channel, None));
             }
         };
         let Ok(yes) = self.by_the_client(channel, scope) else { return Ok(None) };
         // It is this call's own, whatever others said to the question meanwhile.
-        self.gateway.store.settle(&question.id, Settled::Used, now)?;
+        self.gateway.settle(question, Settled::Used)?;
         Ok(Some(Yes { question: Some(question.id.to_string()), ..yes }))
     }
 
