@@ -1,4 +1,6 @@
 //! What a caller hands over to be written down.
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use tagout_proto::{Conversation, Digest, Origin, Principal, ServerName};
@@ -101,13 +103,38 @@ pub struct Approval<'a> {
     /// The question that was put to more than the client's user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<&'a str>,
+    /// What rules were told of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given: Option<&'a Given>,
+}
+
+/// Whose approvals rules were told of. What is false or nothing is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Given {
+    /// The caller's own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub own: bool,
+    /// Those of so many other people.
+    #[serde(skip_serializing_if = "is_default")]
+    pub people: u8,
+    /// Each came another way than through the client.
+    #[serde(skip_serializing_if = "is_default")]
+    pub outside: bool,
+    /// The groups that each of those other people is in.
+    #[serde(skip_serializing_if = "is_default")]
+    pub groups: BTreeSet<String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Approval<'_> {
     /// That `decision` was given in the way `how`, and nothing more.
     #[must_use]
     pub const fn new<'a>(how: &'a str, decision: &'a str) -> Approval<'a> {
-        Approval { how, by: None, decision, scope: None, question: None }
+        Approval { how, by: None, decision, scope: None, question: None, given: None }
     }
 }
 

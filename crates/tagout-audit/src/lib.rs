@@ -56,7 +56,9 @@ mod verify;
 mod writer;
 
 pub use error::AuditError;
-pub use facts::{Approval, Begin, Decision, Durability, End, Note, Outcome, Shadow, Verdict};
+pub use facts::{
+    Approval, Begin, Decision, Durability, End, Given, Note, Outcome, Shadow, Verdict,
+};
 pub use key::{BadPublicKey, PublicKey};
 pub use log::{Entry, Log, Settings};
 pub use read::Reader;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tagout_proto::{Conversation, Digest, Origin, Principal, ServerName};
 
-use crate::{Outcome, Verdict};
+use crate::{Given, Outcome, Verdict};
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -128,6 +128,9 @@ pub struct Approved {
     /// The question that it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
+    /// What rules were told of it; nothing where an older Tagout recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Given>,
 }
 
 /// See [`crate::Shadow`].

@@ -12,7 +12,7 @@ use tagout_audit::{
     Line, Verdict as OnRecord,
     record::{Decided, Event, Payload},
 };
-use tagout_policy::{Policy, PolicyError, Profile, Shape, Source, SubjectKind, Surface};
+use tagout_policy::{Given, Policy, PolicyError, Profile, Shape, Source, SubjectKind, Surface};
 use tagout_proto::ServerName;
 
 pub use self::relaxed::Relaxed;
@@ -20,7 +20,7 @@ use self::{
     cedar::{set, string},
     conditions::Condition,
 };
-use super::{Case, Doubts, replay::about};
+use super::{Case, Doubts, recorded::given_on_record, replay::about};
 
 /// Calls that are kept, and calls that wait for their decision.
 const CALLS: usize = 50_000;
@@ -43,8 +43,10 @@ pub struct Learner {
 struct Seen {
     n: u64,
     case: Case,
-    /// Whether a person approved it.
+    /// Whether people approved it.
     asked: bool,
+    /// What rules were told of that, where it is on record.
+    given: Option<Given>,
     /// Whether a secret was taken out of it.
     redacted: bool,
 }
@@ -71,7 +73,62 @@ pub struct Learnt {
 struct Kind {
     subject: String,
     action: String,
-    asked: bool,
+    approved: Approved,
+}
+
+/// In what way calls were approved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Approved {
+    /// They were not.
+    Not,
+    /// It is not known how.
+    Somehow,
+    /// By whom, and whether outside the client.
+    By { own: bool, others: bool, outside: bool },
+}
+
+impl Approved {
+    const fn of(seen: &Seen) -> Self {
+        match (seen.asked, &seen.given) {
+            (false, _) => Self::Not,
+            (true, None) => Self::Somehow,
+            (true, Some(Given { own, people, outside, groups: _ })) => {
+                Self::By { own: *own, others: *people > 0, outside: *outside }
+            }
+        }
+    }
+
+    /// What calls that were approved in this way have in common.
+    fn conditions(self, seen: &[&Seen]) -> Vec<String> {
+        let (own, others, outside) = match self {
+            Self::Not => return Vec::new(),
+            Self::Somehow => return vec!["context.approved".to_owned()],
+            Self::By { own, others, outside } => (own, others, outside),
+        };
+        let given: Vec<_> = seen.iter().filter_map(|seen| seen.given.as_ref()).collect();
+        let mut conditions = Vec::new();
+        if own {
+            conditions.push("context.approval.own".to_owned());
+        }
+        if others {
+            let fewest = given.iter().map(|given| given.people).min().unwrap_or(1);
+            conditions.push(format!("context.approval.people >= {fewest}"));
+        }
+        if outside {
+            conditions.push("context.approval.outside".to_owned());
+        }
+        let mut groups = given.first().map(|given| given.groups.clone()).unwrap_or_default();
+        groups.retain(|group| given.iter().all(|given| given.groups.contains(group)));
+        groups.retain(|group| conditions::can_be_named(group));
+        if others && !groups.is_empty() && groups.len() <= FEW {
+            let groups = set(groups.iter().map(String::as_str));
+            conditions.push(format!("context.approval.groups.containsAll({groups})"));
+        }
+        if conditions.is_empty() {
+            conditions.push("context.approved".to_owned());
+        }
+        conditions
+    }
 }
 
 /// One rule to be.
@@ -79,7 +136,7 @@ struct Rule {
     id: String,
     kind: Kind,
     users: BTreeSet<String>,
-    /// Those that stay whatever calls there are: what it is about, and that it is reviewed.
+    /// Those that stay whatever calls there are: who approved, what it is about, that it is reviewed.
     fixed: Vec<String>,
     /// Those that a call may turn out not to meet.
     conditions: Vec<Condition>,
@@ -115,11 +172,11 @@ impl Learner {
 
     /// A call that is decided is made: a refusal ends without that, or says deny.
     fn decided(&mut self, decided: &Decided) {
-        let approved =
-            decided.approval.as_ref().is_some_and(|approval| approval.decision == "allow");
+        let approval = decided.approval.as_ref().filter(|approval| approval.decision == "allow");
+        let given = approval.and_then(given_on_record);
         let asked = match decided.verdict {
             OnRecord::Allow => false,
-            OnRecord::Ask if approved => true,
+            OnRecord::Ask if approval.is_some() => true,
             OnRecord::Ask | OnRecord::Deny => return,
         };
         match self.open.remove(&decided.of) {
@@ -129,7 +186,7 @@ impl Learner {
                     && (case.kind != SubjectKind::Tool
                         || conditions::can_be_named(&case.qualified)) =>
             {
-                self.seen.push(Seen { n: decided.of, case, asked, redacted });
+                self.seen.push(Seen { n: decided.of, case, asked, given, redacted });
             }
             Some(_) | None => self.left_out += 1,
         }
@@ -181,7 +238,7 @@ impl Learner {
         let mut rules: Vec<Rule> = Vec::new();
         for ((kind, user), calls) in calls {
             let cases: Vec<_> = calls.iter().filter_map(|n| self.seen.get(*n)).collect();
-            let (fixed, conditions) = conditions_of(&cases, surface);
+            let (fixed, conditions) = conditions_of(kind.approved, &cases, surface);
             let same = |rule: &&mut Rule| {
                 rule.kind == kind && rule.fixed == fixed && rule.conditions == conditions
             };
@@ -247,9 +304,6 @@ impl Rule {
                 "principal".to_owned()
             }
         };
-        if self.kind.asked {
-            conditions.push("context.approved".to_owned());
-        }
         conditions.extend(self.fixed.iter().cloned());
         conditions.extend(self.conditions.iter().take(held).map(|held| held.text.clone()));
         let action = &self.kind.action;
@@ -285,7 +339,7 @@ fn kind(seen: &Seen, surface: &Surface) -> Kind {
         SubjectKind::Task => "action == Action::\"follow-task\"".to_owned(),
         SubjectKind::Question => "action == Action::\"ask-client\"".to_owned(),
     };
-    Kind { subject: about(case), action, asked: seen.asked }
+    Kind { subject: about(case), action, approved: Approved::of(seen) }
 }
 
 fn shape<'a>(case: &Case, surface: &'a Surface) -> Option<&'a Shape> {
@@ -294,20 +348,25 @@ fn shape<'a>(case: &Case, surface: &'a Surface) -> Option<&'a Shape> {
 }
 
 /// What the calls of one rule have in common: what stays, and what holds arguments.
-fn conditions_of(seen: &[&Seen], surface: &Surface) -> (Vec<String>, Vec<Condition>) {
+fn conditions_of(
+    approved: Approved,
+    seen: &[&Seen],
+    surface: &Surface,
+) -> (Vec<String>, Vec<Condition>) {
     let Some(first) = seen.first().map(|seen| &seen.case) else { return Default::default() };
     let names: BTreeSet<_> = seen.iter().map(|seen| seen.case.name.as_str()).collect();
-    let (mut fixed, conditions) = match first.kind {
+    let (about, conditions) = match first.kind {
         SubjectKind::Tool => of_tool(first, seen, surface),
         SubjectKind::Resource | SubjectKind::Prompt | SubjectKind::Question => {
             (of_names(&first.server, &names, "resource.name"), Vec::new())
         }
         SubjectKind::Task => (vec![of_server(&first.server)], Vec::new()),
     };
-    let reviewed = first.kind != SubjectKind::Task && seen.iter().all(|s| s.case.reviewed);
-    if reviewed {
-        fixed.insert(0, "resource.reviewed".to_owned());
+    let mut fixed = approved.conditions(seen);
+    if first.kind != SubjectKind::Task && seen.iter().all(|seen| seen.case.reviewed) {
+        fixed.push("resource.reviewed".to_owned());
     }
+    fixed.extend(about);
     (fixed, conditions)
 }
 

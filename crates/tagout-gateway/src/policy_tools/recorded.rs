@@ -6,8 +6,10 @@ use std::{collections::BTreeSet, net::IpAddr, str::FromStr as _};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tagout_audit::record::{Begun, Payload};
-use tagout_policy::{Arguments, Effects, Facts, History, Labels, Shape, Subject, SubjectKind};
+use tagout_audit::record::{Approved, Begun, Payload};
+use tagout_policy::{
+    Arguments, Effects, Facts, Given, History, Labels, Shape, Subject, SubjectKind,
+};
 use tagout_proto::{Action, Method, Principal, ServerName};
 
 use crate::{stage::inspect::rules_see, upstream::composed};
@@ -113,6 +115,19 @@ pub(crate) fn text(facts: &Facts<'_>, history: bool, kept: Kept<'_>) -> Option<S
         redacted: kept.redacted,
     };
     serde_json::to_string(&recorded).ok()
+}
+
+/// The approvals that rules were told of, as they go on record.
+pub(crate) fn given(given: &Given) -> tagout_audit::Given {
+    let Given { own, people, outside, groups } = given.clone();
+    tagout_audit::Given { own, people, outside, groups }
+}
+
+/// The approvals that rules were told of, where that is on record.
+#[must_use]
+pub fn given_on_record(approved: &Approved) -> Option<Given> {
+    let tagout_audit::Given { own, people, outside, groups } = approved.given.clone()?;
+    Some(Given { own, people, outside, groups })
 }
 
 /// The name that what clients see as `qualified` has at `server`, most of the time.

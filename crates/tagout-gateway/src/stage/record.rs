@@ -295,10 +295,12 @@ impl Begun {
     /// [`Refusal::Audit`]: the call must not be made.
     pub fn decided(&self, authorised: Authorised) -> Result<Cleared, Refusal> {
         let by = authorised.approval().map(|approval| people_in_words(&approval.by));
+        let given = authorised.approval().map(|approval| recorded::given(&approval.given));
         let approval = authorised.approval().map(|approval| Approval {
             by: by.as_deref(),
             scope: Some(approval.scope).filter(|s| *s != Scope::Once).map(Scope::as_str),
             question: approval.question.as_deref(),
+            given: given.as_ref(),
             ..Approval::new(&approval.channel, "allow")
         });
         let verdict = authorised.decided().verdict();

@@ -104,6 +104,13 @@ fn the_code_runs_the_call_exactly_once_and_is_on_record() {
     assert_eq!(approval["by"], record["begin"]["principal"]["user"]);
     let shown = place.done(&["audit", "show", &record["n"].to_string()]);
     assert!(shown.contains("asked on: terminal"), "{shown}");
+    // What rules were told of it is on record, so that the decision can be explained with it.
+    assert_eq!(approval["given"], json!({"own": true}));
+    let explained = place.done(&["policy", "explain", &record["n"].to_string()]);
+    let with =
+        "today    the same: allow by `ask-before-writes`, with approval by the caller's own user";
+    assert!(explained.contains("\n         approved by the caller's own user\n"), "{explained}");
+    assert!(explained.contains(with), "{explained}");
     // Another call asks again.
     let outcome = answered(&place, no);
     assert_eq!(outcome.status.code(), Some(3));

@@ -27,6 +27,12 @@ impl Seen {
         let subject = facts.subject.map(|subject| Subject { shape, ..subject });
         judge(&Facts { subject, ..facts })
     }
+
+    /// The approvals that it had; where they are not on record, the caller's own.
+    fn given(&self) -> Given {
+        let own = || Given { own: self.asked, ..Given::NONE };
+        self.given.clone().unwrap_or_else(own)
+    }
 }
 
 impl Rule {
@@ -78,11 +84,14 @@ impl Learner {
         for (number, rule) in rules.iter().enumerate() {
             for place in rule.calls.iter().copied() {
                 let Some(seen) = self.seen.get(place) else { continue };
-                let through = match seen.today(surface, |facts| policy.decide(facts)).decision {
+                let through = seen.today(surface, |facts| match policy.decide(facts).decision {
                     Decision::Allow => true,
-                    Decision::Ask => seen.asked,
+                    Decision::Ask => {
+                        seen.asked
+                            && policy.allows(facts, &seen.given()).decision == Decision::Allow
+                    }
                     Decision::Deny => false,
-                };
+                });
                 if !through {
                     misses.entry(number).or_default().push(place);
                 }
@@ -112,8 +121,7 @@ impl Learner {
         let probes: String = (0..=most).map(|held| rule.permit(&id(held), held)).collect();
         let probes = load(&probes, surface)?;
         for seen in missing.iter().filter_map(|place| self.seen.get(*place)) {
-            let given = Given { own: seen.asked, ..Given::NONE };
-            let verdict = seen.today(surface, |facts| probes.allows(facts, &given));
+            let verdict = seen.today(surface, |facts| probes.allows(facts, &seen.given()));
             let missed = verdict.rule.parse::<usize>().ok();
             let met = missed.and_then(|missed| most.checked_sub(missed));
             if let Some(met) = met.filter(|met| verdict.decision == Decision::Allow && *met < most)

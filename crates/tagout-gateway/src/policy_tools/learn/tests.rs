@@ -149,6 +149,62 @@ fn nothing_else_is_let_through() {
     assert_eq!(decided(&unreviewed), Decision::Deny);
 }
 
+#[test]
+fn the_approvals_that_calls_had_are_what_is_wanted() {
+    let calls: Vec<_> =
+        (0..2).map(|n| (write(json!({"path": "/srv/notes/a", "n": n})), false, true)).collect();
+    let given = |people, groups: &[&str]| Given {
+        own: false,
+        people,
+        outside: true,
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+    };
+    let mut learner = seen(&calls);
+    learner.seen[0].given = Some(given(3, &["reviewers", "staff"]));
+    learner.seen[1].given = Some(given(2, &["reviewers"]));
+    let learnt = learner.learnt(&surface()).unwrap();
+    assert_eq!((learnt.uncovered.len(), learnt.relaxed.len()), (0, 0), "{}", learnt.text);
+    let asked = "context.approval.people >= 2 &&\n  context.approval.outside &&\n  \
+        context.approval.groups.containsAll([\"reviewers\"]) &&\n  resource.reviewed &&";
+    assert!(learnt.text.contains(asked), "{}", learnt.text);
+    let policy = loaded(&learnt);
+    for (given, expected) in [
+        (given(2, &["reviewers"]), Decision::Allow),
+        (given(1, &["reviewers"]), Decision::Deny),
+        (given(2, &["staff"]), Decision::Deny),
+        (Given { outside: false, ..given(2, &["reviewers"]) }, Decision::Deny),
+        (Given { own: true, ..Given::NONE }, Decision::Deny),
+    ] {
+        assert_eq!(policy.allows(&calls[0].0.facts(), &given).decision, expected, "{given}");
+    }
+    // One's own word, and what is not known to have been anybody else's, are rules of their own.
+    learner.seen[0].given = Some(Given { own: true, ..Given::NONE });
+    learner.seen[1].given = None;
+    let learnt = learner.learnt(&surface()).unwrap();
+    assert_eq!((learnt.rules.len(), learnt.uncovered.len()), (2, 0), "{}", learnt.text);
+    assert!(learnt.text.contains("\n  context.approval.own &&\n  resource.reviewed"));
+    assert!(learnt.text.contains("\n  context.approved &&\n  resource.reviewed"));
+}
+
+#[test]
+fn approvals_come_back_from_the_record_as_they_were_given() {
+    let own = Given { own: true, ..Given::NONE };
+    let groups = ["a", "b"].map(str::to_owned).into();
+    for given in [own, Given { own: false, people: 2, outside: true, groups }, Given::NONE] {
+        let on_record = crate::policy_tools::recorded::given(&given);
+        let approval = tagout_audit::Approval {
+            given: Some(&on_record),
+            ..tagout_audit::Approval::new("command", "allow")
+        };
+        let text = serde_json::to_string(&approval).unwrap();
+        let back: Approved = serde_json::from_str(&text).unwrap();
+        let back = crate::policy_tools::recorded::given_on_record(&back);
+        assert_eq!(back, Some(given), "{text}");
+    }
+    let older: Approved = serde_json::from_str(r#"{"how":"terminal","decision":"allow"}"#).unwrap();
+    assert_eq!(crate::policy_tools::recorded::given_on_record(&older), None);
+}
+
 /// A tool whose arguments have these types, and calls of it.
 fn called(shape: &str, arguments: &[Value]) -> (Surface, Vec<(Case, bool, bool)>) {
     let shape: Shape = shape.parse().unwrap();

@@ -6,7 +6,7 @@ use tagout_audit::{
     AuditError, Reader, Verdict,
     record::{Call, Subject},
 };
-use tagout_gateway::policy_tools::{Case, Doubts};
+use tagout_gateway::policy_tools::{Case, Doubts, recorded::given_on_record};
 use tagout_host::printable;
 use tagout_inspect::characters::one_line;
 use tagout_policy::{Alteration, Change, Decision, Explanation, Given, SubjectKind};
@@ -52,8 +52,9 @@ pub(super) fn explain(
             "see `tagout audit show`",
         )
     })?;
-    let explanation = rules.policy().explain(&case.facts(), &Given::NONE);
-    let told = Told { n, call, case: &case, doubts, explanation: &explanation, rules };
+    let given = given(call);
+    let explanation = rules.policy().explain(&case.facts(), given.as_ref().unwrap_or(&Given::NONE));
+    let told = Told { n, call, case: &case, doubts, given, explanation: &explanation, rules };
     if json {
         output::json(&told.value())?
     } else {
@@ -65,8 +66,9 @@ pub(super) fn explain(
 /// The least change that lets a call like `call` through, and how to bring it about.
 pub(super) fn least_remedy(rules: &RuleSet, call: &Call) -> Option<String> {
     let (case, doubts) = Case::of(&call.begin, &call.payload).ok()?;
-    let explanation = rules.policy().explain(&case.facts(), &Given::NONE);
-    let told = Told { n: 0, call, case: &case, doubts, explanation: &explanation, rules };
+    let given = given(call);
+    let explanation = rules.policy().explain(&case.facts(), given.as_ref().unwrap_or(&Given::NONE));
+    let told = Told { n: 0, call, case: &case, doubts, given, explanation: &explanation, rules };
     if told.wanted_consent() {
         return Some(told.consent());
     }
@@ -75,12 +77,21 @@ pub(super) fn least_remedy(rules: &RuleSet, call: &Call) -> Option<String> {
     Some(remedy.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
+/// The approvals that the call had, where any are on record.
+fn given(call: &Call) -> Option<Given> {
+    let decided = call.decision.as_ref().and_then(|decision| decision.approval.as_ref());
+    let approval = decided.or_else(|| call.end.as_ref()?.approval.as_ref())?;
+    given_on_record(approval).filter(Given::any)
+}
+
 /// All that there is to say about a decision.
 struct Told<'a> {
     n: u64,
     call: &'a Call,
     case: &'a Case,
     doubts: Doubts,
+    /// The approvals that it is explained with.
+    given: Option<Given>,
     explanation: &'a Explanation,
     rules: &'a RuleSet,
 }
@@ -123,9 +134,14 @@ impl Told<'_> {
         decided.or_else(|| self.call.end.as_ref()?.rule.as_deref())
     }
 
-    /// Whether the rules of today would decide the same.
+    /// Whether the rules of today would decide the same; where it had approvals, with them.
     fn same(&self) -> Option<bool> {
-        Some(self.then()? == self.explanation.verdict.decision)
+        let then = match (&self.given, self.then()?) {
+            (Some(_), _) if self.call.decision.is_some() => Decision::Allow,
+            (Some(_), _) => Decision::Deny,
+            (None, then) => then,
+        };
+        Some(then == self.explanation.verdict.decision)
     }
 
     /// What of the call is not known any more.
@@ -232,6 +248,7 @@ impl Told<'_> {
             "record": self.n,
             "decided": self.then(),
             "rule": self.rule_then(),
+            "given": self.given,
             "remedy": self.wanted_consent().then(|| self.consent()),
             "policy_version": self.call.policy(),
             "today": {
@@ -248,6 +265,7 @@ impl Told<'_> {
     fn show(&self) -> Result<(), Failure> {
         self.show_then()?;
         let verdict = &self.explanation.verdict;
+        let with = self.given.as_ref().map(|given| format!(", with approval by {given}"));
         let asks = verdict.demand.as_ref().map(|given| format!(", for approval by {given}"));
         let same = match self.same() {
             Some(true) => "the same",
@@ -258,7 +276,7 @@ impl Told<'_> {
             "today    {same}: {} by `{}`{}: {}",
             verdict.decision,
             one_line(&verdict.rule),
-            asks.unwrap_or_default(),
+            with.or(asks).unwrap_or_default(),
             one_line(&verdict.reason)
         ))?;
         for doubt in self.doubts() {
@@ -296,7 +314,10 @@ impl Told<'_> {
             "then     {decision}{}{}{rules}",
             by.unwrap_or_default(),
             came.unwrap_or_default()
-        ))
+        ))?;
+        let Some(given) = &self.given else { return Ok(()) };
+        let enough = if self.call.decision.is_some() { "" } else { ", which was not enough" };
+        output::line(format_args!("         approved by {given}{enough}"))
     }
 
     fn show_rules(&self) -> Result<(), Failure> {
