@@ -23,7 +23,7 @@ mod server;
 mod shadow;
 
 use approval::WrittenApproval;
-pub use approval::{Approval, Webhook};
+pub use approval::{Approval, Listed, ListedPerson, Webhook};
 pub use consent::ConsentForAll;
 use consent::WrittenConsent;
 pub use listen::Listen;

@@ -35,6 +35,14 @@ pub enum EnrolTrouble {
     /// Only the first enrols itself.
     #[error("there are approvers already: one of them has to enrol the next")]
     NotFirst,
+    /// The one who enrols is not in that group.
+    #[error("`{by}` cannot put anybody into group `{group}`")]
+    Group {
+        /// Who enrols.
+        by: KeyName,
+        /// The group.
+        group: String,
+    },
     /// The one who enrols is nobody whose word counts.
     #[error("`{0}` is nobody whose word counts")]
     Unknown(String),
@@ -51,8 +59,13 @@ pub enum EnrolTrouble {
 
 impl EnrolTrouble {
     /// The stable codes that are this one's alone.
-    pub const CODES: &[&str] =
-        &["approver-exists", "approver-full", "approver-not-first", "approver-unknown"];
+    pub const CODES: &[&str] = &[
+        "approver-exists",
+        "approver-full",
+        "approver-group",
+        "approver-not-first",
+        "approver-unknown",
+    ];
 
     /// The stable code.
     #[must_use]
@@ -60,6 +73,7 @@ impl EnrolTrouble {
         match self {
             Self::Exists(_) | Self::KeyTaken => "approver-exists",
             Self::NotFirst => "approver-not-first",
+            Self::Group { .. } => "approver-group",
             Self::Unknown(_) => "approver-unknown",
             Self::Full => "approver-full",
             Self::Store(error) => error.code(),
@@ -76,6 +90,10 @@ impl EnrolTrouble {
             }
             Self::KeyTaken => "each has a key of their own: one key is one person",
             Self::NotFirst => "say by `--by NAME` who enrols, and have their passphrase typed",
+            Self::Group { .. } => {
+                "have somebody enrol them who is in it, or list their key with user and groups in \
+                 the configuration, under `[approval] approvers`"
+            }
             Self::Unknown(_) => "see `tagout approver list`",
             Self::Full => "a file holds 256, those that were revoked among them",
             Self::Store(error) => error.help(),
@@ -115,8 +133,12 @@ impl Gateway {
         if !itself {
             let people = self.people()?;
             let counts = people.counts(by.name().as_str());
-            if counts.is_none_or(|one| one.public != by.public()) {
+            let Some(counts) = counts.filter(|one| one.public == by.public()) else {
                 return Err(EnrolTrouble::Unknown(by.name().to_string()));
+            };
+            if let Some(group) = new.groups.as_set().difference(&counts.groups).next() {
+                let (by, group) = (by.name().clone(), group.clone());
+                return Err(EnrolTrouble::Group { by, group });
             }
         }
         let now = self.clock.now();

@@ -5,6 +5,7 @@ use super::{
     key::{ApproverSigner, verifies},
     seal::{SealKey, message},
 };
+use crate::config::Listed;
 
 /// How far back enrolments are followed.
 const DEPTH: usize = 32;
@@ -50,19 +51,27 @@ pub(crate) struct People(Vec<Approver>);
 
 impl People {
     /// As they are in `store`; what does not bear the code that `seal` makes counts for nothing.
-    /// Where the configuration lists keys, `listed`, no other counts.
+    /// Where the configuration lists keys, `listed`, no other counts; where it says whose they are,
+    /// they are that person's.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub(crate) fn of(store: &Store, seal: &SealKey, listed: &[String]) -> Result<Self, StoreError> {
+    pub(crate) fn of(store: &Store, seal: &SealKey, listed: &[Listed]) -> Result<Self, StoreError> {
         Ok(Self::looked_at(store.approvers()?, seal, listed))
     }
 
-    fn looked_at(all: Vec<StoredApprover>, seal: &SealKey, listed: &[String]) -> Self {
+    fn looked_at(all: Vec<StoredApprover>, seal: &SealKey, listed: &[Listed]) -> Self {
         let sealed: Vec<_> = all.iter().filter(|one| is_sealed(one, seal)).collect();
         let standings: Vec<_> = all.iter().map(|one| standing(one, &sealed, listed)).collect();
         let people = all.into_iter().zip(standings);
-        Self(people.map(|(stored, standing)| Approver { stored, standing }).collect())
+        let people = people.map(|(mut stored, standing)| {
+            let said = listed.iter().find(|one| one.key == stored.public);
+            if let Some(person) = said.and_then(|one| one.person.clone()) {
+                (stored.user, stored.groups) = (person.user, person.groups);
+            }
+            Approver { stored, standing }
+        });
+        Self(people.collect())
     }
 
     /// All of them.
@@ -82,11 +91,11 @@ impl People {
 }
 
 /// What `one` is worth among those who bear the gateways' code.
-fn standing(one: &StoredApprover, sealed: &[&StoredApprover], listed: &[String]) -> Standing {
+fn standing(one: &StoredApprover, sealed: &[&StoredApprover], listed: &[Listed]) -> Standing {
     if one.revoked_at.is_some() {
         return Standing::Revoked;
     }
-    if !listed.is_empty() && !listed.contains(&one.public) {
+    if !listed.is_empty() && !is_listed(one, listed) {
         return Standing::NotListed;
     }
     if !sealed.contains(&one) || !is_alone(one, sealed) {
@@ -96,9 +105,13 @@ fn standing(one: &StoredApprover, sealed: &[&StoredApprover], listed: &[String])
         leads_to_the_first(one, sealed)
     } else {
         let by = called(&one.enrolled_by, sealed);
-        by.is_some_and(|by| listed.contains(&by.public) && enrolled(one, by))
+        by.is_some_and(|by| is_listed(by, listed) && enrolled(one, by))
     };
     if shown { Standing::Counts } else { Standing::NotShown }
+}
+
+fn is_listed(one: &StoredApprover, listed: &[Listed]) -> bool {
+    listed.iter().any(|other| other.key == one.public)
 }
 
 /// Whether nobody else has the name or the key: who could be two people is nobody.
@@ -183,7 +196,7 @@ mod tests {
     use tagout_proto::Secret;
 
     use super::*;
-    use crate::approval::key::ApproverKey;
+    use crate::{approval::key::ApproverKey, config::ListedPerson};
 
     fn signer(name: &str) -> ApproverSigner {
         let passphrase = Secret::new("correct horse".to_owned());
@@ -208,12 +221,16 @@ mod tests {
         sealed(one)
     }
 
+    fn keys(of: &[&ApproverSigner]) -> Vec<Listed> {
+        of.iter().map(|one| Listed { key: one.public(), person: None }).collect()
+    }
+
     fn sealed(one: StoredApprover) -> StoredApprover {
         let seal = seal_of_approver(&one, &SealKey::of_seed(b"a"));
         StoredApprover { seal, ..one }
     }
 
-    fn standings(all: &[StoredApprover], listed: &[String]) -> Vec<Standing> {
+    fn standings(all: &[StoredApprover], listed: &[Listed]) -> Vec<Standing> {
         let people = People::looked_at(all.to_vec(), &SealKey::of_seed(b"a"), listed);
         people.into_all().into_iter().map(|one| one.standing).collect()
     }
@@ -260,7 +277,7 @@ mod tests {
                 let with = [[first].as_slice(), &all].concat();
                 let expected = [Standing::NotShown, Standing::Counts, Standing::Counts];
                 assert_eq!(standings(&with, &[]), expected);
-                let listed = [ann.public(), bob.public(), eve.public()];
+                let listed = keys(&[&ann, &bob, &eve]);
                 assert_eq!(standings(&with, &listed), expected);
             }
         }
@@ -284,15 +301,27 @@ mod tests {
         let all = [first, enrolled_by(&bob, &ann, 2), twice];
         let expected = [Standing::Counts, Standing::NotShown, Standing::NotShown];
         assert_eq!(standings(&all, &[]), expected);
-        assert_eq!(standings(&all, &[ann.public(), bob.public()]), expected);
+        assert_eq!(standings(&all, &keys(&[&ann, &bob])), expected);
     }
 
     #[test]
     fn a_list_of_keys_has_the_say() {
         let (ann, bob) = (signer("ann"), signer("bob"));
         let all = [enrolled_by(&ann, &ann, 1), enrolled_by(&bob, &bob, 2)];
-        let (only_bob, both) = ([bob.public()], [ann.public(), bob.public()]);
+        let (only_bob, both) = (keys(&[&bob]), keys(&[&ann, &bob]));
         assert_eq!(standings(&all, &only_bob), [Standing::NotListed, Standing::Counts]);
         assert_eq!(standings(&all, &both), [Standing::Counts; 2]);
+    }
+
+    #[test]
+    fn the_list_says_whose_a_key_is() {
+        let (ann, bob) = (signer("ann"), signer("bob"));
+        let all = [enrolled_by(&ann, &ann, 1), enrolled_by(&bob, &bob, 2)];
+        let mut listed = keys(&[&ann, &bob]);
+        let person = ListedPerson { user: "ann".to_owned(), groups: ["night".to_owned()].into() };
+        listed[1].person = Some(person.clone());
+        let people = People::looked_at(all.to_vec(), &SealKey::of_seed(b"a"), &listed);
+        let bob = people.counts("bob").unwrap();
+        assert_eq!((&bob.user, &bob.groups), (&person.user, &person.groups));
     }
 }

@@ -1,6 +1,7 @@
 //! The `[approval]` part: how long questions stay open, whose answers count, and the webhook.
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
+use tagout_store::{KeyGroups, KeyName};
 use toml::Spanned;
 
 use super::{
@@ -14,10 +15,28 @@ use crate::approval::is_public_key;
 pub struct Approval {
     /// How long a question stays open, and how long an approval for a conversation holds.
     pub keep: Duration,
-    /// The public keys of those whose answers count; where it is empty, everybody's who is enrolled.
-    pub approvers: Vec<String>,
+    /// Those whose answers count; where there is nobody, everybody's who is enrolled.
+    pub approvers: Vec<Listed>,
     /// Where questions are told, and answers come from.
     pub webhook: Option<Webhook>,
+}
+
+/// Somebody whose answers count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The public key.
+    pub key: String,
+    /// Who it is; where nothing is said, whoever enrolled them has said it.
+    pub person: Option<ListedPerson>,
+}
+
+/// Whose word a key's is, whatever the one who enrolled it said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPerson {
+    /// The user.
+    pub user: String,
+    /// The groups that this person approves for.
+    pub groups: BTreeSet<String>,
 }
 
 /// A chat system, or whatever stands before it.
@@ -34,8 +53,24 @@ pub struct Webhook {
 pub(super) struct WrittenApproval {
     keep_s: Option<Spanned<u64>>,
     #[serde(default)]
-    approvers: Vec<Spanned<String>>,
+    approvers: Vec<Spanned<WrittenApprover>>,
     webhook: Option<WrittenWebhook>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged, expecting = "a public key, or a table with `key`, `user` and `groups`")]
+enum WrittenApprover {
+    Key(String),
+    Person(WrittenPerson),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPerson {
+    key: String,
+    user: String,
+    #[serde(default)]
+    groups: Vec<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -59,13 +94,16 @@ impl Reader<'_> {
         if let Some(seconds) = self.within("keep_s", written.keep_s.as_ref(), 10..=3600)? {
             approval.keep = Duration::from_secs(seconds);
         }
-        for key in written.approvers {
-            if !is_public_key(key.get_ref()) {
-                let help = "write the public key that `tagout approver list` shows: `ed25519:…`";
-                let problem = "this is no approver's public key".to_owned();
-                return Err(self.error(problem, Some(help.to_owned()), Some(key.span())));
+        for one in written.approvers {
+            let at = one.span();
+            let wrong = |(problem, help): (&str, &str)| {
+                self.error(problem.to_owned(), Some(help.to_owned()), Some(at.clone()))
+            };
+            let listed = one.into_inner().listed().map_err(wrong)?;
+            if approval.approvers.iter().any(|other| other.key == listed.key) {
+                return Err(wrong(("this key stands here twice", "one key is one person")));
             }
-            approval.approvers.push(key.into_inner());
+            approval.approvers.push(listed);
         }
         if let Some(webhook) = written.webhook {
             check_url(webhook.url.get_ref(), false).map_err(|(problem, help)| {
@@ -76,6 +114,28 @@ impl Reader<'_> {
             approval.webhook = Some(Webhook { url: webhook.url.into_inner(), secret });
         }
         Ok(approval)
+    }
+}
+
+impl WrittenApprover {
+    /// What is meant; or what is wrong, and what to do about it.
+    fn listed(self) -> Result<Listed, (&'static str, &'static str)> {
+        let (key, person) = match self {
+            Self::Key(key) => (key, None),
+            Self::Person(WrittenPerson { key, user, groups }) => {
+                let user = user.parse::<KeyName>();
+                let user = user.map_err(|_| ("this is no user's name", "write it as rules do"))?;
+                let groups = KeyGroups::new(groups);
+                let groups = groups.map_err(|_| ("these are no groups", "name each, once"))?;
+                let (user, groups) = (user.to_string(), groups.as_set().clone());
+                (key, Some(ListedPerson { user, groups }))
+            }
+        };
+        if is_public_key(&key) {
+            return Ok(Listed { key, person });
+        }
+        let help = "write the public key that `tagout approver list` shows: `ed25519:…`";
+        Err(("this is no approver's public key", help))
     }
 }
 
@@ -99,10 +159,26 @@ mod tests {
              url = \"https://chat.example.org/x\"\nsecret = \"file://hook.secret\"\n"
         );
         let approval = parsed(&text).unwrap();
-        assert_eq!((approval.keep, approval.approvers), (Duration::from_secs(60), vec![key]));
+        let listed = Listed { key: key.clone(), person: None };
+        assert_eq!((approval.keep, approval.approvers), (Duration::from_secs(60), vec![listed]));
         let webhook = approval.webhook.unwrap();
         assert_eq!(webhook.secret, Source::File("/etc/tagout/hook.secret".into()));
+        let person = |more: &str| {
+            parsed(&format!(
+                "[approval]\napprovers = [{{ key = \"{key}\", user = \"bob\"{more} }}]"
+            ))
+        };
+        let listed = person(", groups = [\"night\"]").unwrap().approvers.remove(0);
+        let bob = ListedPerson { user: "bob".to_owned(), groups: ["night".to_owned()].into() };
+        assert_eq!(listed, Listed { key: key.clone(), person: Some(bob) });
+        assert!(person("").is_ok());
+        let error = person(", group = [\"night\"]").unwrap_err();
+        assert!(error.contains("a table with `key`, `user` and `groups`"), "{error}");
+        let twice =
+            format!("[approval]\napprovers = [\"{key}\", {{ key = \"{key}\", user = \"a\" }}]");
+        assert!(parsed(&twice).unwrap_err().contains("twice"));
         for wrong in [
+            "[approval]\napprovers = [{ key = \"ann\", user = \"ann\" }]",
             "[approval]\nkeep_s = 3601",
             "[approval]\nkeeps = 60",
             "[approval]\napprovers = [\"ann\"]",

@@ -213,6 +213,7 @@ fn trouble(error: &EnrolTrouble) -> Failure {
         EnrolTrouble::Exists(_)
         | EnrolTrouble::KeyTaken
         | EnrolTrouble::NotFirst
+        | EnrolTrouble::Group { .. }
         | EnrolTrouble::Unknown(_)
         | EnrolTrouble::Full => Failure::usage(error.code(), error, error.help()),
         EnrolTrouble::Store(_) | EnrolTrouble::Audit(_) => {
