@@ -9,6 +9,7 @@ mod openai_responses;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tagout_proto::{Document, Limits};
 
 use crate::{
     assembly::Assembly,
@@ -282,6 +283,12 @@ pub(crate) fn envelope(value: &Value) -> Option<Envelope> {
 /// Reads a text of a stream as JSON.
 fn parsed(text: &str) -> Result<Value, Broken> {
     serde_json::from_str(text).map_err(|error| Broken::Senseless(error.to_string()))
+}
+
+/// Reads a text of a stream so that values in it can be had as they were written.
+fn document(text: &str) -> Result<Document, Broken> {
+    let read = Document::read(text.as_bytes(), Limits::default());
+    read.map_err(|error| Broken::Senseless(error.to_string()))
 }
 
 /// A text member, empty if there is none.

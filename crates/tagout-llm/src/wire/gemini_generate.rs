@@ -1,10 +1,11 @@
 //! Gemini's generateContent.
 use serde_json::{Map, Value, json};
-use tagout_proto::{Document, Limits};
 
-use super::{Broken, Draft, Envelope, Reader, envelope, list, number, object, parsed, text};
+use super::{
+    Broken, Draft, Envelope, Reader, document, envelope, list, number, object, parsed, text,
+};
 use crate::{
-    assembly::Assembly,
+    assembly::{Assembly, PARTS},
     conversation::{Image, Part, ToolCall, ToolResult},
     provider::Stop,
     schema::Subset,
@@ -203,8 +204,15 @@ impl Reader for Stream {
         }
         let Some(candidate) = list(&chunk, "candidates").first() else { return Ok(false) };
         let parts = candidate.get("content").map(|content| list(content, "parts"));
-        for (at, part) in parts.unwrap_or_default().iter().enumerate() {
-            take(part, at, text_, into)?;
+        let parts = parts.unwrap_or_default();
+        if parts.len() > PARTS {
+            return Err(Broken::TooMany);
+        }
+        let calls = parts.iter().any(|part| part.get("functionCall").is_some());
+        let written = if calls { arguments(text_)? } else { Vec::new() };
+        let mut written = written.iter();
+        for part in parts {
+            take(part, written.next().map_or("", String::as_str), into);
         }
         if let Some(reason) = candidate.get("finishReason").and_then(Value::as_str) {
             finish(reason, text(candidate, "finishMessage"), into)?;
@@ -224,12 +232,12 @@ fn counted(chunk: &Value, into: &mut Assembly) {
     kept.cached_tokens = count("/cachedContentTokenCount");
 }
 
-fn take(part: &Value, at: usize, chunk: &str, into: &mut Assembly) -> Result<(), Broken> {
+/// Takes a part; `written` are its call's arguments as they were written, if it is a call.
+fn take(part: &Value, written: &str, into: &mut Assembly) {
     let said = text(part, "text");
     if let Some(call) = part.get("functionCall") {
-        return begin(part, call, at, chunk, into);
-    }
-    if part.get("thought").and_then(Value::as_bool) == Some(true) {
+        begin(part, call, written, into);
+    } else if part.get("thought").and_then(Value::as_bool) == Some(true) {
         think(part, said, into);
     } else if part.get(SIGNATURE).is_some() && said.is_empty() {
         let key = (REASONING, u64::try_from(into.parts()).unwrap_or(u64::MAX));
@@ -244,7 +252,6 @@ fn take(part: &Value, at: usize, chunk: &str, into: &mut Assembly) -> Result<(),
         let kind = kind.map_or("", String::as_str);
         into.note(format!("a part of the kind `{kind}` is left out"));
     }
-    Ok(())
 }
 
 /// Keys of calls and of reasoning, which this wire does not number.
@@ -264,16 +271,9 @@ fn think(part: &Value, said: &str, into: &mut Assembly) {
     into.reasoning(Some(key), said, || part.clone());
 }
 
-fn begin(
-    part: &Value,
-    call: &Value,
-    at: usize,
-    chunk: &str,
-    into: &mut Assembly,
-) -> Result<(), Broken> {
+fn begin(part: &Value, call: &Value, written: &str, into: &mut Assembly) {
     let key = (CALLS, u64::try_from(into.parts()).unwrap_or(u64::MAX));
-    let arguments = arguments(chunk, at)?;
-    let Some(state) = into.call(key, text(call, "name")) else { return Ok(()) };
+    let Some(state) = into.call(key, text(call, "name")) else { return };
     let kept: Map<_, _> = [
         (CALL_ID.to_owned(), call.get("id").cloned()),
         (SIGNATURE.to_owned(), part.get(SIGNATURE).cloned()),
@@ -282,20 +282,21 @@ fn begin(
     .filter_map(|(key, value)| Some((key, value?)))
     .collect();
     state.extend(kept);
-    into.call_done(key, Some(&arguments));
-    Ok(())
+    into.call_done(key, Some(written));
 }
 
-/// The arguments as they were written: reading them into a tree could change a number.
-fn arguments(chunk: &str, at: usize) -> Result<String, Broken> {
-    let read = Document::read(chunk.as_bytes(), Limits::default());
-    let document = read.map_err(|error| Broken::Senseless(error.to_string()))?;
+/// The arguments of each part as they were written, empty for one that is no call: reading them into
+/// a tree could change a number.
+fn arguments(chunk: &str) -> Result<Vec<String>, Broken> {
+    let document = document(chunk)?;
     let candidate = document.root().get("candidates").and_then(|all| all.elements().next());
     let content = candidate.and_then(|candidate| candidate.get("content"));
     let parts = content.and_then(|content| content.get("parts"));
-    let call = parts.and_then(|parts| parts.elements().nth(at)?.get("functionCall"));
-    let found = call.and_then(|call| call.get("args")).map(|args| args.raw().to_owned());
-    Ok(found.unwrap_or_default())
+    let written = parts.into_iter().flat_map(|parts| parts.elements()).map(|part| {
+        let arguments = part.get("functionCall").and_then(|call| call.get("args"));
+        arguments.map(|arguments| arguments.raw().to_owned()).unwrap_or_default()
+    });
+    Ok(written.collect())
 }
 
 fn finish(reason: &str, message: &str, into: &mut Assembly) -> Result<(), Broken> {

@@ -1,10 +1,9 @@
 //! Ollama's own wire. Its imitation of OpenAI's has no `num_ctx`, and cuts tools off in silence.
 use serde_json::{Map, Value, json};
-use tagout_proto::{Document, Limits};
 
-use super::{Broken, Draft, Reader, envelope, list, number, object, parsed, text};
+use super::{Broken, Draft, Reader, document, envelope, list, number, object, parsed, text};
 use crate::{
-    assembly::Assembly,
+    assembly::{Assembly, PARTS},
     conversation::{Image, Part, ToolCall, ToolResult},
     provider::Stop,
     schema::Subset,
@@ -208,6 +207,9 @@ fn take(message: &Value, line: &str, into: &mut Assembly) -> Result<(), Broken> 
     if calls.is_empty() {
         return Ok(());
     }
+    if calls.len() > PARTS {
+        return Err(Broken::TooMany);
+    }
     let written = arguments(line)?;
     for (call, written) in calls.iter().zip(written) {
         let key = (0, u64::try_from(into.parts()).unwrap_or(u64::MAX));
@@ -223,8 +225,7 @@ fn take(message: &Value, line: &str, into: &mut Assembly) -> Result<(), Broken> 
 
 /// The calls' arguments as they were written: reading them into a tree could change a number.
 fn arguments(line: &str) -> Result<Vec<String>, Broken> {
-    let read = Document::read(line.as_bytes(), Limits::default());
-    let document = read.map_err(|error| Broken::Senseless(error.to_string()))?;
+    let document = document(line)?;
     let Some(message) = document.root().get("message") else { return Ok(Vec::new()) };
     let Some(calls) = message.get("tool_calls") else { return Ok(Vec::new()) };
     let written = calls.elements().map(|call| {

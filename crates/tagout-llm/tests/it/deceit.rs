@@ -63,3 +63,32 @@ fn a_name_without_a_number_begins_a_call() {
     let error = told("house:m", &chat(&[early])).unwrap_err();
     assert_eq!(error.code(), "provider-malformed");
 }
+
+#[test]
+fn many_calls_in_one_event_are_read_once() {
+    // Were the event read again for every call, this would take minutes.
+    let gemini = |count: usize, filler: usize| {
+        let part =
+            json!({"functionCall": {"name": "grid__plot", "args": {"a": "x".repeat(filler)}}});
+        let parts = vec![part; count];
+        json!({"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}).to_string()
+    };
+    let ollama = |count: usize| {
+        let call = json!({"function": {"name": "grid__plot", "arguments": {"a": 1}}});
+        json!({"message": {"tool_calls": vec![call; count]}, "done": true}).to_string()
+    };
+    let whole = told("google:gemini-4-argon", &[gemini(512, 8000)]).unwrap();
+    assert_eq!(calls(&whole).len(), 512);
+    let unnumbered: Vec<_> = (0..513)
+        .map(|n| json!({"id": n.to_string(), "function": {"name": "a", "arguments": ""}}))
+        .collect();
+    for (model, events) in [
+        ("google:gemini-4-argon", vec![gemini(20_000, 1)]),
+        ("ollama:m", vec![ollama(513)]),
+        ("house:m", chat(&unnumbered)),
+    ] {
+        let error = told(model, &events).unwrap_err();
+        assert_eq!(error.code(), "provider-too-large", "{model}: {error}");
+        assert!(error.to_string().contains("parts of a turn"), "{error}");
+    }
+}
