@@ -1,8 +1,12 @@
 //! Approvals for more than one call.
-use tagout_audit::{Durability, Note};
-use tagout_store::{Grant, QuestionId};
+use std::collections::BTreeSet;
 
-use super::{AnswerTrouble, desk::written};
+use tagout_assertion::ApprovedBy;
+use tagout_audit::{Durability, Note};
+use tagout_policy::Given;
+use tagout_store::{Grant, QuestionId, StoreError};
+
+use super::{AnswerTrouble, Word, desk::written, people::People, stored_people, sums};
 use crate::Gateway;
 
 impl Gateway {
@@ -47,6 +51,21 @@ impl Gateway {
         Ok(id)
     }
 
+    /// What the approvals behind a grant come to now; nothing where the word of one of those who gave
+    /// it counts no more.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub(crate) fn given_now(&self, grant: &Grant) -> Result<Option<Given>, StoreError> {
+        let people = self.people()?;
+        let by = stored_people(&grant.by);
+        let words = by.iter().map(|one| word(one, grant, &people)).collect::<Option<Vec<_>>>();
+        let Some(words) = words else { return Ok(None) };
+        let sums = sums(&words, &grant.user);
+        let whole = sums.into_iter().find(|sum| sum.words.len() == words.len());
+        Ok(whole.map(|sum| sum.given))
+    }
+
     /// The gateways' code over a grant.
     pub(crate) fn seal_of_grant(&self, grant: &Grant) -> String {
         self.seal.code(GRANT, &grant_parts(grant).each_ref().map(|part| part.as_bytes()))
@@ -64,6 +83,26 @@ impl Gateway {
         });
         sealed && !(revoked && grant.revoked_at.is_none())
     }
+}
+
+/// What `one`, who gave `grant`, would be taken for now.
+fn word(one: &ApprovedBy, grant: &Grant, people: &People) -> Option<Word> {
+    let (channel, groups) = match (one.approver.as_deref(), &*one.channel) {
+        (Some(name), channel @ ("command" | "webhook")) => {
+            let approver = people.counts(name).filter(|approver| approver.user == one.user)?;
+            let by_webhook = channel == "webhook";
+            if by_webhook && !approver.webhook {
+                return None;
+            }
+            (if by_webhook { "webhook" } else { "command" }, approver.groups.clone())
+        }
+        // The client's own user has no key.
+        (None, "terminal") if one.user == grant.user => ("terminal", BTreeSet::new()),
+        (None, "elicitation") if one.user == grant.user => ("elicitation", BTreeSet::new()),
+        (_, _) => return None,
+    };
+    let (user, by) = (one.user.clone(), one.approver.clone().unwrap_or_default());
+    Some(Word { user, by, channel, scope: grant.scope, groups, at: grant.at })
 }
 
 const GRANT: &str = "tagout-grant-1";

@@ -314,6 +314,51 @@ fn a_client_cannot_answer_where_the_rule_wants_somebody_outside() {
     assert!(client.close().iter().all(|frame| frame["method"] != "elicitation/create"));
 }
 
+/// What somebody gave for a conversation ends with their being an approver.
+#[test]
+fn a_grant_ends_with_whoever_gave_it() {
+    let bench = Bench::new(&plan(&[ONE_OTHER], &["[approval]", "keep_s = 600"]));
+    let desk = Desk::with(&bench, &["bob", "cid"]);
+    let (mut client, _running) = client(&bench, "c");
+    let question = left_open(&write(&mut client, 1, "a"));
+    desk.says("cid", &question, Answer::Allow, Scope::Conversation);
+    assert!(made(&write(&mut client, 2, "a")) && made(&write(&mut client, 3, "a")));
+    desk.gateway.revoke_approver(&"cid".parse().unwrap()).unwrap();
+    assert!(!made(&write(&mut client, 4, "a")));
+    assert_eq!(calls(&bench), 2);
+}
+
+/// A no ends the question at once; the next such call hears of it, and the one after asks anew.
+#[test]
+fn a_no_stands_whatever_becomes_of_it_in_the_state() {
+    let bench = Bench::new(&plan(&[ONE_OTHER], &["[approval]", "keep_s = 600"]));
+    let desk = Desk::with(&bench, &["bob", "cid"]);
+    let (mut client, _running) = client(&bench, "c");
+    let question = left_open(&write(&mut client, 1, "a"));
+    desk.allows("bob", &question);
+    desk.says("cid", &question, Answer::Deny, Scope::Once);
+    assert_eq!(refusal(&write(&mut client, 2, "a")), "approval-denied");
+    let state = rusqlite::Connection::open(bench.path("state/tagout/state.sqlite")).unwrap();
+    for forged in [
+        "DELETE FROM vote WHERE answer = 'deny'",
+        "UPDATE question SET settled = NULL, settled_at = NULL, told = 0",
+    ] {
+        state.execute(forged, []).unwrap();
+    }
+    assert_ne!(left_open(&write(&mut client, 3, "a")), question);
+    assert_eq!(calls(&bench), 0);
+}
+
+/// Nobody waits for the caller's own word where the caller has no key to give it with.
+#[test]
+fn ones_own_word_outside_takes_a_key_of_ones_own() {
+    let outside = r#"@id("outside") forbid (principal, action == Action::"s__write", resource) unless { context.approval.own && context.approval.outside };"#;
+    let bench = Bench::new(&plan(&[outside], &[]));
+    let _desk = Desk::with(&bench, &["bob"]);
+    let (mut client, _running) = client(&bench, "c");
+    assert_eq!(refusal(&write(&mut client, 1, "a")), "approval-unavailable");
+}
+
 fn at_a_terminal(bench: &Bench, args: &[&str]) -> Pty {
     let mut seat = Seat::new(Bench::program());
     seat.args = bench.args(args);

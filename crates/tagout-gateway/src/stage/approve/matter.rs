@@ -154,7 +154,7 @@ impl<'a> Matter<'a> {
             if !covers || !own || !self.gateway.grant_is_genuine(&grant) {
                 continue;
             }
-            let Ok(given) = serde_json::from_str::<Given>(&grant.given) else { continue };
+            let Some(given) = self.gateway.given_now(&grant)? else { continue };
             if self.is_enough(&given) {
                 let (channel, question) = ("granted".to_owned(), Some(grant.id.to_string()));
                 return Ok(Some(Yes {
@@ -183,7 +183,11 @@ impl<'a> Matter<'a> {
         let others: BTreeSet<_> = people.counting().filter(fit).map(|one| &*one.user).collect();
         let others_than_oneself = others.iter().filter(|other| **other != user).count();
         let enough = others_than_oneself >= usize::from(self.demand.people);
-        Ok(Ways { client, others: enough && people.counting().next().is_some() })
+        // One's own word counts outside the client only by a key of one's own.
+        let own = client || others.contains(user) || !self.demand.own;
+        let another = Given { people: 1, outside: true, ..Given::NONE };
+        let own = own || (others_than_oneself > 0 && self.is_enough(&another));
+        Ok(Ways { client, others: own && enough && people.counting().next().is_some() })
     }
 
     /// Where nobody else could answer, no question is kept.
