@@ -26,7 +26,7 @@ use tagout_store::Scope;
 
 pub use self::{
     card::{Card, readable},
-    desk::{AnswerTrouble, Answered, Asked, NewAnswer},
+    desk::{AnswerTrouble, Answered, Asked, Heard, NewAnswer},
     by::{in_words as people_in_words, stored_in_words},
     enrol::{EnrolTrouble, NewApprover},
     key::{ApproverKey, ApproverSigner, KeyFileTrouble, SHORTEST as SHORTEST_PASSPHRASE, key_file},

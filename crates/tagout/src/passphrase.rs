@@ -38,6 +38,13 @@ impl Person {
         shown.map_err(|_| nobody("the terminal cannot be written"))
     }
 
+    /// Asks for a word, which shows.
+    pub(crate) fn word(&mut self, prompt: &str) -> Result<String, Failure> {
+        let asked = write!(self.terminal, "{prompt}: ").and_then(|()| self.terminal.flush());
+        asked.map_err(|_| nobody("the terminal cannot be written"))?;
+        Ok(self.typed()?.expose().trim().to_owned())
+    }
+
     /// Asks for a passphrase, which does not show.
     pub(crate) fn passphrase(&mut self, prompt: &str) -> Result<Secret<String>, Failure> {
         let quiet = Quiet::over(&self.terminal)?;

@@ -113,7 +113,16 @@ pub struct Asked {
     /// Whose approval it takes.
     pub demand: Given,
     /// What people answered so far.
-    pub votes: Vec<Vote>,
+    pub votes: Vec<Heard>,
+}
+
+/// An answer as it is stored, and whether it counts.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// The answer.
+    pub vote: Vote,
+    /// Whether its proof holds, and its approver's word counts.
+    pub counts: bool,
 }
 
 impl Asked {
@@ -218,7 +227,13 @@ impl Gateway {
         }
         let card = serde_json::from_str(&question.card).map_err(|_| forged())?;
         let demand = serde_json::from_str(&question.demand).map_err(|_| forged())?;
-        let votes = self.store.votes(&question.id)?;
+        let (people, votes) = (self.people()?, self.store.votes(&question.id)?);
+        let votes = votes.into_iter().map(|vote| {
+            let approver = people.counts(&vote.approver);
+            let counts = approver.is_some_and(|one| self.holds(&vote, &question, one));
+            Heard { vote, counts }
+        });
+        let votes = votes.collect();
         Ok(Asked { question, card, demand, votes })
     }
 

@@ -89,7 +89,11 @@ impl EnrolTrouble {
                 "choose another name; a name is given once, so that records stay clear"
             }
             Self::KeyTaken => "each has a key of their own: one key is one person",
-            Self::NotFirst => "say by `--by NAME` who enrols, and have their passphrase typed",
+            Self::NotFirst => {
+                "say by `--by NAME` who enrols, and have their passphrase typed; where nobody's word \
+                 counts any more, list any approver's public key under `[approval] approvers` in the \
+                 configuration, enrol the new one, and put their key in its place"
+            }
             Self::Group { .. } => {
                 "have somebody enrol them who is in it, or list their key with user and groups in \
                  the configuration, under `[approval] approvers`"

@@ -64,10 +64,14 @@ pub(crate) enum Approver {
     Add(ApproverAdd),
     /// Everybody who was enrolled, and whether their word counts.
     List,
-    /// Let somebody's word count no more.
+    /// Let somebody's word count no more. It cannot be taken back: whoever is revoked is enrolled
+    /// anew under another name.
     Revoke {
         /// The name.
         name: String,
+        /// Do not ask on the terminal.
+        #[arg(long)]
+        yes: bool,
     },
 }
 

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use serde_json::json;
 use tagout_gateway::{
     Gateway,
-    approval::{AnswerTrouble, Asked, NewAnswer, stored_in_words},
+    approval::{AnswerTrouble, Asked, Heard, NewAnswer, stored_in_words},
 };
 use tagout_host::printable;
-use tagout_store::{Answer, Scope, Vote};
+use tagout_store::{Answer, Scope};
 
 use super::approver::{folder, opened, own_key};
 use crate::{
@@ -139,7 +139,8 @@ fn show(gateway: &Gateway, id: &str, json: bool) -> Result<ExitCode, Failure> {
         ago(asked.question.opened_at, now),
         printable(&votes_in_words(&asked.votes))
     ))?;
-    for vote in asked.votes.iter().filter(|vote| !vote.message.is_empty()) {
+    let said = asked.votes.iter().filter(|heard| heard.counts).map(|heard| &heard.vote);
+    for vote in said.filter(|vote| !vote.message.is_empty()) {
         output::line(printable(&format!("{}: {}", vote.approver, vote.message)))?;
     }
     Ok(Ended::Done.into())
@@ -181,11 +182,11 @@ fn grants(gateway: &Gateway, json: bool) -> Result<ExitCode, Failure> {
 }
 
 fn in_short(asked: &Asked) -> serde_json::Value {
-    let votes = asked.votes.iter().map(|vote| {
+    let votes = asked.votes.iter().map(|Heard { vote, counts }| {
         json!({
             "by": vote.approver, "user": vote.user, "answer": vote.answer.as_str(),
             "scope": vote.scope.as_str(), "channel": vote.channel.as_str(),
-            "message": vote.message, "at": vote.at,
+            "message": vote.message, "at": vote.at, "counts": counts,
         })
     });
     let (votes, question) = (votes.collect::<Vec<_>>(), &asked.question);
@@ -200,11 +201,14 @@ fn in_short(asked: &Asked) -> serde_json::Value {
     })
 }
 
-fn votes_in_words(votes: &[Vote]) -> String {
+fn votes_in_words(votes: &[Heard]) -> String {
     if votes.is_empty() {
         return "none".to_owned();
     }
-    let words = votes.iter().map(|vote| format!("{} {}", vote.approver, vote.answer.as_str()));
+    let words = votes.iter().map(|Heard { vote, counts }| {
+        let void = if *counts { "" } else { " (does not count)" };
+        format!("{} {}{void}", vote.approver, vote.answer.as_str())
+    });
     words.collect::<Vec<_>>().join(", ")
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn approver(
     match approver {
         Approver::Add(add) => enrol(places, &gateway, add, json),
         Approver::List => list(&gateway, json),
-        Approver::Revoke { name } => revoke(&gateway, name, json),
+        Approver::Revoke { name, yes } => revoke(&gateway, name, (*yes, json)),
     }
 }
 
@@ -54,6 +54,9 @@ fn enrol(
     let known = gateway.approvers().map_err(|error| trouble(&error))?;
     if known.iter().any(|one| one.stored.name == name) {
         return Err(trouble(&EnrolTrouble::Exists(name)));
+    }
+    if !first && !known.iter().any(|one| one.standing == Standing::Counts) {
+        return Err(trouble(&EnrolTrouble::NotFirst));
     }
     let by = if first { None } else { Some(own_key(gateway, folder, add.by.as_deref())?) };
     let mut person = Person::there()?;
@@ -138,9 +141,30 @@ fn list(gateway: &Gateway, json: bool) -> Result<ExitCode, Failure> {
     Ok(Ended::Done.into())
 }
 
-fn revoke(gateway: &Gateway, name: &str, json: bool) -> Result<ExitCode, Failure> {
-    let parsed = name.parse().map_err(|_| trouble(&EnrolTrouble::Unknown(name.to_owned())))?;
+fn revoke(gateway: &Gateway, name: &str, (yes, json): (bool, bool)) -> Result<ExitCode, Failure> {
+    let unknown = || trouble(&EnrolTrouble::Unknown(name.to_owned()));
+    let parsed: KeyName = name.parse().map_err(|_| unknown())?;
+    let known = gateway.approvers().map_err(|error| trouble(&error))?;
+    let counting = || known.iter().filter(|one| one.standing == Standing::Counts);
+    let is_last = counting().count() == 1 && counting().all(|one| one.stored.name == parsed);
+    if !yes {
+        if !known.iter().any(|one| one.stored.name == parsed) {
+            return Err(unknown());
+        }
+        let mut person = Person::there()?;
+        if is_last {
+            person.show(LAST)?;
+        }
+        let typed = person.word(&format!("Type {parsed} to let their word count no more"))?;
+        if typed != parsed.as_str() {
+            let help = "nobody was revoked";
+            return Err(Failure::usage("approver-unknown", "that is another name", help));
+        }
+    }
     gateway.revoke_approver(&parsed).map_err(|error| trouble(&error))?;
+    if yes && is_last {
+        output::aside(LAST);
+    }
     if json {
         output::json(&serde_json::json!({ "revoked": parsed.as_str() }))?;
     } else {
@@ -150,6 +174,9 @@ fn revoke(gateway: &Gateway, name: &str, json: bool) -> Result<ExitCode, Failure
     }
     Ok(Ended::Done.into())
 }
+
+const LAST: &str = "This is the last approver. Whoever comes next is enrolled only once the configuration lists\n\
+     a public key under [approval] approvers: see `approver-not-first`.";
 
 /// The folder of keys.
 pub(super) fn folder(places: &Places) -> &Path {
