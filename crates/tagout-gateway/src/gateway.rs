@@ -15,6 +15,7 @@ use tagout_store::{Store, StoreError};
 use crate::{
     approval::{Approver, SealKey, Spent, webhook::Outbox},
     assertion::{self, KeyFileError},
+    blocking::Turns,
     config::Config,
     history::Histories,
     lockfile::Lockfile,
@@ -74,6 +75,8 @@ pub struct Gateway {
     pub(crate) seal: SealKey,
     /// Answers that are used up, as the audit log has it.
     pub(crate) spent: Spent,
+    /// Whose turn it is to wait for the store.
+    pub(crate) turns: Turns,
     /// What tells the webhook of questions.
     pub(crate) outbox: Outbox,
     /// What all clients share of the servers.
@@ -152,6 +155,7 @@ impl Gateway {
             tasks: TaskNames::new().map_err(|_| StateError::Unmade)?,
             seal: SealKey::of_key_file(key_file).map_err(|_| StateError::Unmade)?,
             spent: Spent::of(&state.join("audit")),
+            turns: Turns::default(),
             outbox: Outbox::default(),
             shared: Shared::default(),
         }))

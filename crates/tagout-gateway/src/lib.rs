@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod assertion;
+mod blocking;
 mod capabilities;
 mod clients;
 pub mod config;

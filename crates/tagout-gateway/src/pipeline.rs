@@ -75,7 +75,7 @@ impl Gateway {
         // Nobody approves for a client that has gone.
         let approved = session.while_client_is_there(approving).await;
         let authorised = approved.unwrap_or(Err(Refusal::Cancelled))?;
-        consent::agreed_by_approving(&authorised, self)?;
+        self.turns.wait_for(|| consent::agreed_by_approving(&authorised, self)).await?;
         let cleared = begun.decided(authorised)?;
         let answer = forward::forward(cleared, self).await?;
         screen::screen(answer).await

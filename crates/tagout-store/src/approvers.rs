@@ -102,7 +102,7 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`].
     pub fn approvers(&self) -> Result<Vec<StoredApprover>, StoreError> {
-        let connection = self.lock()?;
+        let connection = self.lock_reader()?;
         let mut query = connection.prepare_cached(
             "SELECT name, user, groups, public, webhook, enrolled_by, signature, enrolled_at,
              revoked_at, number, seal FROM approver ORDER BY number LIMIT 256",

@@ -34,6 +34,9 @@ pub struct Card {
     pub arguments: String,
     /// What else the server gets; empty if there is nothing.
     pub beside: String,
+    /// What names just this request in it; empty if there is nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub traced: String,
     /// How the arguments differ from those of the last call that was approved; empty if there was
     /// none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -73,9 +76,9 @@ impl std::fmt::Display for Card {
         for line in self.arguments.lines() {
             writeln!(f, "     {line}")?;
         }
-        if !self.beside.is_empty() {
+        if !self.beside.is_empty() || !self.traced.is_empty() {
             writeln!(f, "   also sent")?;
-            for line in self.beside.lines() {
+            for line in self.beside.lines().chain(self.traced.lines()) {
                 writeln!(f, "     {line}")?;
             }
         }
@@ -87,7 +90,7 @@ impl std::fmt::Display for Card {
         }
         writeln!(f, "======================================================================")?;
         // Long arguments scroll the top away.
-        let bytes = self.arguments.len() + self.beside.len();
+        let bytes = self.arguments.len() + self.beside.len() + self.traced.len();
         let subject = one_line(&self.subject);
         write!(f, "{subject} on {} may {}; {bytes} bytes above", self.server, effects.join(", "))
     }

@@ -1,5 +1,7 @@
 //! Where policy asks for it, a person approves.
 mod matter;
+mod traced;
+mod waiting;
 
 use std::time::Duration;
 
@@ -126,11 +128,14 @@ fn base_of(inspected: &Inspected, policy: &Policy) -> Digest {
     bound_to(inspected, policy, (sent(inspected, None), true))
 }
 
-/// What an approval that is kept binds to: the same however what is sent is written, and with its
-/// conversation or without.
+/// What an approval that is kept binds to: the same however what is sent is written, whatever names
+/// just this request in it, and with its conversation or without.
 fn kept_binding(inspected: &Inspected, policy: &Policy, conversation: bool) -> Digest {
     let sent = sent(inspected, inspected.input());
-    let canonical = composed(&sent).map(|document| document.root().canonical());
+    let canonical = composed(&sent).and_then(|document| {
+        let (bound, _) = traced::parted(document.root());
+        composed(&bound).map(|bound| bound.root().canonical())
+    });
     bound_to(inspected, policy, (canonical.unwrap_or(sent), conversation))
 }
 
@@ -175,7 +180,8 @@ fn card(decided: &Decided, digest: Digest) -> Card {
     let (_, subject, _, reviewed) = inspected.target().described();
     let params = identified.call().params();
     let arguments = params.and_then(|params| params.get("arguments"));
-    let beside = params.map(|params| beside_arguments(params, inspected));
+    let (beside, traced) =
+        params.map(|params| beside_arguments(params, inspected)).unwrap_or_default();
     let user = identified.principal().user.to_string();
     let demand = decided.verdict().demand.as_ref();
     Card {
@@ -189,7 +195,8 @@ fn card(decided: &Decided, digest: Digest) -> Card {
         reason: decided.verdict().reason.clone(),
         demand: demand.map_or_else(|| user.clone(), |demand| demand::in_words(demand, &user)),
         arguments: arguments.map_or_else(|| "{}".to_owned(), |a: Value<'_>| readable(a)),
-        beside: beside.filter(|beside| beside != "{}").unwrap_or_default(),
+        beside,
+        traced,
         changes: String::new(),
         digest,
         question: None,
@@ -229,12 +236,16 @@ fn labels(inspected: &Inspected) -> Vec<String> {
     words
 }
 
-/// What the server gets beside name and arguments, for people.
-fn beside_arguments(params: Value<'_>, inspected: &Inspected) -> String {
+/// What the server gets beside name and arguments, for people; and what names just this request.
+fn beside_arguments(params: Value<'_>, inspected: &Inspected) -> (String, String) {
     let sent = outgoing_params(Some(params), inspected.target(), None, inspected.input());
-    let Ok(document) = composed(&sent) else { return sent };
+    let Ok(document) = composed(&sent) else { return (sent, String::new()) };
     let beside = document.root().with(&[("name", None), ("arguments", None)]);
-    composed(&beside).map_or(beside, |document| readable(document.root()))
+    let Ok(beside) = composed(&beside) else { return (beside, String::new()) };
+    let (beside, traced) = traced::parted(beside.root());
+    let shown = |text: String| composed(&text).map_or(text, |document| readable(document.root()));
+    let beside = Some(beside).filter(|beside| beside != "{}").map(shown);
+    (beside.unwrap_or_default(), traced.map(shown).unwrap_or_default())
 }
 
 impl Authorised {

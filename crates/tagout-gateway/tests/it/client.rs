@@ -92,6 +92,11 @@ impl Client {
         }
     }
 
+    /// Answers that have come and nobody has asked for yet.
+    pub(crate) fn not_asked_for(&self) -> usize {
+        self.early.len()
+    }
+
     /// Waits for a notification `method` after those that came before.
     pub(crate) fn told(&mut self, method: &str) -> Value {
         loop {

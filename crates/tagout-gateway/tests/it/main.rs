@@ -30,4 +30,5 @@ mod upstream_asks;
 mod upstream_eras;
 mod upstream_http;
 mod upstream_peer;
+mod waiting;
 mod webhook;

@@ -1,14 +1,13 @@
 //! A call that waits for people: who is asked, and what comes of it.
-use std::{collections::BTreeSet, pin::pin, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use tagout_assertion::ApprovedBy;
 use tagout_policy::{Decision, Given};
 use tagout_proto::Digest;
 use tagout_store::{
-    Asked, Grant, Question, QuestionId, Scope, Settled, Store, StoreError, StoredApprover, Vote,
+    Asked, Grant, Question, QuestionId, Scope, Settled, StoreError, StoredApprover, Vote,
 };
-use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{super::decide::Decided, binding_of, card, kept_binding};
 use crate::{
@@ -20,9 +19,6 @@ use crate::{
     consent,
     refusal::Refusal,
 };
-
-/// How often it is looked whether somebody has answered.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// A yes that policy takes for enough.
 pub(super) struct Yes {
@@ -36,9 +32,9 @@ pub(super) struct Yes {
 
 /// A call that policy wants approved.
 pub(super) struct Matter<'a> {
-    decided: &'a Decided,
-    gateway: &'a Gateway,
-    limit: Duration,
+    pub(super) decided: &'a Decided,
+    pub(super) gateway: &'a Gateway,
+    pub(super) limit: Duration,
     demand: Given,
     /// What a kept approval binds to, with the conversation and without.
     bindings: [Digest; 2],
@@ -69,11 +65,12 @@ impl<'a> Matter<'a> {
     /// # Errors
     /// As [`super::approve`].
     pub(super) async fn settled(mut self) -> Result<Yes, Refusal> {
-        let yes = match self.granted()? {
-            Some(yes) => return Ok(yes),
-            None => self.asked().await?,
-        };
-        self.keep(&yes)?;
+        let gateway = self.gateway;
+        if let Some(yes) = gateway.turns.wait_for(|| self.granted()).await? {
+            return Ok(yes);
+        }
+        let yes = self.asked().await?;
+        gateway.turns.wait_for(|| self.keep(&yes)).await?;
         Ok(yes)
     }
 
@@ -97,25 +94,23 @@ impl<'a> Matter<'a> {
             }
             return self.by_the_client_alone().await;
         }
-        if let Some(yes) = self.answered_before()? {
+        let gateway = self.gateway;
+        if let Some(yes) = gateway.turns.wait_for(|| self.answered_before()).await? {
             return Ok(yes);
         }
-        let question = self.question()?;
-        let waits = Waits { gateway: self.gateway, id: Some(question.id.clone()) };
-        let yes = self.waited(&question, ways.client).await;
-        drop(waits);
-        yes
+        let question = gateway.turns.wait_for(|| self.question()).await?;
+        self.waited(&question, ways.client).await
     }
 
     fn principal(&self) -> &'a tagout_proto::Principal {
         self.decided.inspected().identified().principal()
     }
 
-    fn nobody(&self) -> Refusal {
+    pub(super) fn nobody(&self) -> Refusal {
         Refusal::NobodyToAsk { rule: self.rule() }
     }
 
-    fn rule(&self) -> String {
+    pub(super) fn rule(&self) -> String {
         self.decided.verdict().rule.clone()
     }
 
@@ -206,7 +201,7 @@ impl<'a> Matter<'a> {
     }
 
     /// Asks the client's own user.
-    async fn ask_client(&self) -> (&'static str, Answer) {
+    pub(super) async fn ask_client(&self) -> (&'static str, Answer) {
         let identified = self.decided.inspected().identified();
         if identified.session().capabilities().elicits_in_forms {
             return ("elicitation", elicited(identified.lane(), &self.card, self.limit).await);
@@ -216,7 +211,11 @@ impl<'a> Matter<'a> {
     }
 
     /// What the client's own user said, if that is enough.
-    fn by_the_client(&self, channel: &'static str, scope: Scope) -> Result<Yes, Refusal> {
+    pub(super) fn by_the_client(
+        &self,
+        channel: &'static str,
+        scope: Scope,
+    ) -> Result<Yes, Refusal> {
         let given = Given { own: true, ..Given::NONE };
         if !self.is_enough(&given) {
             // What happened meanwhile has made it too little.
@@ -232,7 +231,7 @@ impl<'a> Matter<'a> {
         Ok(Yes { channel: channel.to_owned(), by: vec![by], scope, question: None, given, own_at })
     }
 
-    fn denied(&self, how: &'static str, denial: Option<Denial>) -> Refusal {
+    pub(super) fn denied(&self, how: &'static str, denial: Option<Denial>) -> Refusal {
         let said = denial.map(|denial| (denial.by, denial.message));
         Refusal::NotApproved { rule: self.rule(), how, said }
     }
@@ -266,7 +265,11 @@ impl<'a> Matter<'a> {
     ///
     /// # Errors
     /// [`Refusal::NotApproved`].
-    fn heard(&self, question: &Question, votes: &[Vote]) -> Result<Option<Yes>, Refusal> {
+    pub(super) fn heard(
+        &self,
+        question: &Question,
+        votes: &[Vote],
+    ) -> Result<Option<Yes>, Refusal> {
         if votes.is_empty() {
             return Ok(None);
         }
@@ -346,70 +349,6 @@ impl<'a> Matter<'a> {
         Ok(question)
     }
 
-    /// Waits for whoever answers first, the client's user or others.
-    async fn waited(&self, question: &Question, in_client: bool) -> Result<Yes, Refusal> {
-        let until = Instant::now() + self.limit;
-        let mut client = pin!(self.client_or_never(in_client));
-        let mut asks_client = in_client;
-        let mut seen: Vec<Vote> = Vec::new();
-        loop {
-            tokio::select! {
-                (channel, answer) = &mut client, if asks_client => {
-                    asks_client = false;
-                    if let Some(yes) = self.client_said(question, channel, answer)? {
-                        return Ok(yes);
-                    }
-                }
-                () = sleep(LOOK) => {
-                    let votes = self.gateway.store.votes(&question.id)?;
-                    if votes != seen && let Some(yes) = self.heard(question, &votes)? {
-                        return Ok(yes);
-                    }
-                    seen = votes;
-                }
-                () = sleep_until(until) => return Err(self.too_late(question, asks_client)),
-            }
-        }
-    }
-
-    async fn client_or_never(&self, asks: bool) -> (&'static str, Answer) {
-        if asks { self.ask_client().await } else { std::future::pending().await }
-    }
-
-    fn client_said(
-        &self,
-        question: &Question,
-        channel: &'static str,
-        answer: Answer,
-    ) -> Result<Option<Yes>, Refusal> {
-        let scope = match answer {
-            Answer::Allow => Scope::Once,
-            Answer::AllowFor(scope) => scope,
-            // Others may still answer.
-            Answer::Nobody | Answer::TimedOut => return Ok(None),
-            Answer::Deny => {
-                self.gateway.settle_denied(question)?;
-                return Err(self.denied(channel, None));
-            }
-        };
-        let Ok(yes) = self.by_the_client(channel, scope) else { return Ok(None) };
-        // It is this call's own, whatever others said to the question meanwhile.
-        self.gateway.settle(question, Settled::Used)?;
-        Ok(Some(Yes { question: Some(question.id.to_string()), ..yes }))
-    }
-
-    fn too_late(&self, question: &Question, asked_client: bool) -> Refusal {
-        let elicits =
-            self.decided.inspected().identified().session().capabilities().elicits_in_forms;
-        let how = match (asked_client, elicits) {
-            (false, _) => "question",
-            (true, true) => "elicitation",
-            (true, false) => self.gateway.approver.channel(),
-        };
-        let question = Some(question.id.to_string());
-        Refusal::Unapproved { rule: self.rule(), waited: self.limit, how, question }
-    }
-
     /// Keeps what was approved: for the next card, and where it was meant for more than this call.
     fn keep(self, yes: &Yes) -> Result<(), Refusal> {
         let (store, now) = (&self.gateway.store, self.gateway.clock.now());
@@ -452,28 +391,6 @@ impl<'a> Matter<'a> {
             tracing::warn!("too much is approved already; this call is, and no other");
         }
         Ok(())
-    }
-}
-
-/// Notes that nobody waits for a question any more, however the waiting ends.
-struct Waits<'a> {
-    gateway: &'a Gateway,
-    id: Option<QuestionId>,
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        let Some(id) = self.id.take() else { return };
-        let (store, now): (Store, _) = (self.gateway.store.clone(), self.gateway.clock.now());
-        let noted = move || {
-            if let Err(error) = store.wait_no_more(&id, now) {
-                tracing::warn!(%error, "a question looks waited for until its time is over");
-            }
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(noted)),
-            Err(_) => noted(),
-        }
     }
 }
 

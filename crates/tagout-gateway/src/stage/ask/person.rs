@@ -84,6 +84,7 @@ fn card(
         demand: demand::in_words(&Given { own: true, ..Given::NONE }, &user),
         arguments: shown.unwrap_or_else(|_| params.to_owned()),
         beside: String::new(),
+        traced: String::new(),
         changes: String::new(),
         digest: Digest::of(params.as_bytes()),
         question: None,

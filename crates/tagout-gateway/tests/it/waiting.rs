@@ -1,0 +1,56 @@
+//! Calls that wait for people, or for the store, hold nobody else up.
+use serde_json::{Value, json};
+use tagout_store::{Answer, Scope};
+
+use crate::{
+    bench::Bench,
+    client::{Client, refusal},
+    questions::{Desk, ONE_OTHER, client, left_open, made, plan},
+};
+
+#[test]
+fn who_waits_for_the_store_holds_up_nobody() {
+    let bench = Bench::new(&plan(&[ONE_OTHER], &["[approval]", "keep_s = 600"]));
+    let _desk = Desk::with(&bench, &["bob"]);
+    let (mut client, _running) = client(&bench, "c");
+    client.ask("tools/list", &json!({}));
+    let state = rusqlite::Connection::open(bench.path("state/tagout/state.sqlite")).unwrap();
+    state.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for id in 1..13 {
+        client.call(id, "s__write", &json!({"text": id.to_string()}));
+    }
+    let listed = client.ask("tools/list", &json!({}));
+    assert!(listed.get("result").is_some(), "{listed}");
+    let read = client.ask("tools/call", &json!({"name": "s__read", "arguments": {"text": "r"}}));
+    assert!(read.get("result").is_some(), "{read}");
+    assert_eq!(client.not_asked_for(), 0, "those that wait are still waiting");
+    state.execute_batch("ROLLBACK").unwrap();
+    for id in 1..13 {
+        assert_eq!(refusal(&client.answer(id)), "approval-expired");
+    }
+}
+
+fn with_meta(client: &mut Client, id: u32, meta: &Value) -> Value {
+    let params = json!({"name": "s__write", "arguments": {"text": "a"}, "_meta": meta});
+    client.request(id, "tools/call", &params);
+    client.answer(id)
+}
+
+/// Tracers name each request anew.
+#[test]
+fn what_names_just_one_request_is_shown_and_does_not_bind() {
+    let bench = Bench::new(&plan(&[ONE_OTHER], &["[approval]", "keep_s = 600"]));
+    let desk = Desk::with(&bench, &["bob"]);
+    let (mut client, _running) = client(&bench, "c");
+    let traced = |id: &str| json!({"traceparent": id, "claudecode/toolUseId": id, "tenant": "x"});
+    let question = left_open(&with_meta(&mut client, 1, &traced("00-first")));
+    let shown = bench.tagout(&["approve", "show", &question]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("00-first") && shown.contains("tenant"), "{shown}");
+    desk.says("bob", &question, Answer::Allow, Scope::Once);
+    let mut other = traced("00-first");
+    other["tenant"] = "y".into();
+    assert!(!made(&with_meta(&mut client, 2, &other)), "other keys bind");
+    assert!(made(&with_meta(&mut client, 3, &traced("00-second"))));
+    assert!(bench.saw("s").iter().any(|frame| frame.contains("00-second")), "sent as it came");
+}
