@@ -315,6 +315,14 @@ impl Told<'_> {
             by.unwrap_or_default(),
             came.unwrap_or_default()
         ))?;
+        // What a question had been answered until it was too late stands with the question.
+        let asked = self.call.end.as_ref().and_then(|end| end.approval.as_ref());
+        if let Some(question) = asked.and_then(|approval| approval.question.as_deref()) {
+            output::line(format_args!(
+                "         who had answered by then: `tagout approve show {}`",
+                one_line(question)
+            ))?;
+        }
         let Some(given) = &self.given else { return Ok(()) };
         let enough = if self.call.decision.is_some() { "" } else { ", which was not enough" };
         output::line(format_args!("         approved by {given}{enough}"))
