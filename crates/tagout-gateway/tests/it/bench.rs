@@ -12,7 +12,11 @@ use std::{
 };
 
 use serde_json::Value;
-use tagout_gateway::lockfile::{Hints, Lockfile, PinnedOffer, PinnedServer, PinnedTool};
+use tagout_gateway::{
+    config::Config,
+    lockfile::{Hints, Lockfile, PinnedOffer, PinnedServer, PinnedTool},
+    start_of,
+};
 use tagout_inspect::definition;
 use tagout_policy::Shape;
 use tagout_proto::{Digest, Document, Limits, ServerName, ToolName};
@@ -158,8 +162,16 @@ impl Bench {
             server.command = Some(command.into());
             server.executable = Some(Digest::of(b"another program"));
         }
-        // A server that is pinned is pinned with all that it offers.
+        // A server that is pinned is pinned with its program and all that it offers.
+        let config = Config::parse("tagout.toml", &self.config_text(plan), &self.path("config"));
         for (name, server) in &mut lockfile.servers {
+            let entry = config.as_ref().ok().and_then(|config| config.servers.get(name));
+            let program = entry.and_then(|entry| start_of(entry, tagout()).pin().ok());
+            if let Some(program) = program.filter(|_| server.command.is_none()) {
+                let reviewed = server.offers_reviewed;
+                let tools = std::mem::take(&mut server.tools);
+                *server = PinnedServer { tools, offers_reviewed: reviewed, ..program };
+            }
             if let Some(script) = plan.servers.get(name.as_str()) {
                 pin_the_rest(server, script);
             }
