@@ -208,6 +208,14 @@ struct Found {
 }
 
 impl Survey {
+    /// Where something stays in quarantine until it is accepted, what stood there before, if
+    /// anything did.
+    #[must_use]
+    pub fn held_from(&self, server: &ServerName, item: &Item) -> Option<Option<Digest>> {
+        let pin = self.proposal.servers.get(server)?.pin(item.kind, &item.name)?;
+        (pin.held && !pin.reviewed).then_some(pin.accepted)
+    }
+
     /// How many tools, prompts and templates were written down and stay in quarantine until they
     /// are accepted.
     #[must_use]

@@ -11,6 +11,7 @@ use tagout_gateway::{
 };
 use tagout_proto::{Digest, ServerName};
 
+use self::shown::Diffs;
 pub(crate) use self::shown::unified;
 use crate::{
     cli::Pin,
@@ -89,7 +90,7 @@ fn surveyed(places: &Places, pin: &Pin, json: bool) -> Result<Ended, Failure> {
     let unsigned = was_signed && !same && !looks_only && pin.sign.is_none();
     let path = path.display().to_string();
     let outcome = Outcome { path: &path, looks_only, same, agreed, unsigned };
-    let diffs = if pin.diff { shown::diffs(&gateway, &survey) } else { Vec::new() };
+    let diffs = if pin.diff { shown::diffs(&gateway, &survey) } else { Diffs::default() };
     shown::show(&survey, &outcome, &diffs, json)?;
     ended(pin, &survey, same)
 }

@@ -193,7 +193,7 @@ fn a_changed_tool_is_refused_and_reported_and_unreviewed_again() {
     assert_eq!(again["held"][1]["why"], "definition-changed: it stays hidden until it is accepted");
     assert_eq!(again["written"], false);
     place.pin(&["s/read_it"]);
-    assert_eq!(called(&place, "read_it").0, 0);
+    assert_eq!(stands(&place, "read_it"), "reviewed");
 }
 
 #[test]

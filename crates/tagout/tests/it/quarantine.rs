@@ -140,6 +140,11 @@ fn what_differs_is_shown_with_hidden_characters_in_view() {
     assert_eq!(place.run(&["pin", "--check"]).code, 1);
     // Looking has changed nothing.
     assert_eq!(standing(&place, "files__read_file"), "changed");
+    // Once it is written down, it still differs from what was accepted.
+    place.done(&["pin"]);
+    let diff = place.done(&["pin", "--diff"]);
+    assert!(diff.contains("-  \"description\": \"Reads a file.\""), "{diff}");
+    assert!(diff.contains("+  \"description\": \"Reads a file<U+200B>, and more.\""), "{diff}");
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! What `pin` prints.
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 use similar::TextDiff;
 use tagout_gateway::{
@@ -7,7 +9,7 @@ use tagout_gateway::{
 };
 use tagout_host::printable;
 use tagout_inspect::{characters::one_line, lookalike::spelled};
-use tagout_proto::Digest;
+use tagout_proto::{Digest, ServerName};
 use tagout_store::Offering;
 
 use super::Outcome;
@@ -34,9 +36,17 @@ fn described(change: &Change) -> String {
     }
 }
 
-/// How each definition that differs does so, in the order of the changes; empty where there is
-/// nothing to show.
-pub(super) fn diffs(gateway: &Gateway, survey: &Survey) -> Vec<String> {
+/// How definitions differ; nothing where nobody asked for that.
+#[derive(Default)]
+pub(super) struct Diffs {
+    /// In the order of the changes; empty where there is nothing to show.
+    changes: Vec<String>,
+    /// Of what is held in the lockfile and did not change since.
+    held: BTreeMap<(ServerName, Offering, String), String>,
+}
+
+/// How each definition that differs, or is held for differing, does so.
+pub(super) fn diffs(gateway: &Gateway, survey: &Survey) -> Diffs {
     let diff = |change: &Change| {
         let Some(item) = &change.item else { return String::new() };
         let key = (change.server.clone(), item.clone());
@@ -49,7 +59,21 @@ pub(super) fn diffs(gateway: &Gateway, survey: &Survey) -> Vec<String> {
             (Some(_) | None, _) => String::new(),
         }
     };
-    survey.changes.iter().map(diff).collect()
+    let changes = survey.changes.iter().map(diff).collect();
+    let changed = survey.changes.iter();
+    let changed: BTreeSet<_> =
+        changed.filter_map(|change| Some((&change.server, change.item.as_ref()?))).collect();
+    let held = survey.definitions.iter();
+    let held = held.filter(|((server, item), _)| !changed.contains(&(server, item)));
+    let held = held.filter_map(|((server, item), now)| {
+        let before = survey.held_from(server, item)?;
+        let diff = match before {
+            Some(before) => unified(gateway, before, now),
+            None => lines("", &pretty(now)),
+        };
+        Some(((server.clone(), item.kind, item.name.clone()), diff))
+    });
+    Diffs { changes, held: held.collect() }
 }
 
 /// The unified diff from the definition whose digest was pinned to the canonical text `now`.
@@ -91,7 +115,7 @@ fn lines(before: &str, after: &str) -> String {
 pub(super) fn show(
     survey: &Survey,
     outcome: &Outcome<'_>,
-    diffs: &[String],
+    diffs: &Diffs,
     json: bool,
 ) -> Result<(), Failure> {
     if json {
@@ -100,21 +124,21 @@ pub(super) fn show(
     for (at, change) in survey.changes.iter().enumerate() {
         let kind = format!("{:?}", change.kind).to_lowercase();
         output::line(format_args!("{kind:<8} {}", described(change)))?;
-        if let Some(diff) = diffs.get(at).filter(|diff| !diff.is_empty()) {
+        if let Some(diff) = diffs.changes.get(at).filter(|diff| !diff.is_empty()) {
             output::line(diff)?;
         }
     }
-    for ((server, _, named), warning) in &survey.hints.warnings {
+    for (key, warning) in &survey.hints.warnings {
+        let (server, _, named) = key;
         output::line(format_args!("held     {server}/{}: {}", name(named), printable(warning)))?;
+        if let Some(diff) = diffs.held.get(key) {
+            output::line(diff)?;
+        }
     }
     show_end(survey, outcome)
 }
 
-fn show_to_program(
-    survey: &Survey,
-    outcome: &Outcome<'_>,
-    diffs: &[String],
-) -> Result<(), Failure> {
+fn show_to_program(survey: &Survey, outcome: &Outcome<'_>, diffs: &Diffs) -> Result<(), Failure> {
     let changes = survey.changes.iter().enumerate().map(|(at, change)| {
         let kind = change.item.as_ref().map(|item| item.kind);
         let named = change.item.as_ref().map(|item| item.name.as_str());
@@ -125,13 +149,18 @@ fn show_to_program(
             "name": named,
             "kind": change.kind,
         });
-        if let (Some(diff), Some(shown)) = (diffs.get(at), shown.as_object_mut()) {
+        if let (Some(diff), Some(shown)) = (diffs.changes.get(at), shown.as_object_mut()) {
             shown.insert("diff".to_owned(), diff.as_str().into());
         }
         shown
     });
-    let held = survey.hints.warnings.iter().map(|((server, kind, name), why)| {
-        json!({"server": server, "what": kind.as_str(), "name": name, "why": why})
+    let held = survey.hints.warnings.iter().map(|(key, why)| {
+        let (server, kind, name) = key;
+        let mut shown = json!({"server": server, "what": kind.as_str(), "name": name, "why": why});
+        if let (Some(diff), Some(shown)) = (diffs.held.get(key), shown.as_object_mut()) {
+            shown.insert("diff".to_owned(), diff.as_str().into());
+        }
+        shown
     });
     output::json(&json!({
         "file": outcome.path,
