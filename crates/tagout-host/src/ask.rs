@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tagout_llm::{
     Candidate, Image, InputSchema, Message, MissingSlot, Part, ProviderError, ProviderInfo, Role,
-    Stop, SuppliedValue, ToolCall, ToolSpec, Turn, TurnRequest,
+    Stop, SuppliedValue, ToolCall, ToolSpec, Turn, TurnRequest, read_arguments,
 };
 use tokio::time::{Instant, timeout};
 
@@ -61,7 +61,8 @@ pub struct CallReport {
     pub id: String,
     /// The tool's name.
     pub tool: String,
-    /// The exact arguments; a string if the provider wrote something that is not JSON.
+    /// The exact arguments; as the provider wrote them, as a string, if that is not JSON, has a key
+    /// twice in one object, or a number that cannot be held exactly.
     pub arguments: Value,
     /// What came of it.
     pub outcome: Outcome,
@@ -220,7 +221,7 @@ impl Session {
     ) {
         let mut results = Vec::with_capacity(calls.len());
         for (index, call) in calls.into_iter().enumerate() {
-            let arguments = serde_json::from_str(&call.arguments_raw)
+            let arguments = read_arguments(&call.arguments_raw)
                 .unwrap_or_else(|_| Value::String(call.arguments_raw.clone()));
             ui.event(&Event::Proposed {
                 id: call.id.clone(),

@@ -1,6 +1,7 @@
 //! Arguments are checked against the tool's own schema before anybody sees them as a proposal.
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::{Map, Value};
+use tagout_proto::{Document, Inexact, Limits};
 
 /// How many bytes of schema are compiled at most; beyond it a tool cannot be proposed.
 const SCHEMA_BYTES: usize = 256 * 1024;
@@ -43,6 +44,14 @@ pub enum BadArguments {
         /// Why not.
         detail: String,
     },
+    /// A number would be another after it was read.
+    #[error(
+        "the number {literal} cannot be held exactly: neither 64-bit integers nor doubles have it"
+    )]
+    Number {
+        /// The number as it was written, at most 64 characters of it.
+        literal: String,
+    },
     /// The object does not satisfy the schema.
     #[error("the arguments do not fit the tool's schema: {}", violations.join("; "))]
     Schema {
@@ -67,7 +76,7 @@ impl BadArguments {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::NotAnObject { .. } => "arguments-malformed",
+            Self::NotAnObject { .. } | Self::Number { .. } => "arguments-malformed",
             Self::Schema { .. } => "arguments-invalid",
         }
     }
@@ -97,9 +106,7 @@ impl InputSchema {
     /// # Errors
     /// [`BadArguments`].
     pub fn parse(&self, raw: &str) -> Result<Map<String, Value>, BadArguments> {
-        let arguments: Map<String, Value> = serde_json::from_str(raw)
-            .map_err(|error| BadArguments::NotAnObject { detail: error.to_string() })?;
-        let value = Value::Object(arguments);
+        let value = read(raw)?;
         self.check(&value)?;
         match value {
             Value::Object(arguments) => Ok(arguments),
@@ -135,6 +142,17 @@ impl InputSchema {
             (place.trim_start_matches('/').replace('/', "."), message)
         })
     }
+}
+
+/// `raw` as a value that means the same: no key stands twice in it, and every number is held exactly.
+///
+/// # Errors
+/// [`BadArguments::NotAnObject`] or [`BadArguments::Number`].
+pub fn read(raw: &str) -> Result<Value, BadArguments> {
+    let document = Document::read(raw.as_bytes(), Limits::default())
+        .map_err(|error| BadArguments::NotAnObject { detail: error.to_string() })?;
+    let value = document.root().to_tree();
+    value.map_err(|Inexact { literal }| BadArguments::Number { literal })
 }
 
 fn located(place: &str, what: String) -> String {

@@ -335,7 +335,10 @@ impl Assembly {
         if read.root().kind() != Kind::Object {
             return Err(bad("the arguments are no object".into()));
         }
-        let arguments_raw = self.offer.arguments(&open.name, written);
+        let value = read.root().to_tree().map_err(|error| bad(error.to_string()))?;
+        let arguments_raw = self.offer.arguments(&open.name, written, &value);
+        let arguments_raw =
+            arguments_raw.map_err(|key| bad(format!("the key `{key}` stands twice")))?;
         let done = StreamEvent::ToolCallDone {
             id: open.id.clone(),
             name: open.name.clone(),

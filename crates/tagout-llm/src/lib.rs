@@ -34,7 +34,7 @@ pub mod transport;
 mod trouble;
 pub mod wire;
 
-pub use arguments::{BadArguments, BadSchema, InputSchema};
+pub use arguments::{BadArguments, BadSchema, InputSchema, read as read_arguments};
 pub use catalogue::{Catalogue, Entry, Facts};
 pub use conversation::{Image, Message, Part, ProviderState, Role, ToolCall, ToolResult, ToolSpec};
 pub use error::ProviderError;

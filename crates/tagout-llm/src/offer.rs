@@ -50,17 +50,25 @@ impl Offer {
         Ok(Self { scope, names, tools: offered })
     }
 
-    /// The arguments that a model wrote for the tool `name`, as the tool's own schema has them.
-    /// They are as they were written unless the tool was offered otherwise than it is.
-    pub(crate) fn arguments(&self, name: &str, written: &str) -> String {
+    /// The arguments that a model wrote for the tool `name`, as the tool's own schema has them;
+    /// `value` is what is written. They are as they were written unless the tool was offered
+    /// otherwise than it is.
+    ///
+    /// # Errors
+    /// The key that the tool would get twice in one object.
+    pub(crate) fn arguments(
+        &self,
+        name: &str,
+        written: &str,
+        value: &Value,
+    ) -> Result<String, String> {
         let tool = self.tools.iter().find(|tool| tool.original == name);
         let Some(tool) = tool.filter(|tool| tool.strict || !tool.aliases.is_empty()) else {
-            return written.to_owned();
+            return Ok(written.to_owned());
         };
-        let Ok(value) = serde_json::from_str(written) else { return written.to_owned() };
-        let value = renamed(&value, &tool.aliases);
+        let value = renamed(value, &tool.aliases)?;
         let value = if tool.strict { without_nulls(&tool.input_schema, value) } else { value };
-        value.to_string()
+        Ok(value.to_string())
     }
 
     /// The way there: a call of earlier, as the provider would have written it.
@@ -71,7 +79,7 @@ impl Offer {
         let tool = self.tools.iter().find(|tool| tool.original == name);
         let Some(tool) = tool.filter(|tool| !tool.aliases.is_empty()) else { return value };
         let there = tool.aliases.iter().map(|(alias, own)| (own.clone(), alias.clone())).collect();
-        renamed(&value, &there)
+        renamed(&value, &there).unwrap_or(value)
     }
 
     /// As [`Offer::written`], as text: unchanged where it can be.

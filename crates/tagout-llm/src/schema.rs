@@ -186,16 +186,25 @@ fn note(schema: &mut Map<String, Value>, gone: &[(String, Value)]) {
     schema.insert("description".into(), text.into());
 }
 
-/// `value` with the keys of objects renamed, at any depth.
-pub(crate) fn renamed(value: &Value, names: &BTreeMap<String, String>) -> Value {
-    match value {
+/// `value` with the keys of objects renamed, at any depth; the first key that would then stand twice
+/// in one object.
+pub(crate) fn renamed(value: &Value, names: &BTreeMap<String, String>) -> Result<Value, String> {
+    Ok(match value {
         Value::Object(map) => {
-            let rename = |key: &String| names.get(key).unwrap_or(key).clone();
-            map.iter().map(|(key, value)| (rename(key), renamed(value, names))).collect()
+            let mut out = Map::new();
+            for (key, value) in map {
+                let key = names.get(key).unwrap_or(key);
+                if out.insert(key.clone(), renamed(value, names)?).is_some() {
+                    return Err(key.clone());
+                }
+            }
+            Value::Object(out)
         }
-        Value::Array(list) => list.iter().map(|value| renamed(value, names)).collect(),
+        Value::Array(list) => {
+            list.iter().map(|value| renamed(value, names)).collect::<Result<_, _>>()?
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -257,9 +266,11 @@ mod tests {
         let Fitted { aliases, .. } = NARROW.fit(&schema);
         let there = aliases.iter().map(|(alias, own)| (own.clone(), alias.clone())).collect();
         let own = json!({"a b": {"c d": [{"c d": 1}]}, "e": 2});
-        let written = renamed(&own, &there);
+        let mut written = renamed(&own, &there).unwrap();
         assert_ne!(written, own);
-        assert_eq!(renamed(&written, &aliases), own);
+        assert_eq!(renamed(&written, &aliases).unwrap(), own);
+        written["a b"] = json!(1);
+        assert_eq!(renamed(&written, &aliases), Err("a b".to_owned()));
     }
 
     #[test]

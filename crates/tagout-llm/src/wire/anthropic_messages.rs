@@ -1,7 +1,9 @@
 //! Anthropic's Messages.
 use serde_json::{Map, Value, json};
 
-use super::{Broken, Draft, Reader, bare_or_list, envelope, led_on, number, object, parsed, text};
+use super::{
+    Broken, Draft, Reader, bare_or_list, document, envelope, led_on, number, object, parsed, text,
+};
 use crate::{
     assembly::Assembly,
     conversation::{Image, Part, ToolCall, ToolResult},
@@ -132,7 +134,7 @@ impl Reader for Stream {
         let index = number(&event, "/index").unwrap_or_default();
         match text(&event, "type") {
             "message_start" => counted(event.pointer("/message/usage"), into),
-            "content_block_start" => started(&event, index, into),
+            "content_block_start" => started(&event, index, text_, into)?,
             "content_block_delta" => more(&event, index, into),
             "content_block_stop" => into.call_done((index, 0), None),
             "message_delta" => {
@@ -167,8 +169,8 @@ fn counted(usage: Option<&Value>, into: &mut Assembly) {
     }
 }
 
-fn started(event: &Value, index: u64, into: &mut Assembly) {
-    let Some(block) = event.get("content_block") else { return };
+fn started(event: &Value, index: u64, written: &str, into: &mut Assembly) -> Result<(), Broken> {
+    let Some(block) = event.get("content_block") else { return Ok(()) };
     let key = (index, 0);
     match text(block, "type") {
         "text" => into.text(Some(key), text(block, "text")),
@@ -179,13 +181,17 @@ fn started(event: &Value, index: u64, into: &mut Assembly) {
             if let Some(state) = into.call(key, text(block, "name")) {
                 state.insert(CALL_ID.into(), text(block, "id").into());
             }
-            let whole = block.get("input").and_then(Value::as_object).filter(|i| !i.is_empty());
-            if let Some(whole) = whole {
-                into.arguments(key, &Value::Object(whole.clone()).to_string());
+            let whole = block.get("input").and_then(Value::as_object);
+            if whole.is_some_and(|whole| !whole.is_empty()) {
+                // As it was written: a tree would forget a key that stands twice.
+                let document = document(written)?;
+                let input = document.root().get("content_block").and_then(|b| b.get("input"));
+                into.arguments(key, input.map_or("", |input| input.raw()));
             }
         }
         kind => into.note(format!("a part of the kind `{kind}` is left out")),
     }
+    Ok(())
 }
 
 fn more(event: &Value, index: u64, into: &mut Assembly) {

@@ -2,8 +2,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Broken, Dialect, Draft, Reader, ResultImages, bare_or_list, data_url, envelope, list, number,
-    object, parsed, text,
+    Broken, Dialect, Draft, Reader, ResultImages, bare_or_list, data_url, document, envelope, list,
+    number, object, parsed, text,
 };
 use crate::{
     assembly::{Assembly, PARTS},
@@ -214,7 +214,7 @@ impl Reader for Stream {
         }
         let Some(choice) = list(&chunk, "choices").first() else { return Ok(false) };
         if let Some(delta) = choice.get("delta") {
-            self.delta(delta, into)?;
+            self.delta(delta, &written(delta, text_)?, into)?;
         }
         if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
             finish(reason, into)?;
@@ -224,7 +224,12 @@ impl Reader for Stream {
 }
 
 impl Stream {
-    fn delta(&mut self, delta: &Value, into: &mut Assembly) -> Result<(), Broken> {
+    fn delta(
+        &mut self,
+        delta: &Value,
+        written: &[String],
+        into: &mut Assembly,
+    ) -> Result<(), Broken> {
         for key in ["reasoning_content", "reasoning"] {
             let more = text(delta, key);
             if !more.is_empty() {
@@ -242,10 +247,16 @@ impl Stream {
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_)) | None => {}
         }
         into.refusal(None, text(delta, "refusal"));
-        list(delta, "tool_calls").iter().try_for_each(|call| self.call(call, into))
+        let mut written = written.iter();
+        for call in list(delta, "tool_calls") {
+            self.call(call, written.next().map_or("", String::as_str), into)?;
+        }
+        Ok(())
     }
 
-    fn call(&mut self, call: &Value, into: &mut Assembly) -> Result<(), Broken> {
+    /// Takes a piece of a call; `written` are its arguments as they were written, if they are an
+    /// object.
+    fn call(&mut self, call: &Value, written: &str, into: &mut Assembly) -> Result<(), Broken> {
         let arguments = call.pointer("/function/arguments");
         let Some(at) = self.place(call)? else {
             let blank = arguments.is_none_or(|arguments| arguments.is_null() || arguments == "");
@@ -263,8 +274,7 @@ impl Stream {
         }
         match arguments {
             Some(Value::String(more)) => into.arguments(key, more),
-            // Some servers give the object itself.
-            Some(whole @ Value::Object(_)) => into.arguments(key, &whole.to_string()),
+            Some(Value::Object(_)) => into.arguments(key, written),
             Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) | None => {}
         }
         Ok(())
@@ -305,6 +315,23 @@ impl Stream {
         self.calls.push(Begun { index, id: id.to_owned(), name: name.to_owned() });
         Ok(Some(self.calls.len() - 1))
     }
+}
+
+/// The arguments of each call as they were written, where a server gives objects in place of texts:
+/// a tree would forget a key that stands twice.
+fn written(delta: &Value, chunk: &str) -> Result<Vec<String>, Broken> {
+    let object = |call: &Value| call.pointer("/function/arguments").is_some_and(Value::is_object);
+    if !list(delta, "tool_calls").iter().any(object) {
+        return Ok(Vec::new());
+    }
+    let document = document(chunk)?;
+    let choice = document.root().get("choices").and_then(|all| all.elements().next());
+    let calls = choice.and_then(|choice| choice.get("delta")?.get("tool_calls"));
+    let raw = calls.into_iter().flat_map(|calls| calls.elements()).map(|call| {
+        let arguments = call.get("function").and_then(|function| function.get("arguments"));
+        arguments.map(|arguments| arguments.raw().to_owned()).unwrap_or_default()
+    });
+    Ok(raw.collect())
 }
 
 fn think(key: &'static str, more: &str, into: &mut Assembly) {

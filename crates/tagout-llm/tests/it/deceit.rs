@@ -92,3 +92,69 @@ fn many_calls_in_one_event_are_read_once() {
         assert!(error.to_string().contains("parts of a turn"), "{error}");
     }
 }
+
+#[test]
+fn a_key_that_stands_twice_is_refused_wherever_arguments_are_an_object() {
+    let chunk = r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"grid__plot","arguments":{"a":1,"a":2}}}]},"finish_reason":"tool_calls"}]}"#;
+    let block = r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"grid__plot","input":{"a":1,"a":2}}}"#;
+    let stop = r#"{"type":"content_block_stop","index":0}"#;
+    let end = r#"{"type":"message_delta","delta":{"stop_reason":"tool_use"}}"#;
+    let last = r#"{"type":"message_stop"}"#;
+    for (model, events) in
+        [("house:m", vec![chunk]), ("anthropic:claude-haiku-5-5", vec![block, stop, end, last])]
+    {
+        let told = |twice: &str| {
+            let events: Vec<_> = events.iter().map(|e| e.replace("\"a\":2", twice)).collect();
+            told(model, &events)
+        };
+        assert_eq!(told("\"a\":2").unwrap_err().code(), "provider-malformed");
+        let turn = told("\"b\":1.50").unwrap();
+        assert_eq!(calls(&turn), [("grid__plot".into(), r#"{"a":1,"b":1.50}"#.into())]);
+    }
+}
+
+#[test]
+fn a_property_under_both_its_names_is_refused() {
+    let stage = Arc::new(Stage::default());
+    let messages = [Message::text(Role::User, "Hello")];
+    stage.give(Given { status: 500, headers: Vec::new(), pieces: Vec::new() });
+    let model = "anthropic:claude-haiku-5-5";
+    for _ in 0..4 {
+        stage.give(Given { status: 400, headers: Vec::new(), pieces: Vec::new() });
+    }
+    turn(&remote(model, &stage), &messages, &offered()).1.unwrap_err();
+    let sent = stage.sent.lock().unwrap().pop().unwrap();
+    let properties = sent.body["tools"][2]["input_schema"]["properties"].as_object().unwrap();
+    let alias = properties.keys().find(|key| *key != "path").unwrap();
+    let input = json!({"path": "a", alias: 10, "max bytes": 11}).to_string();
+    let events = [
+        json!({"type": "content_block_start", "index": 0, "content_block":
+               {"type": "tool_use", "id": "t", "name": sent.body["tools"][2]["name"]}}),
+        json!({"type": "content_block_delta", "index": 0,
+               "delta": {"type": "input_json_delta", "partial_json": input}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}}),
+        json!({"type": "message_stop"}),
+    ];
+    let error = told(model, &events.map(|event| event.to_string())).unwrap_err();
+    assert_eq!(error.code(), "provider-bad-call");
+    assert!(error.to_string().contains("`max bytes` stands twice"), "{error}");
+}
+
+#[test]
+fn a_number_that_nobody_holds_exactly_is_no_argument() {
+    for (number, held) in [
+        ("1.50", true),
+        ("18446744073709551615", true),
+        ("18446744073709551616", false),
+        ("0.1000000000000000055", false),
+        ("1e400", false),
+    ] {
+        let arguments = format!("{{\"a\":[{number}]}}");
+        let call = json!({"index": 0, "function": {"name": "grid__plot", "arguments": arguments}});
+        match told("house:m", &chat(&[call])) {
+            Ok(turn) => assert_eq!((calls(&turn)[0].1.as_str(), held), (&*arguments, true)),
+            Err(error) => assert_eq!((error.code(), held), ("provider-bad-call", false)),
+        }
+    }
+}
