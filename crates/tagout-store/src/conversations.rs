@@ -1,5 +1,5 @@
 //! Conversations: each belongs to one principal.
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension as _, params};
 use tagout_proto::{Conversation, Digest, Origin, Principal};
 
@@ -7,6 +7,9 @@ use crate::{
     Store, StoreError,
     store::{stored, timestamp},
 };
+
+/// How long a conversation is kept that nobody uses.
+const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// A conversation as it was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +25,8 @@ pub struct OpenedConversation {
 }
 
 impl Store {
-    /// Opens a conversation of `principal`, with 128 random bits for an identifier.
+    /// Opens a conversation of `principal`, with 128 random bits for an identifier, and forgets some
+    /// of those of the same principal that nobody has used for 90 days.
     ///
     /// # Errors
     /// Any [`StoreError`].
@@ -33,7 +37,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<Conversation, StoreError> {
         let id = random_id()?;
-        self.lock()?.execute(
+        let connection = self.lock()?;
+        let old = now.checked_sub(KEPT).map(stored).unwrap_or_default();
+        connection.execute(
+            "DELETE FROM conversation WHERE id IN (SELECT id FROM conversation
+             WHERE authenticated_by = ?1 AND user = ?2 AND touched_at < ?3 LIMIT 64)",
+            params![&*principal.authenticated_by, &*principal.user, old],
+        )?;
+        connection.execute(
             "INSERT INTO conversation (id, user, authenticated_by, transport, client, gateway_pid,
              opened_at, touched_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
             params![

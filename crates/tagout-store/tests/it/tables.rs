@@ -116,6 +116,19 @@ fn what_happened_is_kept_by_gateway() {
 }
 
 #[test]
+fn a_conversation_that_nobody_uses_is_forgotten() {
+    let (_root, store) = fresh();
+    let (ann, bob) = (principal("ann"), principal("bob"));
+    let [old, used, of_bob] = [&ann, &ann, &bob]
+        .map(|who| store.open_conversation(who, &origin(), at(0)).unwrap());
+    let day = 24 * 3600;
+    store.touch(&ann, &used, at(day)).unwrap();
+    store.open_conversation(&ann, &origin(), at(90 * day + 1)).unwrap();
+    let there = |who, id: &Conversation| store.conversation(who, id.as_str()).unwrap().is_some();
+    assert!(!there(&ann, &old) && there(&ann, &used) && there(&bob, &of_bob));
+}
+
+#[test]
 fn a_named_conversation_is_its_principals() {
     let (_root, store) = fresh();
     let (ann, bob) = (principal("ann"), principal("bob"));
