@@ -140,6 +140,18 @@ pub enum Refusal {
         /// The rule that asked.
         rule: String,
     },
+    /// It is too much for a question that is kept.
+    #[error(
+        "`{rule}` asks for others' approval, and the call is too large for a question: {got} bytes, at most {limit}"
+    )]
+    QuestionTooLarge {
+        /// The rule that asked.
+        rule: String,
+        /// Size of what people would be shown, in bytes.
+        got: usize,
+        /// What is kept at most, in bytes.
+        limit: usize,
+    },
     /// Nobody answered in time.
     #[error(
         "`{rule}` asked for a person's approval and got none in {} s{}",
@@ -259,6 +271,7 @@ impl Refusal {
         "approval-denied",
         "approval-expired",
         "approval-mismatch",
+        "approval-too-large",
         "approval-unavailable",
         "argument-hidden-character",
         "arguments-invalid",
@@ -339,6 +352,7 @@ impl Refusal {
             Self::Denied { .. } => "policy-denied",
             Self::NotApproved { .. } => "approval-denied",
             Self::NobodyToAsk { .. } => "approval-unavailable",
+            Self::QuestionTooLarge { .. } => "approval-too-large",
             Self::Unapproved { .. } => "approval-expired",
             Self::Approvals(error) => error.code(),
             Self::NotWhatWasApproved => "approval-mismatch",
@@ -392,6 +406,7 @@ impl Refusal {
             | Self::Denied { .. }
             | Self::NotApproved { .. }
             | Self::NobodyToAsk { .. }
+            | Self::QuestionTooLarge { .. }
             | Self::Unapproved { .. }
             | Self::NotWhatWasApproved
             | Self::NotAgreed { .. }
@@ -412,6 +427,7 @@ impl Refusal {
             Self::Denied { rule, .. }
             | Self::NotApproved { rule, .. }
             | Self::NobodyToAsk { rule }
+            | Self::QuestionTooLarge { rule, .. }
             | Self::Unapproved { rule, .. } => Some(rule),
             Self::Frame(_)
             | Self::FrameTooLarge { .. }

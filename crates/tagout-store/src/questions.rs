@@ -14,8 +14,12 @@ use crate::{
 pub const MOST_QUESTIONS_OF_ONE: u32 = 64;
 /// Questions that may be open at once.
 pub const MOST_QUESTIONS: u32 = 1024;
-/// How long a question is kept once it has expired.
-const KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// What questions of one principal may take together, in bytes, the expired among them.
+const MOST_BYTES_OF_ONE: u32 = 4 << 20;
+/// What questions may take together, in bytes, the expired among them.
+const MOST_BYTES: u32 = 64 << 20;
+/// How long a question is kept once it has expired, so that it can be told what became of it.
+const KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// Letters of an identifier.
 const ID_LETTERS: usize = 10;
 /// Crockford's digits: none looks like another.
@@ -200,6 +204,7 @@ impl Store {
                    AND user = ?2 AND authenticated_by = ?3";
         if open(all, &[])? >= MOST_QUESTIONS
             || open(own, &[&new.user, &new.authenticated_by])? >= MOST_QUESTIONS_OF_ONE
+            || takes_too_much(&transaction, new)?
         {
             return Ok(Asked::TooMany);
         }
@@ -352,6 +357,19 @@ pub(crate) fn settle(
         ],
     )?;
     Ok(rows == 1)
+}
+
+/// Whether what questions hold would be more than they may, with `new` among them.
+fn takes_too_much(transaction: &Transaction<'_>, new: &Question) -> Result<bool, StoreError> {
+    let (all, own): (i64, i64) = transaction.query_row(
+        "SELECT coalesce(sum(length(CAST(card AS BLOB))), 0),
+         coalesce(sum(iif(user = ?1 AND authenticated_by = ?2, length(CAST(card AS BLOB)), 0)), 0) FROM question",
+        params![new.user, new.authenticated_by],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let card = i64::try_from(new.card.len()).unwrap_or(i64::MAX);
+    let over = |held: i64, most: u32| held.saturating_add(card) > i64::from(most);
+    Ok(over(all, MOST_BYTES) || over(own, MOST_BYTES_OF_ONE))
 }
 
 fn insert(transaction: &Transaction<'_>, new: &Question) -> Result<(), StoreError> {

@@ -20,6 +20,9 @@ use crate::{
     refusal::Refusal,
 };
 
+/// The largest card of a question that is kept, in bytes; larger ones are shown in the client alone.
+const CARD_BYTES: usize = 256 << 10;
+
 /// A yes that policy takes for enough.
 pub(super) struct Yes {
     pub(super) channel: String,
@@ -88,11 +91,17 @@ impl<'a> Matter<'a> {
             self.card.scopes.push(Scope::Always);
         }
         let ways = self.ways()?;
-        if !ways.others {
-            if !ways.client {
-                return Err(self.nobody());
-            }
+        let got = serde_json::to_string(&self.card).map_or(0, |card| card.len());
+        let too_large = got > CARD_BYTES;
+        if ways.client && (too_large || !ways.others) {
             return self.by_the_client_alone().await;
+        }
+        if !ways.others {
+            return Err(self.nobody());
+        }
+        if too_large {
+            let (rule, limit) = (self.rule(), CARD_BYTES);
+            return Err(Refusal::QuestionTooLarge { rule, got, limit });
         }
         let gateway = self.gateway;
         if let Some(yes) = gateway.turns.wait_for(|| self.answered_before()).await? {
