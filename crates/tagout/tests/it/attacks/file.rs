@@ -52,6 +52,8 @@ pub(super) struct Step {
     pub(super) script: String,
     /// Waits.
     pub(super) waits_ms: u64,
+    /// Runs these statements on the state, as whoever can write it and cannot read the keys.
+    pub(super) sql: Vec<String>,
 
     /// Calls a tool…
     pub(super) calls: String,

@@ -73,6 +73,9 @@ impl Stage {
         if step.waits_ms > 0 {
             thread::sleep(Duration::from_millis(step.waits_ms));
         }
+        if !step.sql.is_empty() {
+            return self.writes_the_state(&step.sql);
+        }
         if !step.run.is_empty() {
             let ran = self.place.run(&self.filled(&step.run));
             let said = format!("{}{}", ran.stdout, ran.stderr);
@@ -114,6 +117,16 @@ impl Stage {
                 .fold(arg.clone(), |arg, (name, value)| arg.replace(&format!("${name}"), value))
         };
         args.iter().map(fill).collect()
+    }
+
+    fn writes_the_state(&self, statements: &[String]) -> Result<(), String> {
+        let path = self.place.path("state/tagout/state.sqlite");
+        let state = rusqlite::Connection::open(path).map_err(|e| e.to_string())?;
+        self.filled(statements).iter().try_for_each(|statement| {
+            let wrong = |e: rusqlite::Error| format!("{e}: {statement}");
+            state.busy_timeout(LIMIT).map_err(wrong)?;
+            state.execute(statement, []).map_err(wrong).map(drop)
+        })
     }
 
     fn at_terminal(&self, step: &Step) -> Result<(), String> {
