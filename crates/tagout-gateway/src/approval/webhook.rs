@@ -1,9 +1,10 @@
 //! The webhook: questions go out to a chat system, answers come in, both signed in the manner of
 //! Standard Webhooks.
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::Read as _,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -26,8 +27,12 @@ use crate::{
     config::{Source, Webhook},
 };
 
-/// Questions on their way out at once; more are not told.
+/// Questions on their way out at once.
 const UNDER_WAY: usize = 16;
+/// Questions that may be on their way or wait for it; more are not told.
+const MOST: usize = 128;
+/// The same of one user, so that nobody takes all the places of others.
+const MOST_OF_ONE: usize = 8;
 /// How long is waited before each try.
 const TRIES: [Duration; 4] =
     [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
@@ -52,11 +57,46 @@ const SIGNATURE: &str = "webhook-signature";
 pub(crate) struct Outbox {
     client: OnceLock<Client>,
     room: Arc<Semaphore>,
+    queue: Arc<Queue>,
+}
+
+/// How many questions of each user are on their way, or wait for it.
+type Queue = Mutex<BTreeMap<String, usize>>;
+
+/// One of these places, given back when it is dropped.
+struct Place {
+    queue: Arc<Queue>,
+    user: String,
+}
+
+impl Place {
+    fn of(queue: &Arc<Queue>, user: &str) -> Option<Self> {
+        let mut places = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = places.get(user).copied().unwrap_or_default();
+        if own >= MOST_OF_ONE || places.values().sum::<usize>() >= MOST {
+            return None;
+        }
+        places.insert(user.to_owned(), own + 1);
+        Some(Self { queue: Arc::clone(queue), user: user.to_owned() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut places = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = places.get(&self.user).copied().unwrap_or_default().saturating_sub(1);
+        if left == 0 {
+            places.remove(&self.user);
+        } else {
+            places.insert(self.user.clone(), left);
+        }
+    }
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        Self { client: OnceLock::new(), room: Arc::new(Semaphore::new(UNDER_WAY)) }
+        let room = Arc::new(Semaphore::new(UNDER_WAY));
+        Self { client: OnceLock::new(), room, queue: Arc::default() }
     }
 }
 
@@ -99,7 +139,7 @@ impl Gateway {
     /// Tells the webhook of a question, if there is one; never waited for.
     pub(crate) fn tell_webhook(&self, question: &Question, card: &Card, demand: &Given) {
         let Some(webhook) = self.config.approval.webhook.clone() else { return };
-        let Ok(place) = Arc::clone(&self.outbox.room).try_acquire_owned() else {
+        let Some(place) = Place::of(&self.outbox.queue, &card.user) else {
             tracing::warn!(question = %question.id, "the webhook is too slow; it is not told");
             return;
         };
@@ -116,7 +156,9 @@ impl Gateway {
         };
         let body = body(question, card, demand).to_string();
         let (id, clock) = (format!("msg_{}", question.id), self.clock.clone());
+        let room = Arc::clone(&self.outbox.room);
         tokio::spawn(async move {
+            let Ok(under_way) = room.acquire_owned().await else { return };
             for pause in TRIES {
                 sleep(pause).await;
                 match sent(&client, &webhook, (&id, clock.now()), &body).await {
@@ -124,7 +166,7 @@ impl Gateway {
                     Err(error) => tracing::warn!(id, error, "the webhook was not told"),
                 }
             }
-            drop(place);
+            drop((under_way, place));
         });
     }
 
@@ -296,6 +338,21 @@ mod tests {
             headers.insert(name, HeaderValue::from_str(value).unwrap());
         }
         headers
+    }
+
+    #[test]
+    fn nobody_takes_the_places_of_others() {
+        let queue = Arc::default();
+        let mut of_ann: Vec<_> = (0..MOST_OF_ONE).map(|_| Place::of(&queue, "ann")).collect();
+        assert!(of_ann.iter().all(Option::is_some) && Place::of(&queue, "ann").is_none());
+        let others: Vec<_> = (0..MOST).map(|n| Place::of(&queue, &format!("user {n}"))).collect();
+        let told = others.iter().filter(|place| place.is_some()).count();
+        assert_eq!(told, MOST - MOST_OF_ONE);
+        of_ann.pop();
+        drop(others);
+        assert!(Place::of(&queue, "ann").is_some());
+        drop(of_ann);
+        assert!(queue.lock().unwrap().is_empty());
     }
 
     /// The example of the specification's own libraries.
