@@ -262,7 +262,7 @@ fn word(said: Option<&(String, String)>) -> String {
 }
 
 fn still_open(question: Option<&str>) -> String {
-    question.map_or_else(String::new, |id| format!("; the question `{id}` is still open"))
+    question.map_or_else(String::new, |id| format!("; the question `{id}` is still open for this call in the same conversation"))
 }
 
 impl Refusal {

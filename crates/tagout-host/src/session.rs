@@ -43,6 +43,8 @@ pub struct Options {
     pub turn_timeout: Duration,
     /// Cancelled to stop the question that is being worked on. Open calls are cancelled.
     pub stop: CancellationToken,
+    /// The name of the conversation to go on with; a new one each time where there is none.
+    pub conversation: Option<String>,
 }
 
 /// A connection to the gateway and the conversation that goes over it.
@@ -83,6 +85,7 @@ impl Options {
             call_timeout: Duration::from_secs(330),
             turn_timeout: Duration::from_secs(120),
             stop: CancellationToken::new(),
+            conversation: None,
         }
     }
 }
@@ -100,10 +103,11 @@ impl Session {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let waited = options.connect_timeout;
-        let client = timeout(waited, serve_client(introduction(), io))
-            .await
-            .map_err(|_| HostError::HandshakeTimeout { waited })?
-            .map_err(|error| HostError::Handshake { detail: error.to_string() })?;
+        let client =
+            timeout(waited, serve_client(introduction(options.conversation.as_deref()), io))
+                .await
+                .map_err(|_| HostError::HandshakeTimeout { waited })?
+                .map_err(|error| HostError::Handshake { detail: error.to_string() })?;
         let mut session = Self { client, tools: Vec::new(), options, messages: Vec::new() };
         session.refresh().await?;
         Ok(session)
@@ -244,10 +248,16 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn introduction() -> ClientConfig {
+fn introduction(conversation: Option<&str>) -> ClientConfig {
     let name = Implementation::new("tagout-host", env!("CARGO_PKG_VERSION"));
-    ClientConfig::new(ClientCapabilities::default(), name)
-        .with_protocol_version(ProtocolVersion::V_2025_11_25)
+    let mut introduction = ClientConfig::new(ClientCapabilities::default(), name)
+        .with_protocol_version(ProtocolVersion::V_2025_11_25);
+    introduction.meta = conversation.map(|named| {
+        let mut meta = Map::new();
+        meta.insert("tagout/conversation".to_owned(), named.into());
+        meta.into()
+    });
+    introduction
 }
 
 fn spec(tool: Tool) -> ToolSpec {

@@ -186,6 +186,10 @@ pub(crate) enum Tools {
         name: String,
         /// The arguments: one JSON object, or NAME=VALUE each (VALUE as JSON, or else as text).
         arguments: Vec<String>,
+        /// Go on with the conversation of that name, so that what was approved in it after a call
+        /// had ended is used. Without it each call is a conversation of its own.
+        #[arg(long, value_name = "NAME")]
+        conversation: Option<String>,
     },
 }
 

@@ -5,7 +5,7 @@ use tagout_store::{Answer, Scope};
 use crate::{
     bench::Bench,
     client::{Client, refusal},
-    questions::{Desk, ONE_OTHER, client, left_open, made, plan},
+    questions::{Desk, ONE_OTHER, calls, client, left_open, made, plan},
 };
 
 #[test]
@@ -53,4 +53,39 @@ fn what_names_just_one_request_is_shown_and_does_not_bind() {
     assert!(!made(&with_meta(&mut client, 2, &other)), "other keys bind");
     assert!(made(&with_meta(&mut client, 3, &traced("00-second"))));
     assert!(bench.saw("s").iter().any(|frame| frame.contains("00-second")), "sent as it came");
+}
+
+#[test]
+fn a_call_of_the_command_line_goes_on_with_the_conversation_that_it_names() {
+    let bench = Bench::new(&plan(&[ONE_OTHER], &["[approval]", "keep_s = 600"]));
+    let desk = Desk::with(&bench, &["bob"]);
+    let call = |more: &[&str]| {
+        let args = [&["tools", "call", "s__write", "text=a"], more].concat();
+        let ran = bench.tagout(&args);
+        (ran.status.code(), String::from_utf8_lossy(&ran.stdout).into_owned())
+    };
+    let (code, said) = call(&["--conversation", "night"]);
+    assert!(code == Some(4) && said.contains("is still open"), "{said}");
+    desk.says("bob", &desk.question(), Answer::Allow, Scope::Once);
+    let (code, said) = call(&[]);
+    assert!(code == Some(4) && said.contains("--conversation NAME"), "{said}");
+    let (code, said) = call(&["--conversation", "night"]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+/// Nobody's no is overtaken by a yes in the client.
+#[test]
+fn a_no_stands_against_the_clients_own_yes() {
+    let bench = Bench::new(&plan(&[], &["[approval]", "keep_s = 600"]));
+    let desk = Desk::with(&bench, &["bob"]);
+    let (mut client, _running) = client(&bench, "c");
+    client.call(7, "s__write", &json!({"text": "a"}));
+    let question = desk.question();
+    desk.says("bob", &question, Answer::Deny, Scope::Once);
+    let yes = json!({"action": "accept", "content": {"decision": "approve"}});
+    for id in 1..4 {
+        client.send(&json!({"jsonrpc": "2.0", "id": id, "result": yes}));
+    }
+    assert_eq!(refusal(&client.answer(7)), "approval-denied");
+    assert_eq!(calls(&bench), 0);
 }

@@ -24,7 +24,9 @@ pub(crate) fn tools(places: &Places, tools: Tools, json: bool) -> Result<ExitCod
     match tools {
         Tools::Ls => list(places, json),
         Tools::Inspect { name } => inspect(places, &name, json),
-        Tools::Call { name, arguments } => call(places, &name, &arguments, json),
+        Tools::Call { name, arguments, conversation } => {
+            call(places, (&name, &arguments), conversation, json)
+        }
     }
 }
 
@@ -140,14 +142,15 @@ fn reviewed(tool: &ToolState) -> Vec<Vec<String>> {
 
 fn call(
     places: &Places,
-    name: &str,
-    arguments: &[String],
+    (name, arguments): (&str, &[String]),
+    conversation: Option<String>,
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let arguments = parsed(arguments)?;
+    let named = conversation.is_some();
     let options = |stop| {
         let provider = std::sync::Arc::new(Planner::new());
-        Options { stop, connect_timeout: CONNECT, ..Options::new(provider) }
+        Options { stop, connect_timeout: CONNECT, conversation, ..Options::new(provider) }
     };
     let outcome = in_runtime(with_session(places, options, async |session| {
         Ok(session.call(name, arguments).await)
@@ -156,6 +159,14 @@ fn call(
         output::json(&outcome)?;
     } else {
         show(&outcome)?;
+        if let Outcome::Refused(refused) = &outcome
+            && refused.message.contains("is still open")
+            && !named
+        {
+            output::line(
+                "for a later answer, call with `--conversation NAME`, and again with the same",
+            )?;
+        }
     }
     Ok(ended(&outcome).into())
 }
