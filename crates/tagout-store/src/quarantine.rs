@@ -2,7 +2,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tagout_proto::{Digest, ServerName};
 
 use crate::{
@@ -97,6 +97,9 @@ impl Store {
         &self,
         found: &[(Quarantined, &str)],
     ) -> Result<Vec<Option<u32>>, StoreError> {
+        if self.knows(found)? {
+            return Ok(vec![None; found.len()]);
+        }
         let mut connection = self.lock()?;
         let all = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut announced = Vec::with_capacity(found.len());
@@ -116,6 +119,20 @@ impl Store {
         }
         all.commit()?;
         Ok(announced)
+    }
+
+    /// Whether all of it is kept and was announced, so that nobody has to wait for the file.
+    fn knows(&self, found: &[(Quarantined, &str)]) -> Result<bool, StoreError> {
+        let connection = self.lock_reader()?;
+        for (one, _) in found {
+            let name = kept_name(&one.name);
+            let key = [one.server.as_str(), one.kind.as_str(), &name, &one.reason];
+            let kept = kept(&connection, key, &one.got.to_string())?;
+            if !kept.is_known || kept.unsaid > 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What was put in quarantine and not released, as far as it is kept, by server, kind and name, oldest
@@ -195,7 +212,7 @@ impl Store {
         &self,
         server: &ServerName,
     ) -> Result<BTreeMap<(Offering, String), u32>, StoreError> {
-        let connection = self.lock()?;
+        let connection = self.lock_reader()?;
         let mut query = connection
             .prepare_cached("SELECT kind, name, returned FROM absent WHERE server = ?1")?;
         let mut rows = query.query([server.as_str()])?;
@@ -268,7 +285,7 @@ fn hold(
     Ok(announces.then_some(unsaid_before))
 }
 
-fn kept(all: &Transaction<'_>, key: [&str; 4], got: &str) -> Result<Kept, StoreError> {
+fn kept(all: &Connection, key: [&str; 4], got: &str) -> Result<Kept, StoreError> {
     let mut query = all.prepare_cached(
         "SELECT got, said, unsaid FROM held
          WHERE server = ?1 AND kind = ?2 AND name = ?3 AND reason = ?4",
