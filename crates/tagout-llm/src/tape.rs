@@ -1,5 +1,5 @@
 //! Exchanges with a provider, kept and played again. What is kept holds no headers of the request,
-//! and an answer that repeats the key is kept without it.
+//! and a request or an answer that repeats the key is kept without it.
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -62,16 +62,16 @@ impl Transport for Recorder {
     ) -> Waiting<'a, Result<HttpAnswer, TransportError>> {
         Box::pin(async move {
             let HttpAnswer { status, headers, body } = self.inner.send(request).await?;
+            let secrets = secrets(request);
             let exchange = Exchange {
                 model: self.model.clone(),
                 url: request.url.clone(),
-                request: serde_json::from_slice(&request.body).unwrap_or_default(),
+                request: without(&secrets, asked(request)),
                 status,
                 answer: String::new(),
                 complete: false,
             };
             let deck = Arc::clone(&self.deck);
-            let secrets = secrets(request);
             let (bytes, full) = (Vec::new(), false);
             let body = Recording { inner: body, bytes, full, secrets, exchange, deck };
             Ok(HttpAnswer { status, headers, body: Box::new(body) })
@@ -91,6 +91,32 @@ fn secrets(request: &HttpRequest) -> Secret<Vec<String>> {
     }
     secrets.retain(|secret| !secret.is_empty());
     Secret::new(secrets)
+}
+
+fn asked(request: &HttpRequest) -> Value {
+    serde_json::from_slice(&request.body).unwrap_or_default()
+}
+
+/// What stands in a recording in place of a key.
+const HIDDEN: &str = "(key)";
+
+/// `value` without the secrets, in keys as in texts.
+fn without(secrets: &Secret<Vec<String>>, value: Value) -> Value {
+    let hidden = |text: String| {
+        secrets.expose().iter().fold(text, |text, secret| text.replace(secret, HIDDEN))
+    };
+    match value {
+        Value::String(text) => Value::String(hidden(text)),
+        Value::Array(list) => list.into_iter().map(|value| without(secrets, value)).collect(),
+        Value::Object(map) => {
+            map.into_iter().map(|(key, value)| (hidden(key), without(secrets, value))).collect()
+        }
+        Value::Number(number) => match hidden(number.to_string()) {
+            same if same == number.to_string() => Value::Number(number),
+            other => Value::String(other),
+        },
+        Value::Null | Value::Bool(_) => value,
+    }
 }
 
 /// A body that is kept when nobody reads on.
@@ -127,24 +153,31 @@ impl Drop for Recording {
     fn drop(&mut self) {
         let mut answer = String::from_utf8_lossy(&self.bytes).into_owned();
         for secret in self.secrets.expose() {
-            answer = answer.replace(secret, "(key)");
+            answer = answer.replace(secret, HIDDEN);
         }
         self.exchange.answer = answer;
         self.deck.keep(&self.exchange);
     }
 }
 
-/// Plays exchanges again, in their order, to whoever asks the same.
+/// A URL without scheme and host: a recording is as good where the provider has moved.
+fn path(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default()
+}
+
+/// Plays exchanges again, in their order, to whoever asks the same of the same model.
 pub struct Player {
+    model: String,
     exchanges: Vec<Exchange>,
     next: AtomicUsize,
 }
 
 impl Player {
-    /// Plays `exchanges`.
+    /// Plays `exchanges` in place of `model`.
     #[must_use]
-    pub const fn new(exchanges: Vec<Exchange>) -> Self {
-        Self { exchanges, next: AtomicUsize::new(0) }
+    pub const fn new(model: String, exchanges: Vec<Exchange>) -> Self {
+        Self { model, exchanges, next: AtomicUsize::new(0) }
     }
 }
 
@@ -158,8 +191,12 @@ impl Transport for Player {
         let answer = match self.exchanges.get(at) {
             None => failed(format!("the recording has {} requests", self.exchanges.len())),
             Some(exchange) => {
-                let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-                if asked == exchange.request {
+                let asked = asked(request);
+                if exchange.model != self.model {
+                    failed(format!("request {} was put to `{}`", at + 1, exchange.model))
+                } else if path(&exchange.url) != path(&request.url) {
+                    failed(format!("request {} went to `{}`", at + 1, path(&exchange.url)))
+                } else if asked == exchange.request {
                     let body = vec![exchange.answer.clone().into_bytes()].into_iter();
                     let (status, headers) = (exchange.status, Vec::new());
                     Ok(HttpAnswer { status, headers, body: Box::new(body) })

@@ -211,7 +211,7 @@ fn a_recording_holds_no_key_and_plays_to_the_same_request_only() {
     let answer = echoed.0.lock().unwrap()[0].answer.clone();
     assert!(answer.contains("no (key), no (key)"), "{answer}");
 
-    let play = || over(Arc::new(Player::new(kept.clone())), false);
+    let play = || over(Arc::new(Player::new("house:m".into(), kept.clone())), false);
     let played = play();
     assert_eq!(turn(&played, &hello(), &offered()), recorded);
     let error = turn(&played, &hello(), &offered()).1.unwrap_err();
@@ -219,6 +219,42 @@ fn a_recording_holds_no_key_and_plays_to_the_same_request_only() {
     let other = [Message::text(Role::User, "Another")];
     let error = turn(&play(), &other, &offered()).1.unwrap_err();
     assert!(error.to_string().contains("`/messages/0/content`"), "{error}");
+    let player = |model: &str, url: &str| {
+        let kept = kept.clone().into_iter().map(|e| Exchange { url: url.into(), ..e }).collect();
+        over(Arc::new(Player::new(model.into(), kept)), false)
+    };
+    let path = "https://moved.example/v1/chat/completions";
+    for (model, url, plays) in [
+        ("house:m", path, true),
+        ("house:n", path, false),
+        ("house:m", "https://llm.house.example/v2/chat/completions", false),
+    ] {
+        let played = turn(&player(model, url), &hello(), &offered()).1;
+        assert_eq!(played.is_ok(), plays, "{model} {url}: {played:?}");
+    }
+}
+
+#[test]
+fn a_recording_of_a_question_that_repeats_the_key_holds_no_key_and_plays() {
+    let stage = Arc::new(Stage::default());
+    stage.give(given(&YES.replace("Yes", &format!("Is it {KEY}?"))));
+    stage.give(given(YES));
+    let deck = Arc::new(Kept::default());
+    let recorder = Recorder::new("house:m".into(), stage, Arc::clone(&deck) as _);
+    let recorded = over(Arc::new(recorder), true);
+    let talk = |model: &Remote, key: &str| {
+        let asked = Message::text(Role::User, format!("My key is {key}."));
+        let first = turn(model, std::slice::from_ref(&asked), &[]).1.unwrap();
+        let answer = Message { role: Role::Assistant, parts: first.parts };
+        let messages = [asked, answer, hello()[0].clone()];
+        turn(model, &messages, &[]).1.unwrap()
+    };
+    let said = talk(&recorded, KEY);
+    let kept = deck.0.lock().unwrap().clone();
+    let text = serde_json::to_string(&kept).unwrap();
+    assert!(!text.contains(KEY) && text.contains("My key is (key)."), "{text}");
+    let player = over(Arc::new(Player::new("house:m".into(), kept)), false);
+    assert_eq!(talk(&player, "(key)"), said);
 }
 
 #[test]

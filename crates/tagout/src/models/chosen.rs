@@ -129,7 +129,7 @@ fn transport(model: &ModelId, row: &Row, way: Way<'_>) -> Result<Arc<dyn Transpo
             let deck = Arc::new(recorded::Folder::new(folder)?);
             Arc::new(Recorder::new(model.to_string(), Arc::new(network()?), deck))
         }
-        Way::Played(exchanges) => Arc::new(Player::new(exchanges)),
+        Way::Played(exchanges) => Arc::new(Player::new(model.to_string(), exchanges)),
     })
 }
 
