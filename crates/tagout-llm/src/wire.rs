@@ -16,6 +16,7 @@ use crate::{
     conversation::{Image, Part},
     frames::Framing,
     offer::{Offer, Strictness},
+    provider::Usage,
     schema::Subset,
     settings::Settings,
     talk::{IdForm, Talk},
@@ -299,6 +300,22 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 /// A number at a path.
 fn number(value: &Value, pointer: &str) -> Option<u64> {
     value.pointer(pointer).and_then(Value::as_u64)
+}
+
+/// What OpenAI's wires count, `names` being those of tokens read and written. Where one of the two is
+/// missing, nothing is known: nought would be a price.
+fn counted(usage: &Value, names: [&str; 2], into: &mut Assembly) {
+    let [Some(input_tokens), Some(output_tokens)] = names.map(|name| number(usage, name)) else {
+        return;
+    };
+    let [read, written] = names;
+    let detail = |of: &str, what: &str| number(usage, &format!("{of}_details/{what}"));
+    *into.usage() = Usage {
+        input_tokens,
+        output_tokens,
+        cached_tokens: detail(read, "cached_tokens").unwrap_or_default(),
+        reasoning_tokens: detail(written, "reasoning_tokens").unwrap_or_default(),
+    };
 }
 
 /// A list member, empty if there is none.

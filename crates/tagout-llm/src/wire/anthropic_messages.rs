@@ -8,7 +8,7 @@ use crate::{
     assembly::Assembly,
     conversation::{Image, Part, ToolCall, ToolResult},
     offer::Strictness,
-    provider::Stop,
+    provider::{Stop, Usage},
     schema::Subset,
     talk::{Beat, CALL_ID, Told, not_shown},
 };
@@ -126,6 +126,18 @@ fn told(call: &ToolCall, result: &ToolResult, draft: &Draft<'_>) -> Value {
 pub(super) struct Stream {
     /// What the last `message_delta` said, until the message ends.
     stop: Option<(Stop, String)>,
+    counted: Counted,
+}
+
+/// What was said of tokens. Each time is a snapshot: what it names replaces what was there.
+#[derive(Default)]
+struct Counted {
+    fresh: Option<u64>,
+    /// Of the provider's cache.
+    read: u64,
+    /// Into that cache.
+    written: u64,
+    output: Option<u64>,
 }
 
 impl Reader for Stream {
@@ -133,12 +145,14 @@ impl Reader for Stream {
         let event = parsed(text_)?;
         let index = number(&event, "/index").unwrap_or_default();
         match text(&event, "type") {
-            "message_start" => counted(event.pointer("/message/usage"), into),
+            "message_start" => {
+                self.counted.more(event.pointer("/message/usage"), into);
+            }
             "content_block_start" => started(&event, index, text_, into)?,
             "content_block_delta" => more(&event, index, into),
             "content_block_stop" => into.call_done((index, 0), None),
             "message_delta" => {
-                counted(event.get("usage"), into);
+                self.counted.more(event.get("usage"), into);
                 self.stopped(&event, into);
             }
             "message_stop" => {
@@ -154,18 +168,18 @@ impl Reader for Stream {
     }
 }
 
-/// Each is a snapshot: what it names replaces what was there.
-fn counted(usage: Option<&Value>, into: &mut Assembly) {
-    let Some(usage) = usage.filter(|usage| usage.is_object()) else { return };
-    let kept = into.usage();
-    if let Some(fresh) = number(usage, "/input_tokens") {
-        let read = number(usage, "/cache_read_input_tokens").unwrap_or(kept.cached_tokens);
-        let written = number(usage, "/cache_creation_input_tokens").unwrap_or_default();
-        kept.cached_tokens = read;
-        kept.input_tokens = fresh.saturating_add(read).saturating_add(written);
-    }
-    if let Some(output) = number(usage, "/output_tokens") {
-        kept.output_tokens = output;
+impl Counted {
+    fn more(&mut self, usage: Option<&Value>, into: &mut Assembly) {
+        let Some(usage) = usage.filter(|usage| usage.is_object()) else { return };
+        self.fresh = number(usage, "/input_tokens").or(self.fresh);
+        self.read = number(usage, "/cache_read_input_tokens").unwrap_or(self.read);
+        self.written = number(usage, "/cache_creation_input_tokens").unwrap_or(self.written);
+        self.output = number(usage, "/output_tokens").or(self.output);
+        if let Some((fresh, output_tokens)) = self.fresh.zip(self.output) {
+            let input_tokens = fresh.saturating_add(self.read).saturating_add(self.written);
+            let (cached_tokens, reasoning_tokens) = (self.read, 0);
+            *into.usage() = Usage { input_tokens, output_tokens, cached_tokens, reasoning_tokens };
+        }
     }
 }
 

@@ -224,6 +224,12 @@ impl Reader for Stream {
 fn counted(chunk: &Value, into: &mut Assembly) {
     let Some(usage) = chunk.get("usageMetadata") else { return };
     let count = |key: &str| number(usage, key).unwrap_or_default();
+    // Nought is left out on this wire, so that thoughts alone are a count of what was written.
+    let written = ["/candidatesTokenCount", "/thoughtsTokenCount"];
+    let named = |name: &str| number(usage, name).is_some();
+    if !named("/promptTokenCount") || !written.iter().any(|name| named(name)) {
+        return;
+    }
     let kept = into.usage();
     kept.input_tokens =
         count("/promptTokenCount").saturating_add(count("/toolUsePromptTokenCount"));

@@ -5,7 +5,7 @@ use super::{Broken, Draft, Reader, document, envelope, list, number, object, par
 use crate::{
     assembly::{Assembly, PARTS},
     conversation::{Image, Part, ToolCall, ToolResult},
-    provider::Stop,
+    provider::{Stop, Usage},
     schema::Subset,
     talk::{Beat, CALL_ID, Told, not_shown},
 };
@@ -179,10 +179,11 @@ impl Reader for Stream {
 impl Stream {
     fn counted(&self, line: &Value, into: &mut Assembly) {
         let read = number(line, "/prompt_eval_count");
-        let kept = into.usage();
-        kept.input_tokens = read.unwrap_or_default();
-        kept.output_tokens = number(line, "/eval_count").unwrap_or_default();
-        let all = kept.input_tokens.saturating_add(kept.output_tokens);
+        let written = number(line, "/eval_count");
+        if let Some((input_tokens, output_tokens)) = read.zip(written) {
+            *into.usage() = Usage { input_tokens, output_tokens, ..Usage::default() };
+        }
+        let all = read.unwrap_or_default().saturating_add(written.unwrap_or_default());
         if read.is_some_and(|_| all >= u64::from(self.num_ctx)) {
             into.note(format!(
                 "the conversation fills the context of {} tokens: its beginning, tools among it, \

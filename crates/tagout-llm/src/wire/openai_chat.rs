@@ -2,8 +2,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Broken, Dialect, Draft, Reader, ResultImages, bare_or_list, data_url, document, envelope, list,
-    number, object, parsed, text,
+    Broken, Dialect, Draft, Reader, ResultImages, bare_or_list, counted, data_url, document,
+    envelope, list, number, object, parsed, text,
 };
 use crate::{
     assembly::{Assembly, PARTS},
@@ -205,12 +205,7 @@ impl Reader for Stream {
             return Err(Broken::Said(said));
         }
         if let Some(usage) = chunk.get("usage").filter(|usage| usage.is_object()) {
-            let count = |pointer: &str| number(usage, pointer).unwrap_or_default();
-            let kept = into.usage();
-            kept.input_tokens = count("/prompt_tokens");
-            kept.output_tokens = count("/completion_tokens");
-            kept.cached_tokens = count("/prompt_tokens_details/cached_tokens");
-            kept.reasoning_tokens = count("/completion_tokens_details/reasoning_tokens");
+            counted(usage, ["/prompt_tokens", "/completion_tokens"], into);
         }
         let Some(choice) = list(&chunk, "choices").first() else { return Ok(false) };
         if let Some(delta) = choice.get("delta") {

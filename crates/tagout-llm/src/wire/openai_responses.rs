@@ -2,7 +2,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Broken, Draft, Envelope, Reader, data_url, led_on, list, number, object, parsed, text,
+    Broken, Draft, Envelope, Reader, counted, data_url, led_on, list, number, object, parsed, text,
 };
 use crate::{
     assembly::{Assembly, Key},
@@ -228,12 +228,7 @@ fn ended(event: &Value, into: &mut Assembly) -> Result<(), Broken> {
         return Err(Broken::Senseless("the last event has no response".into()));
     };
     if let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) {
-        let count = |pointer: &str| number(usage, pointer).unwrap_or_default();
-        let kept = into.usage();
-        kept.input_tokens = count("/input_tokens");
-        kept.output_tokens = count("/output_tokens");
-        kept.cached_tokens = count("/input_tokens_details/cached_tokens");
-        kept.reasoning_tokens = count("/output_tokens_details/reasoning_tokens");
+        counted(usage, ["/input_tokens", "/output_tokens"], into);
     }
     let reason = response.pointer("/incomplete_details/reason").and_then(Value::as_str);
     match (text(response, "status"), reason) {
