@@ -41,6 +41,14 @@ pub enum ProviderError {
         /// The status of its answer.
         status: u16,
     },
+    /// The provider wants a key, and was sent none.
+    #[error("`{provider}` wants a key, and none is configured (status {status})")]
+    KeyWanted {
+        /// The provider's name.
+        provider: String,
+        /// The status of its answer.
+        status: u16,
+    },
     /// The provider has no such model, or not for this key.
     #[error("`{provider}` has no model `{model}` for this key: {detail}")]
     ModelMissing {
@@ -155,6 +163,7 @@ impl ProviderError {
             Self::NameCollision { .. } => "tool-name-collision",
             Self::Unreachable { .. } => "provider-unreachable",
             Self::KeyRefused { .. } => "provider-key-refused",
+            Self::KeyWanted { .. } => "provider-key-missing",
             Self::ModelMissing { .. } => "provider-model-missing",
             Self::ContextFull { .. } => "provider-context-full",
             Self::RateLimited { .. } => "provider-rate-limited",
@@ -169,6 +178,30 @@ impl ProviderError {
         }
     }
 
+    /// The same error with other words where those came from outside.
+    pub(crate) fn reworded(mut self, words: impl Fn(&str) -> String) -> Self {
+        match &mut self {
+            Self::Conversation { detail }
+            | Self::Unreachable { detail, .. }
+            | Self::ModelMissing { detail, .. }
+            | Self::ContextFull { detail, .. }
+            | Self::QuotaSpent { detail, .. }
+            | Self::Overloaded { detail, .. }
+            | Self::Refused { detail, .. }
+            | Self::BrokenOff { detail, .. }
+            | Self::Malformed { detail, .. }
+            | Self::NotRecorded { detail, .. } => *detail = words(detail),
+            Self::BadCall { tool, detail, .. } => (*tool, *detail) = (words(tool), words(detail)),
+            Self::NoQuestion
+            | Self::NameCollision { .. }
+            | Self::RateLimited { .. }
+            | Self::KeyRefused { .. }
+            | Self::KeyWanted { .. }
+            | Self::TooLarge { .. } => {}
+        }
+        self
+    }
+
     /// Whether the same request may succeed a little later, with nothing changed.
     #[must_use]
     pub const fn passes(&self) -> bool {
@@ -178,6 +211,7 @@ impl ProviderError {
             | Self::Conversation { .. }
             | Self::NameCollision { .. }
             | Self::KeyRefused { .. }
+            | Self::KeyWanted { .. }
             | Self::ModelMissing { .. }
             | Self::ContextFull { .. }
             | Self::QuotaSpent { .. }

@@ -76,7 +76,14 @@ impl Remote {
     pub async fn list(&self) -> Result<Vec<String>, ProviderError> {
         let wire = self.row.wire;
         let request = self.request(Verb::Get, wire.list_path(), Vec::new());
-        let body = self.begin(&request).await?.all(LIST_BYTES).await;
+        let begun = self.begin(&request).await.map_err(|error| match error {
+            // No model was asked for.
+            ProviderError::ModelMissing { provider, detail, .. } => {
+                ProviderError::Refused { provider, status: 404, detail }
+            }
+            other => other,
+        });
+        let body = begun?.all(LIST_BYTES).await;
         let listed = serde_json::from_slice(&body).ok().and_then(|body| wire.listed(&body));
         listed.ok_or_else(|| {
             let detail = "it is no list of models".to_owned();
@@ -173,7 +180,9 @@ impl Remote {
         let now_s = self.clock.now_s();
         let asked = retry::asked(header("retry-after-ms"), header("retry-after"), now_s);
         let said = begun.all(ERROR_BYTES).await;
-        let error = trouble::refused(&self.scope(), status, &said, asked);
+        // Before anything is cut.
+        let said = self.hidden(&String::from_utf8_lossy(&said));
+        let error = trouble::refused(&self.scope(), status, said.as_bytes(), asked);
         let passes = retry::passes(status) && !matches!(error, ProviderError::QuotaSpent { .. });
         Err((error, asked, passes))
     }
@@ -190,17 +199,27 @@ impl Remote {
         }
     }
 
-    /// An error that repeats the key, however it came there, is told without its words.
+    /// A text from outside, without the key.
+    fn hidden(&self, text: &str) -> String {
+        let key = self.key.as_ref().map_or("", |key| key.expose().as_str());
+        trouble::without_key(text, key)
+    }
+
     fn clean(&self, error: ProviderError) -> ProviderError {
-        let told = error.to_string();
-        match &self.key {
-            Some(key) if !key.expose().is_empty() && told.contains(key.expose().as_str()) => {
-                let provider = self.row.name.clone();
-                let detail = "its answer repeats the key, and is not shown".to_owned();
-                ProviderError::Malformed { provider, detail }
+        match error {
+            ProviderError::KeyRefused { provider, status } if self.key.is_none() => {
+                ProviderError::KeyWanted { provider, status }
             }
-            Some(_) | None => error,
+            other => other.reworded(|words| self.hidden(words)),
         }
+    }
+
+    fn cleaned(&self, turn: Result<Turn, ProviderError>) -> Result<Turn, ProviderError> {
+        let mut turn = turn.map_err(|error| self.clean(error))?;
+        for note in &mut turn.notes {
+            *note = trouble::shortened(&self.hidden(note));
+        }
+        Ok(turn)
     }
 }
 
@@ -342,14 +361,14 @@ impl Provider for Remote {
     fn turn<'a>(&'a self, request: TurnRequest<'a>) -> TurnFuture<'a> {
         Box::pin(async move {
             let answered = self.answer(request, &mut Unheard).await;
-            answered.map_err(|error| self.clean(error))
+            self.cleaned(answered)
         })
     }
 
     fn stream<'a>(&'a self, request: TurnRequest<'a>, sink: &'a mut dyn Sink) -> TurnFuture<'a> {
         Box::pin(async move {
             let answered = self.answer(request, sink).await;
-            answered.map_err(|error| self.clean(error))
+            self.cleaned(answered)
         })
     }
 }

@@ -72,7 +72,12 @@ pub(crate) fn refused(
     retry_after: Option<Duration>,
 ) -> ProviderError {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
-    let said = parsed.as_ref().and_then(envelope).unwrap_or_else(|| {
+    let said = parsed.as_ref().and_then(envelope);
+    if said.is_none() && status == 404 {
+        let detail = "nothing is there; is `url` right?".to_owned();
+        return ProviderError::Refused { provider: scope.provider.clone(), status, detail };
+    }
+    let said = said.unwrap_or_else(|| {
         // Whatever a proxy between says is often a page; only its first words help.
         let message = String::from_utf8_lossy(body).into_owned();
         Envelope { message, ..Envelope::default() }
@@ -140,9 +145,34 @@ fn in_words(said: &Envelope) -> String {
     }
 }
 
+/// How much of the beginning of a key is taken for the key: a text may have been cut inside of it.
+const KEY_START: usize = 8;
+
+/// `text` without the key, and without a beginning of it that was cut.
+pub(crate) fn without_key(text: &str, key: &str) -> String {
+    let start: String = key.chars().take(KEY_START).collect();
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, found)) = rest.split_once(&start).filter(|_| !start.is_empty()) {
+        let tail = key.get(start.len()..).unwrap_or_default();
+        let alike = found.chars().zip(tail.chars()).take_while(|(a, b)| a == b);
+        let alike: usize = alike.map(|(a, _)| a.len_utf8()).sum();
+        out.push_str(before);
+        out.push_str("(key)");
+        rest = found.get(alike..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The first characters of a text.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(SAID_CHARS).collect()
+}
+
 /// The first words of what a provider said, without what looks like a credential.
 pub(crate) fn without_keys(text: &str) -> String {
-    let short: String = text.chars().take(SAID_CHARS).collect();
+    let short = shortened(text);
     let words = short.split_inclusive(char::is_whitespace).map(|word| {
         if looks_like_a_key(word) { format!("(hidden){}", tail(word)) } else { word.to_owned() }
     });
@@ -168,6 +198,20 @@ fn looks_like_a_key(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_hidden_where_it_was_cut_too() {
+        let key = "topsecret-0123456789";
+        for (said, shown) in [
+            ("no topsecret-0123456789, no topsecret-0123456789.", "no (key), no (key)."),
+            ("no topsecret-0123", "no (key)"),
+            ("a topsecret-0x", "a (key)x"),
+            ("a topsec", "a topsec"),
+        ] {
+            assert_eq!(without_key(said, key), shown);
+        }
+        assert_eq!(without_key("a key", ""), "a key");
+    }
 
     #[test]
     fn keys_are_hidden() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tagout_llm::{Message, Part, ProviderError, Role, Turn};
 
-use crate::stage::{Given, Stage, offered, remote, turn};
+use crate::stage::{Given, KEY, Stage, offered, remote, turn};
 
 fn told(model: &str, events: &[String]) -> Result<Turn, ProviderError> {
     let stage = Arc::new(Stage::default());
@@ -157,4 +157,70 @@ fn a_number_that_nobody_holds_exactly_is_no_argument() {
             Err(error) => assert_eq!((error.code(), held), ("provider-bad-call", false)),
         }
     }
+}
+
+#[test]
+fn notes_and_errors_hold_neither_the_key_nor_much_else() {
+    let said = format!("{}{KEY} {}", "x".repeat(100), "y".repeat(400));
+    let chunk = json!({"choices": [{"delta": {}, "finish_reason": said}]}).to_string();
+    let turn = told("house:m", &[chunk]).unwrap();
+    let note = turn.notes.first().unwrap();
+    assert!(!note.contains(KEY) && note.contains("(key)"), "{note}");
+    assert_eq!(note.chars().count(), 300);
+    let error = json!({"error": {"message": format!("no {KEY}"), "code": KEY}}).to_string();
+    let error = told("house:m", &[error]).unwrap_err().to_string();
+    assert!(!error.contains(KEY), "{error}");
+}
+
+#[test]
+fn a_count_of_one_side_alone_is_no_count() {
+    let responses = |usage: &str| {
+        format!(
+            r#"{{"type":"response.completed","response":{{"status":"completed","usage":{usage}}}}}"#
+        )
+    };
+    let chat = |usage: &str| {
+        format!(
+            r#"{{"choices":[{{"delta":{{"content":"a"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
+        )
+    };
+    let gemini = |usage: &str| {
+        format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{{"text":"a"}}]}},"finishReason":"STOP"}}],"usageMetadata":{usage}}}"#
+        )
+    };
+    let done = r#"{"message":{},"done":true,"done_reason":"stop","prompt_eval_count":3}"#;
+    for (model, event, counted) in [
+        ("openai:m", responses(r#"{"input_tokens":3}"#), None),
+        ("openai:m", responses(r#"{"input_tokens":3,"output_tokens":2}"#), Some((3, 2))),
+        ("house:m", chat(r#"{"completion_tokens":3}"#), None),
+        ("house:m", chat("{}"), None),
+        ("house:m", chat(r#"{"prompt_tokens":3,"completion_tokens":2}"#), Some((3, 2))),
+        ("google:m", gemini(r#"{"promptTokenCount":3}"#), None),
+        ("google:m", gemini(r#"{"promptTokenCount":3,"candidatesTokenCount":2}"#), Some((3, 2))),
+        ("ollama:m", done.to_owned(), None),
+        ("ollama:m", done.replace("done_reason", "eval_count\":2,\"done_reason"), Some((3, 2))),
+    ] {
+        let usage = told(model, &[event]).unwrap().usage;
+        assert_eq!(
+            usage.map(|usage| (usage.input_tokens, usage.output_tokens)),
+            counted,
+            "{model}"
+        );
+    }
+}
+
+#[test]
+fn what_went_into_a_cache_stays_counted() {
+    let start = json!({"type": "message_start", "message": {"usage": {"input_tokens": 10,
+        "cache_creation_input_tokens": 500, "cache_read_input_tokens": 70, "output_tokens": 1}}});
+    let end = |usage: Value| json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage});
+    let stop = json!({"type": "message_stop"}).to_string();
+    let told = |events: &[Value]| {
+        let events: Vec<_> = events.iter().map(ToString::to_string).chain([stop.clone()]).collect();
+        told("anthropic:claude-haiku-5-5", &events).unwrap().usage
+    };
+    let usage = told(&[start, end(json!({"input_tokens": 10, "output_tokens": 5}))]).unwrap();
+    assert_eq!((usage.input_tokens, usage.cached_tokens, usage.output_tokens), (580, 70, 5));
+    assert_eq!(told(&[end(json!({"output_tokens": 5}))]), None);
 }
