@@ -79,6 +79,27 @@ fn call_of_alice(address: SocketAddr, key: &str) -> (u16, String) {
     post(address, "/mcp", &headers, &body.to_string())
 }
 
+/// Posts headers and a body; gives the status and what is said.
+type Post<'a> = &'a dyn Fn(&[(String, String)], &str) -> (u16, String);
+
+/// Signed well, and about another question, another card, nothing, or two things at once.
+fn refuses_answers_to_nothing(
+    post: Post<'_>,
+    about: &dyn Fn(&str, &Value, &str) -> String,
+    (question, digest): (&str, &Value),
+) {
+    let now = jiff_seconds();
+    let other = format!("sha256:{}", "0".repeat(64)).into();
+    for wrong in [about("0000000000", digest, "hook"), about(question, &other, "hook")] {
+        let (status, said) = post(&signed("m2", now, &wrong, SECRET), &wrong);
+        assert!(status == 400 && said.contains("webhook-mismatch"), "{status} {said}");
+    }
+    let bare = r#"{"answer":"allow","approver":"hook"}"#;
+    assert_eq!(post(&signed("m2", now, bare, SECRET), bare).0, 400, "about nothing");
+    let odd = r#"{"answer":"deny","answer":"allow","approver":"hook"}"#;
+    assert_eq!(post(&signed("m3", now, odd, SECRET), odd).0, 400);
+}
+
 #[test]
 fn a_webhook_tells_of_a_question_and_brings_the_answer() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -129,15 +150,7 @@ fn a_webhook_tells_of_a_question_and_brings_the_answer() {
     assert_eq!(post(&signed("m1", now, &yes("bob"), SECRET), &hook), nothing, "another body");
     let bob = yes("bob");
     assert_eq!(post(&signed("m2", now, &bob, SECRET), &bob).0, 403, "not enrolled for it");
-    let other = format!("sha256:{}", "0".repeat(64)).into();
-    for wrong in [about("0000000000", &digest, "hook"), about(&question, &other, "hook")] {
-        let (status, said) = post(&signed("m2", now, &wrong, SECRET), &wrong);
-        assert!(status == 400 && said.contains("webhook-mismatch"), "{status} {said}");
-    }
-    let bare = r#"{"answer":"allow","approver":"hook"}"#;
-    assert_eq!(post(&signed("m2", now, bare, SECRET), bare).0, 400, "about nothing");
-    let odd = r#"{"answer":"deny","answer":"allow","approver":"hook"}"#;
-    assert_eq!(post(&signed("m3", now, odd, SECRET), odd).0, 400);
+    refuses_answers_to_nothing(&post, &about, (&question, &digest));
     // What came to nothing has used nothing up.
     let (status, told) = post(&signed("m2", now, &hook, SECRET), &hook);
     assert_eq!(status, 200, "{told}");
