@@ -17,15 +17,15 @@ fn an_approval_from_before_gives_no_consent_that_was_taken_back() {
     consent("give");
     let desk = Desk::with(&bench, &["me"]);
     let (mut client, _running) = client(&bench, "c");
-    let question = left_open(&write(&mut client, 1, "a"));
+    let question = left_open(&write(&mut client, 101, "a"));
     desk.says("me", &question, Answer::Allow, Scope::Once);
     consent("revoke");
-    assert_eq!(refusal(&write(&mut client, 2, "a")), "consent-missing");
+    assert_eq!(refusal(&write(&mut client, 102, "a")), "consent-missing");
     assert_eq!(calls(&bench), 0);
     // What is answered later gives it.
-    let question = left_open(&write(&mut client, 3, "a"));
+    let question = left_open(&write(&mut client, 103, "a"));
     desk.says("me", &question, Answer::Allow, Scope::Once);
-    assert!(made(&write(&mut client, 4, "a")));
+    assert!(made(&write(&mut client, 104, "a")));
     let listed = bench.tagout(&["--json", "consent", "ls"]);
     assert!(String::from_utf8_lossy(&listed.stdout).contains("\"s\""), "{listed:?}");
     assert_eq!(calls(&bench), 1);
