@@ -152,6 +152,11 @@ impl Upstream {
         self.program.is_built_in()
     }
 
+    /// Whether its entry lets this key of `_meta` through.
+    pub(crate) fn takes_meta(&self, key: &str) -> bool {
+        self.server.meta.contains(key)
+    }
+
     pub(crate) fn timeout(&self) -> Duration {
         self.server.timeout
     }

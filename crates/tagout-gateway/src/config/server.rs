@@ -29,6 +29,8 @@ pub struct Server {
     pub stateless: bool,
     /// Whether clients see its tools by the names that it uses.
     pub bare: bool,
+    /// The keys of `_meta` that are passed on to it beside those of the protocol and of tracing.
+    pub meta: BTreeSet<String>,
     /// To whom it is stated who calls, where its entry asks for that: its name, or another.
     pub assertion: Option<Arc<str>>,
 }
@@ -110,6 +112,8 @@ pub(super) struct WrittenServer {
     era: EraChoice,
     #[serde(default)]
     stateless: bool,
+    #[serde(default)]
+    meta: Vec<String>,
     prefix: Option<Spanned<String>>,
     timeout_s: Option<Spanned<u64>>,
     start_timeout_s: Option<Spanned<u64>>,
@@ -134,6 +138,7 @@ impl Server {
             undeclared: Undeclared::Refuse,
             stateless: false,
             bare: false,
+            meta: BTreeSet::new(),
             assertion: None,
         }
     }
@@ -176,6 +181,7 @@ impl Reader<'_> {
             era: w.era,
             stateless: w.stateless,
             bare: w.prefix.is_some(),
+            meta: w.meta.iter().cloned().collect(),
             assertion: self.audience(name, &w)?,
             start: self.start(name, w)?,
         })

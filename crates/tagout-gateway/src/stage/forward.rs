@@ -264,7 +264,14 @@ pub(crate) fn outgoing_params(
     if let Some(meta) = params.get("_meta") {
         let mut meta = without_ours(meta);
         if let Ok(document) = composed(&meta) {
-            let mut own = vec![("progressToken", progress)];
+            let keys: Vec<_> = document.root().members().map(|(key, _)| key).collect();
+            // No rule and no schema has looked at other keys.
+            let passes = |key: &str| {
+                is_of_the_protocol(key) || target.upstream().is_some_and(|up| up.takes_meta(key))
+            };
+            let others = keys.iter().filter(|key| !passes(key));
+            let mut own: Vec<_> = others.map(|key| (key.as_ref(), None)).collect();
+            own.push(("progressToken", progress));
             own.extend(OF_A_HOP.iter().map(|key| (*key, None)));
             meta = document.root().with(&own);
         }
@@ -290,6 +297,13 @@ pub(crate) fn outgoing_params(
     }
     let changes: Vec<_> = changes.iter().map(|(key, text)| (*key, text.as_deref())).collect();
     params.with(&changes)
+}
+
+/// Whether a key of `_meta` is the protocol's own, or one by which requests are traced.
+fn is_of_the_protocol(key: &str) -> bool {
+    matches!(key, "progressToken" | "traceparent" | "tracestate" | "baggage")
+        || key.starts_with("io.modelcontextprotocol/")
+        || key.starts_with("modelcontextprotocol.io/")
 }
 
 /// What each hop says for itself.
