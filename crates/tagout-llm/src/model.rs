@@ -66,12 +66,19 @@ impl FromStr for ModelId {
         if !(1..=32).contains(&provider.len()) || !provider.chars().all(plain) {
             return Err(BadModelId::Provider { provider: provider.into() });
         }
-        let visible = |c: char| !c.is_whitespace() && !c.is_control();
+        let visible = |c: char| !c.is_whitespace() && !c.is_control() && !unseen(c);
         if !(1..=128).contains(&name.len()) || !name.chars().all(visible) {
             return Err(BadModelId::Name { text: text.into(), provider: provider.into() });
         }
         Ok(Self { text: text.into(), colon: provider.len() })
     }
+}
+
+/// Characters that do not show, or that turn the direction of what stands beside them.
+const fn unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 impl fmt::Display for ModelId {
@@ -114,6 +121,14 @@ mod tests {
                 text.parse::<ModelId>().map_or_else(|error| error.to_string(), |_| "ok".into());
             assert_eq!(got, expected);
         }
+    }
+
+    #[test]
+    fn a_name_that_shows_as_another_is_none() {
+        for odd in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}', '\u{e0041}', '\u{7f}'] {
+            assert!(format!("openai:a{odd}b").parse::<ModelId>().is_err(), "{odd:?}");
+        }
+        assert!("openai:größe-⚡".parse::<ModelId>().is_ok());
     }
 
     #[test]
