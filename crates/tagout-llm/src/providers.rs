@@ -19,11 +19,14 @@ pub enum KeyRef {
 }
 
 impl KeyRef {
-    /// Reads `env://NAME` or `file://PATH`.
+    /// Reads `env://NAME`, where a name is `[A-Za-z_][A-Za-z0-9_]*`, or `file://PATH`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(name) = text.strip_prefix("env://") {
-            let named = !name.is_empty() && !name.contains(['=', '\0', '\n']);
+            // A key that was written here by mistake is not taken for a name, and so never shown.
+            let inside = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+            let named = name.bytes().all(inside) && !name.starts_with(|c: char| c.is_ascii_digit());
+            let named = named && !name.is_empty();
             return named.then(|| Self::Env(name.to_owned()));
         }
         let path = text.strip_prefix("file://")?;

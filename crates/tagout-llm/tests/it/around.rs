@@ -46,6 +46,8 @@ fn tables_that_make_no_sense_are_refused_without_their_keys() {
         ("[openai]\nkey = 'sk-1'", "`key` is no reference"),
         ("[openai]\nkey = 15", "`key` is no reference"),
         ("[openai]\nkey = 'env://'", "`key` is no reference"),
+        ("[openai]\nkey = 'env://sk-1'", "`key` is no reference"),
+        ("[openai]\nkey = 'env://1A'", "`key` is no reference"),
         ("[openai]\nnum_ctx = 10", "`num_ctx`"),
         ("[openai]\nmax_output_tokens = 1", "`max_output_tokens`"),
         ("[openai]\ntemperature = 9.5", "`temperature`"),

@@ -29,13 +29,22 @@ pub(crate) fn providers(places: &Places) -> Result<Providers, Failure> {
 fn unreadable(text: &str, error: &toml::de::Error) -> Failure {
     let line = error.span().and_then(|span| text.get(..span.start));
     let line = line.map_or(1, |before| before.matches('\n').count() + 1);
-    let said = error.message();
-    let plain = ["unknown field", "unknown variant", "missing field", "duplicate key"];
-    let said = if plain.iter().any(|start| said.starts_with(start)) {
-        said
-    } else {
-        "a value is of the wrong type"
-    };
+    let said = without_names(error.message());
     let help = "the page docs/models.md lists the keys of `[provider.NAME]`";
     Failure::usage("provider-invalid", format!("line {line}: {said}"), help)
+}
+
+/// What is wrong, and what would be right; never what stands there, which may be a key.
+fn without_names(said: &str) -> String {
+    let kinds = ["unknown field", "unknown variant", "duplicate key"];
+    if said.starts_with("missing field") {
+        return said.to_owned();
+    }
+    let Some(kind) = kinds.into_iter().find(|kind| said.starts_with(kind)) else {
+        return "a value is of the wrong type".to_owned();
+    };
+    match said.rsplit_once("`, expected ") {
+        Some((_, expected)) => format!("{kind}, expected {expected}"),
+        None => kind.to_owned(),
+    }
 }
