@@ -75,7 +75,10 @@ impl Gateway {
         // Nobody approves for a client that has gone.
         let approved = session.while_client_is_there(approving).await;
         let authorised = approved.unwrap_or(Err(Refusal::Cancelled))?;
-        self.turns.wait_for(|| consent::agreed_by_approving(&authorised, self)).await?;
+        // What nobody was asked about waits for nobody's turn.
+        if authorised.approval().is_some() {
+            self.turns.wait_for(|| consent::agreed_by_approving(&authorised, self)).await?;
+        }
         let cleared = begun.decided(authorised)?;
         let answer = forward::forward(cleared, self).await?;
         screen::screen(answer).await
