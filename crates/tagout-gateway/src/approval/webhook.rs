@@ -244,7 +244,7 @@ async fn sent(
     (id, now): (&str, Timestamp),
     body: &str,
 ) -> Result<(), String> {
-    let secret = secret(&webhook.secret)?;
+    let secret = crate::blocking::blocking(|| secret(&webhook.secret))?;
     let at = now.as_second().to_string();
     let signature = signature(&secret, id, &at, body.as_bytes());
     let signature = signature.ok_or("the secret makes no signature")?;
