@@ -76,12 +76,13 @@ impl Remote {
     pub async fn list(&self) -> Result<Vec<String>, ProviderError> {
         let wire = self.row.wire;
         let request = self.request(Verb::Get, wire.list_path(), Vec::new());
-        let begun = self.begin(&request).await.map_err(|error| match error {
+        let begun = self.begin(&request).await.map_err(|error| {
             // No model was asked for.
-            ProviderError::ModelMissing { provider, detail, .. } => {
+            if let ProviderError::ModelMissing { provider, detail, .. } = error {
                 ProviderError::Refused { provider, status: 404, detail }
+            } else {
+                error
             }
-            other => other,
         });
         let body = begun?.all(LIST_BYTES).await;
         let listed = serde_json::from_slice(&body).ok().and_then(|body| wire.listed(&body));
@@ -206,12 +207,10 @@ impl Remote {
     }
 
     fn clean(&self, error: ProviderError) -> ProviderError {
-        match error {
-            ProviderError::KeyRefused { provider, status } if self.key.is_none() => {
-                ProviderError::KeyWanted { provider, status }
-            }
-            other => other.reworded(|words| self.hidden(words)),
+        if let (ProviderError::KeyRefused { provider, status }, None) = (&error, &self.key) {
+            return ProviderError::KeyWanted { provider: provider.clone(), status: *status };
         }
+        error.reworded(|words| self.hidden(words))
     }
 
     fn cleaned(&self, turn: Result<Turn, ProviderError>) -> Result<Turn, ProviderError> {
