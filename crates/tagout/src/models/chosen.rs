@@ -2,7 +2,8 @@
 use std::{path::Path, sync::Arc};
 
 use tagout_llm::{
-    Facts, ModelId, Planner, Provider, Providers, Reach, Remote, Row, Script,
+    Facts, ModelId, Planner, Provider, ProviderInfo, Providers, Reach, Remote, Row, Script, Sink,
+    TurnFuture, TurnRequest,
     tape::{Player, Recorder},
     transport::Transport,
 };
@@ -37,21 +38,37 @@ const HELP: &str = "see `tagout models ls`; `offline:planner` needs no key and n
 
 /// The model that `text` names.
 pub(crate) fn choose(places: &Places, text: &str) -> Result<Chosen, Failure> {
+    // What follows these is a path, which may hold what no model's name does.
+    match text.split_once(':') {
+        Some(("script", path)) => return script(text, on_disk(path)?),
+        Some(("record", rest)) => return record(places, text, rest),
+        Some(("replay", path)) => return replay(places, text, on_disk(path)?),
+        Some(_) | None => {}
+    }
     let model = parsed(text)?;
     match model.provider() {
         "offline" if model.as_str() == Planner::NAME => Ok(Chosen::plain(Arc::new(Planner::new()))),
-        "script" => script(&model),
-        "record" => record(places, &model),
-        "replay" => replay(places, &model),
         _ => remote(places, &model, Way::Network),
     }
 }
 
+/// Bytes of a path, at most.
+const PATH_BYTES: usize = 4096;
+
+fn on_disk(path: &str) -> Result<&Path, Failure> {
+    if path.is_empty() || path.len() > PATH_BYTES || path.contains(char::is_control) {
+        let message = "a path has 1 to 4096 bytes and no control characters";
+        return Err(Failure::usage("model-unknown", message, HELP));
+    }
+    Ok(Path::new(path))
+}
+
 /// The provider called `name`, of which no model was chosen.
 pub(crate) fn provider(places: &Places, name: &str) -> Result<Remote, Failure> {
-    let model = parsed(&format!("{name}:any"))?;
     let providers = table::providers(places)?;
-    let row = providers.find(name).ok_or_else(|| unknown(&model, &providers))?.clone();
+    let there_is = format!("there is no provider `{name}`");
+    let row = providers.find(name).ok_or_else(|| unknown(&there_is, &providers))?.clone();
+    let model = parsed(&format!("{name}:any"))?;
     let (key, transport) = (key::key(places, &row)?, transport(&model, &row, Way::Network)?);
     let reach = Reach { key, transport, clock: Arc::new(Passing(clock())) };
     Ok(Remote::new(row, model, None, reach))
@@ -61,33 +78,54 @@ fn parsed(text: &str) -> Result<ModelId, Failure> {
     text.parse().map_err(|error| Failure::usage("model-unknown", error, HELP))
 }
 
-fn script(model: &ModelId) -> Result<Chosen, Failure> {
-    let path = Path::new(model.name());
+fn script(name: &str, path: &Path) -> Result<Chosen, Failure> {
     let help = "a script is a TOML file of `[[turn]]` tables";
     let bad = |message: String| Failure::usage("provider-file", message, help);
     let Some(text) = setup::read(path)? else {
         return Err(bad(format!("there is no file `{}`", path.display())));
     };
-    let script = Script::parse(model.to_string(), &text)
+    let script = Script::parse(name.to_owned(), &text)
         .map_err(|error| bad(format!("`{}`: {}", path.display(), error.to_string().trim_end())))?;
     Ok(Chosen::plain(Arc::new(script)))
 }
 
-fn record(places: &Places, model: &ModelId) -> Result<Chosen, Failure> {
-    let Some((folder, recorded)) = model.name().split_once(',') else {
-        let message = format!("`{model}` names no model to record");
+fn record(places: &Places, text: &str, rest: &str) -> Result<Chosen, Failure> {
+    let Some((folder, recorded)) = rest.rsplit_once(',') else {
+        let message = format!("`{text}` names no model to record");
         let help = "write `record:DIR,PROVIDER:MODEL`";
         return Err(Failure::usage("model-unknown", message, help));
     };
     let recorded = parsed(recorded)?;
-    remote(places, &recorded, Way::Recorded(Path::new(folder)))
+    remote(places, &recorded, Way::Recorded(on_disk(folder)?))
 }
 
-fn replay(places: &Places, model: &ModelId) -> Result<Chosen, Failure> {
-    let folder = Path::new(model.name());
+fn replay(places: &Places, name: &str, folder: &Path) -> Result<Chosen, Failure> {
     let exchanges = recorded::read(folder)?;
     let first = exchanges.first().map(|exchange| exchange.model.clone()).unwrap_or_default();
-    remote(places, &parsed(&first)?, Way::Played(exchanges))
+    let played = remote(places, &parsed(&first)?, Way::Played(exchanges))?;
+    let note = format!("no language model: a recording of `{first}`");
+    let info = ProviderInfo { name: name.to_owned(), language_model: false, note };
+    Ok(Chosen::plain(Arc::new(Replayed { info, inner: played.provider })))
+}
+
+/// A recording, which is not the model that was recorded.
+struct Replayed {
+    info: ProviderInfo,
+    inner: Arc<dyn Provider>,
+}
+
+impl Provider for Replayed {
+    fn describe(&self) -> ProviderInfo {
+        self.info.clone()
+    }
+
+    fn turn<'a>(&'a self, request: TurnRequest<'a>) -> TurnFuture<'a> {
+        self.inner.turn(request)
+    }
+
+    fn stream<'a>(&'a self, request: TurnRequest<'a>, sink: &'a mut dyn Sink) -> TurnFuture<'a> {
+        self.inner.stream(request, sink)
+    }
 }
 
 /// How a provider is reached.
@@ -99,7 +137,9 @@ enum Way<'a> {
 
 fn remote(places: &Places, model: &ModelId, way: Way<'_>) -> Result<Chosen, Failure> {
     let providers = table::providers(places)?;
-    let row = providers.find(model.provider()).ok_or_else(|| unknown(model, &providers))?.clone();
+    let there_is = format!("there is no model `{model}`");
+    let row = providers.find(model.provider());
+    let row = row.ok_or_else(|| unknown(&there_is, &providers))?.clone();
     let entry = providers.catalogue.find(model).cloned();
     let key = match &way {
         Way::Network | Way::Recorded(_) => key::key(places, &row)?,
@@ -133,8 +173,8 @@ fn transport(model: &ModelId, row: &Row, way: Way<'_>) -> Result<Arc<dyn Transpo
     })
 }
 
-fn unknown(model: &ModelId, providers: &Providers) -> Failure {
+fn unknown(there_is: &str, providers: &Providers) -> Failure {
     let names: Vec<_> = providers.rows().map(|row| row.name.as_str()).collect();
-    let message = format!("there is no model `{model}`; providers are {}", names.join(", "));
+    let message = format!("{there_is}; providers are {}", names.join(", "));
     Failure::usage("model-unknown", message, HELP)
 }
