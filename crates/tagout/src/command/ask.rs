@@ -53,7 +53,7 @@ pub(crate) fn ask(places: &Places, ask: Ask, json: bool) -> Result<ExitCode, Fai
         output::json(&shown.as_json(&question, &answer))?;
     } else if let Some(usage) = total.usage {
         let (read, written) = (usage.input_tokens, usage.output_tokens);
-        let cost = models::cost(chosen.facts, total.usage);
+        let cost = models::cost(metered.as_ref(), chosen.facts, total.usage);
         output::line(format_args!("\nCost       {cost} ({read} tokens in, {written} out)"))?;
     }
     Ok(ended(&answer).into())
@@ -152,7 +152,8 @@ impl Shown {
     fn print(&self, event: &Event) -> Result<(), Failure> {
         match event {
             Event::Asked { model, .. } => {
-                output::line(format_args!("Assistant  {} ({})", model.name, model.note))
+                let told = printable(&format!("{} ({})", model.name, model.note));
+                output::line(format_args!("Assistant  {told}"))
             }
             Event::Planned { plan, .. } => print_plan(plan),
             Event::Said { text } => output::line(printable(text)),

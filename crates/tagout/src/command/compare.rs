@@ -31,34 +31,36 @@ pub(crate) fn compare(places: &Places, compare: &Compare, json: bool) -> Result<
             Options { stop, connect_timeout: CONNECT, turn_timeout, ..options }
         };
         let began = Instant::now();
+        let mut counting = Counting::default();
         let asked = in_runtime(with_session(places, options, async |session| {
-            Ok(session.ask(&compare.question, &mut Quiet).await)
+            Ok(session.ask(&compare.question, &mut counting).await)
         }))?;
         let elapsed_ms = began.elapsed().as_millis();
         failed |= asked.is_err();
         let total = metered.total();
-        let cost = if metered.describe().language_model {
-            models::cost(chosen.facts, total.usage)
-        } else {
-            "no model".to_owned()
-        };
+        let cost = models::cost(metered.as_ref(), chosen.facts, total.usage);
+        let note = metered.describe().note;
         let answer = asked.as_ref().map_err(|error| (error.code(), error.to_string()));
         if json {
             output::json(&json!({
                 "model": model, "question": compare.question, "elapsed_ms": elapsed_ms,
                 "answer": answer.as_ref().ok().map(|answer| as_json(answer)),
                 "error": answer.as_ref().err().map(|(code, said)| json!({"code": code, "message": said})),
-                "usage": total.usage, "cost": cost, "turns": total.turns, "notes": total.notes,
+                "usage": total.usage, "cost": cost, "turns": total.turns, "calls": counting.calls,
+                "notes": total.notes, "note": note, "warning": chosen.warning,
             }))?;
             continue;
         }
-        output::line(format_args!("{}\n", printable(&format!("== {model}"))))?;
+        output::line(format_args!("{}\n", printable(&format!("== {model} ({note})"))))?;
         match &answer {
             Ok(answer) => output::line(printable(&told(answer)))?,
             Err((code, said)) => output::line(printable(&format!("{said} [{code}]")))?,
         }
+        for note in total.notes.iter().chain(&chosen.warning) {
+            output::line(format_args!("note: {}", printable(note)))?;
+        }
         output::line("")?;
-        let calls = answer.map_or(0, |answer| answer.calls.len());
+        let calls = counting.calls;
         let tokens = total.usage.map_or("?".to_owned(), |usage| {
             format!("{}/{}", usage.input_tokens, usage.output_tokens)
         });
@@ -91,11 +93,16 @@ fn as_json(answer: &Answer) -> Value {
     json!({"status": answer.status, "text": answer.text, "calls": calls})
 }
 
-/// Shows nothing, and has nothing to add.
-struct Quiet;
+/// Shows nothing, and has nothing to add. Counts calls, those of a question that failed too.
+#[derive(Default)]
+struct Counting {
+    calls: usize,
+}
 
-impl Ui for Quiet {
-    fn event(&mut self, _: &Event) {}
+impl Ui for Counting {
+    fn event(&mut self, event: &Event) {
+        self.calls += usize::from(matches!(event, Event::Finished { .. }));
+    }
 
     fn fill(&mut self, _: &MissingSlot) -> Option<String> {
         None

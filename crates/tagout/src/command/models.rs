@@ -2,8 +2,9 @@
 use std::{process::ExitCode, sync::Arc, time::Instant};
 
 use serde_json::json;
-use tagout_host::printable;
-use tagout_llm::{Facts, Message, Part, Provider as _, Role, ToolSpec, Turn, TurnRequest};
+use tagout_host::{HostError, printable};
+use tagout_llm::{Facts, Message, Part, Provider, Role, ToolSpec, Turn, TurnRequest};
+use tokio::time::timeout;
 
 use crate::{
     cli::Models,
@@ -78,7 +79,8 @@ fn list(places: &Places, json: bool) -> Result<ExitCode, Failure> {
 fn ask_for_list(places: &Places, provider: &str, json: bool) -> Result<ExitCode, Failure> {
     let remote = models::provider(places, provider)?;
     let names = in_runtime(async {
-        remote.list().await.map_err(|error| Failure::of(&error, error.code(), ""))
+        let listed = in_time(&remote, remote.list()).await?;
+        listed.map_err(|error| Failure::of(&error, error.code(), ""))
     })?;
     for name in names {
         let name = format!("{provider}:{name}");
@@ -89,6 +91,18 @@ fn ask_for_list(places: &Places, provider: &str, json: bool) -> Result<ExitCode,
         }
     }
     Ok(Ended::Done.into())
+}
+
+/// What comes of `waited`, if it comes as soon as a turn has to.
+async fn in_time<T>(
+    provider: &dyn Provider,
+    waited: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let most = models::patience(provider);
+    timeout(most, waited).await.map_err(|_elapsed| {
+        let error = HostError::ProviderTimeout { waited: most };
+        Failure::of(&error, error.code(), "")
+    })
 }
 
 fn row(name: &str, facts: Facts) -> Vec<String> {
@@ -132,16 +146,19 @@ fn check(places: &Places, model: &str, json: bool) -> Result<ExitCode, Failure> 
     let tools = [probe()];
     let began = Instant::now();
     let turn = in_runtime(async {
-        let turn = metered.turn(TurnRequest::new(&messages, &tools)).await;
-        turn.map_err(|error| Failure::of(&error, error.code(), ""))
+        let asked = metered.turn(TurnRequest::new(&messages, &tools));
+        in_time(metered.as_ref(), asked)
+            .await?
+            .map_err(|error| Failure::of(&error, error.code(), ""))
     })?;
     let elapsed_ms = began.elapsed().as_millis();
     let calls = calls_it(&turn);
-    let cost = models::cost(chosen.facts, turn.usage);
+    let cost = models::cost(metered.as_ref(), chosen.facts, turn.usage);
     if json {
         output::json(&json!({
             "model": model, "answered": true, "calls_tools": calls, "elapsed_ms": elapsed_ms,
-            "usage": turn.usage, "cost": cost, "notes": turn.notes, "warning": chosen.warning,
+            "usage": turn.usage, "cost": cost, "notes": turn.notes,
+            "note": metered.describe().note, "warning": chosen.warning,
         }))?;
     } else {
         let tokens = turn.usage.map_or("tokens unknown".to_owned(), |usage| {

@@ -17,7 +17,9 @@ pub(crate) struct Metered {
 pub(crate) struct Total {
     /// Turns that were had.
     pub(crate) turns: usize,
-    /// Tokens; nothing if a turn did not say.
+    /// Turns that were asked for; those that failed may have cost something too.
+    asked: usize,
+    /// Tokens; nothing if a turn failed or did not say.
     pub(crate) usage: Option<Usage>,
     /// What readers should know of a turn.
     pub(crate) notes: Vec<String>,
@@ -30,7 +32,13 @@ impl Metered {
 
     /// What came together so far.
     pub(crate) fn total(&self) -> Total {
-        self.total.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut total = self.total.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        total.usage = total.usage.filter(|_| total.asked == total.turns);
+        total
+    }
+
+    fn asks(&self) {
+        self.total.lock().unwrap_or_else(PoisonError::into_inner).asked += 1;
     }
 
     fn count(&self, turn: &Turn) {
@@ -58,6 +66,7 @@ impl Provider for Metered {
 
     fn turn<'a>(&'a self, request: TurnRequest<'a>) -> TurnFuture<'a> {
         Box::pin(async move {
+            self.asks();
             let turn = self.inner.turn(request).await?;
             self.count(&turn);
             Ok(turn)
@@ -66,6 +75,7 @@ impl Provider for Metered {
 
     fn stream<'a>(&'a self, request: TurnRequest<'a>, sink: &'a mut dyn Sink) -> TurnFuture<'a> {
         Box::pin(async move {
+            self.asks();
             let turn = self.inner.stream(request, sink).await?;
             self.count(&turn);
             Ok(turn)
@@ -80,10 +90,55 @@ pub(crate) fn patience(provider: &dyn Provider) -> Duration {
 }
 
 /// What that cost, in words; never nought for what is not known.
-pub(crate) fn cost(facts: Option<Facts>, usage: Option<Usage>) -> String {
+pub(crate) fn cost(provider: &dyn Provider, facts: Option<Facts>, usage: Option<Usage>) -> String {
+    if !provider.describe().language_model {
+        return "no model".to_owned();
+    }
     match facts.zip(usage).and_then(|(facts, usage)| facts.cost(usage)) {
         Some(dollars) if dollars > 0.0 && dollars < 0.0001 => "below 0.0001 USD".to_owned(),
         Some(dollars) => format!("{dollars:.4} USD"),
         None => "cost unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        future::Future,
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use tagout_llm::{ProviderError, Stop};
+
+    use super::*;
+
+    /// Answers every other time.
+    struct Every(Mutex<usize>);
+
+    impl Provider for Every {
+        fn describe(&self) -> ProviderInfo {
+            ProviderInfo { name: "x:y".into(), language_model: true, note: String::new() }
+        }
+
+        fn turn<'a>(&'a self, _: TurnRequest<'a>) -> TurnFuture<'a> {
+            let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *asked += 1;
+            let usage = Some(Usage { input_tokens: 10, ..Usage::default() });
+            let turn = Turn { usage, ..Turn::new(Vec::new(), Stop::Complete) };
+            let turn = if *asked == 2 { Err(ProviderError::NoQuestion) } else { Ok(turn) };
+            Box::pin(std::future::ready(turn))
+        }
+    }
+
+    #[test]
+    fn what_a_failed_turn_cost_is_not_known() {
+        let metered = Metered::new(Arc::new(Every(Mutex::default())));
+        for known in [true, false, false] {
+            let mut turn = pin!(metered.turn(TurnRequest::new(&[], &[])));
+            let polled = turn.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(polled, Poll::Ready(_)));
+            assert_eq!(metered.total().usage.is_some(), known);
+        }
     }
 }

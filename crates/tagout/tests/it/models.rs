@@ -249,7 +249,8 @@ fn a_provider_lists_its_models() {
     assert!(listed.starts_with("openai-chat:a\nopenai-chat:b"), "{listed}");
     assert!(!listed.contains('\u{1b}'));
     let ran = place.run(&["models", "ls", "nobody"]);
-    assert!(ran.stderr.contains("[model-unknown]"), "{ran:?}");
+    assert!(ran.stderr.contains("there is no provider `nobody`; "), "{ran:?}");
+    assert!(ran.stderr.contains("[model-unknown]") && !ran.stderr.contains("any"), "{ran:?}");
 }
 
 #[test]
@@ -291,6 +292,9 @@ fn a_key_is_never_shown() {
     let replayed = place.run(&["ask", "--model", &model, QUESTION]);
     assert_eq!(replayed.code, 0, "{replayed:?}");
     assert_eq!(server.seen().len(), asked, "nobody is reached");
+    let heading = format!("Assistant  {model} (no language model: a recording of `openai-chat:m`)");
+    assert!(replayed.stdout.contains(&heading), "{replayed:?}");
+    assert!(replayed.stdout.contains("Cost       no model"), "{replayed:?}");
     let ran = place.run(&["ask", "--model", &model, "Another question"]);
     assert!(ran.stderr.contains("[provider-not-recorded]"), "{ran:?}");
 }
@@ -305,6 +309,8 @@ fn a_key_that_is_missing_or_stands_in_the_configuration_is_an_error() {
     for text in [
         format!("[provider.openai]\nkey = \"{KEY}\"\n"),
         format!("[provider.openai]\napi_key = \"{KEY}\"\n"),
+        format!("[provider.openai]\nkey = \"env://{KEY}\"\n"),
+        format!("[provider.openai]\n{KEY} = \"x\"\n"),
         format!("[provider.openai]\ntemperature = \"{KEY}\"\n"),
         format!("[provider.openai]\nkey = \"{KEY}\"\n[limits]\nfame_bytes = 1\n"),
     ] {
@@ -339,7 +345,12 @@ fn models_are_compared_side_by_side() {
     let rows = each(&place.run(&args).stdout);
     assert_eq!(rows.len(), 3);
     assert_eq!(rows[1]["answer"]["calls"][0]["tool"], "grid__predict_outage_risk");
-    assert_eq!(rows[2]["error"]["code"], "provider-malformed");
+    assert_eq!(rows[2]["error"]["code"], "provider-refused");
+    assert_eq!([&rows[1]["calls"], &rows[2]["calls"]], [1, 0]);
+    assert!(rows[1]["note"].as_str().unwrap().contains("language model at"), "{rows:?}");
+    assert!(rows[2]["warning"].as_str().unwrap().contains("not in the catalogue"), "{rows:?}");
+    assert!(ran.stdout.contains("== ollama:m (language model at"), "{ran:?}");
+    assert!(ran.stdout.contains("note: `echo:m` is not in the catalogue"), "{ran:?}");
 }
 
 #[test]
@@ -353,6 +364,15 @@ fn a_script_plays_a_model() {
     let ran = place.run(&["ask", "--model", &format!("script:{}", script.display()), "Hi"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stdout.contains("there is no tool `rm__all`"), "{ran:?}");
+    let spaced = place.path(&format!("a script, {}.toml", "long".repeat(40)));
+    place.write(&spaced, "[[turn]]\ntext = \"B\"\n");
+    let ran = place.run(&["ask", "--model", &format!("script:{}", spaced.display()), "Hi"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let long = format!("script:{}", "a".repeat(4097));
+    for odd in ["script:", "script:a\u{1b}b", "replay:", "record:,openai:m", &long] {
+        let ran = place.run(&["ask", "--model", odd, "Hi"]);
+        assert!(ran.stderr.contains("[model-unknown]"), "{ran:?}");
+    }
     let ran = place.run(&["ask", "--model", "script:none.toml", "Hi"]);
     assert!(ran.stderr.contains("[provider-file]"), "{ran:?}");
 }
