@@ -25,18 +25,18 @@ use std::{future::Future, pin::Pin, time::Duration};
 use tagout_store::Scope;
 
 pub use self::{
+    by::{in_words as people_in_words, stored_in_words},
     card::{Card, readable},
     desk::{AnswerTrouble, Answered, Asked, Heard, NewAnswer},
-    by::{in_words as people_in_words, stored_in_words},
     enrol::{EnrolTrouble, NewApprover},
     key::{ApproverKey, ApproverSigner, KeyFileTrouble, SHORTEST as SHORTEST_PASSPHRASE, key_file},
     people::{Approver as Enrolled, Standing},
     terminal::Terminal,
 };
 pub(crate) use self::{
+    by::{stored as stored_people, users_in},
     desk::{Denial, only_reads},
     diff::{Compared, last_and_now},
-    by::{stored as stored_people, users_in},
     elicit::elicited,
     key::is_public_key,
     seal::SealKey,

@@ -262,7 +262,9 @@ fn word(said: Option<&(String, String)>) -> String {
 }
 
 fn still_open(question: Option<&str>) -> String {
-    question.map_or_else(String::new, |id| format!("; the question `{id}` is still open for this call in the same conversation"))
+    question.map_or_else(String::new, |id| {
+        format!("; the question `{id}` is still open for this call in the same conversation")
+    })
 }
 
 impl Refusal {

@@ -119,8 +119,8 @@ fn what_happened_is_kept_by_gateway() {
 fn a_conversation_that_nobody_uses_is_forgotten() {
     let (_root, store) = fresh();
     let (ann, bob) = (principal("ann"), principal("bob"));
-    let [old, used, of_bob] = [&ann, &ann, &bob]
-        .map(|who| store.open_conversation(who, &origin(), at(0)).unwrap());
+    let [old, used, of_bob] =
+        [&ann, &ann, &bob].map(|who| store.open_conversation(who, &origin(), at(0)).unwrap());
     let day = 24 * 3600;
     store.touch(&ann, &used, at(day)).unwrap();
     store.open_conversation(&ann, &origin(), at(90 * day + 1)).unwrap();
