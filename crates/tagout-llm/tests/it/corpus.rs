@@ -17,6 +17,7 @@ fn streams_of_the_corpus_come_to_what_is_known() {
     let expected = [
         "anthropic-messages-broken",
         "gemini-generate-malformed-call",
+        "gemini-generate-numbers",
         "ollama-unloaded",
         "openai-chat-bad-arguments",
         "openai-chat-error-inside",
