@@ -163,3 +163,21 @@ fn located(place: &str, what: String) -> String {
 pub(crate) fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     root.pointer(reference.strip_prefix('#')?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_that_mean_something_else_once_they_are_read_are_refused() {
+        let schema = InputSchema::compile(&Value::Bool(true)).unwrap();
+        for (raw, taken) in [
+            (r#"{"a":18446744073709551615}"#, true),
+            (r#"{"a":18446744073709551616}"#, false),
+            (r#"{"a":1e400}"#, false),
+            (r#"{"a":1,"a":2}"#, false),
+        ] {
+            assert_eq!(schema.parse(raw).map_err(|error| error.code()).is_ok(), taken, "{raw}");
+        }
+    }
+}
