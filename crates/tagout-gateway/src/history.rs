@@ -160,29 +160,65 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What gateways kept, added up.
+fn sum(parts: Vec<String>) -> Result<Happened, StoreError> {
+    let mut all = Happened::default();
+    for part in parts {
+        let part: Happened =
+            serde_json::from_str(&part).map_err(|_| StoreError::Damaged { what: "history" })?;
+        all.with(&part);
+    }
+    // Parts may have more recent calls together than are counted.
+    let too_many = all.recent.len().saturating_sub(RECENT);
+    all.recent.make_contiguous().sort_unstable();
+    all.recent.drain(..too_many);
+    Ok(all)
+}
+
+fn written(happened: &Happened) -> Result<String, StoreError> {
+    serde_json::to_string(happened).map_err(|_| StoreError::Damaged { what: "history" })
+}
+
 impl Histories {
     pub(crate) fn new() -> Result<Self, getrandom::Error> {
         let mut name = [0; 8];
         getrandom::fill(&mut name)?;
-        Ok(Self { gateway: hex::encode(name).into(), known: Mutex::default() })
+        let gateway = format!("{}-{}", std::process::id(), hex::encode(name));
+        Ok(Self { gateway: gateway.into(), known: Mutex::default() })
     }
 
-    /// What happened in `conversation`.
-    pub(crate) fn of(&self, conversation: &Conversation, store: &Store) -> Arc<Conversed> {
+    /// What happened in `conversation`: what was kept of it by this gateway, and by those that
+    /// `live` no more, goes on here.
+    ///
+    /// # Errors
+    /// What was kept cannot be read.
+    pub(crate) fn of(
+        &self,
+        conversation: &Conversation,
+        (store, now): (&Store, Timestamp),
+        live: impl Fn(u32) -> bool,
+    ) -> Result<Arc<Conversed>, StoreError> {
         let mut known = locked(&self.known);
         if let Some(conversed) = known.get(conversation).and_then(Weak::upgrade) {
-            return conversed;
+            return Ok(conversed);
         }
         known.retain(|_, conversed| conversed.strong_count() > 0);
+        let over = |gateway: &str| {
+            let pid = gateway.split('-').next().and_then(|pid| pid.parse().ok());
+            pid.is_none_or(|pid| !live(pid))
+        };
+        let own = (&*self.gateway, now);
+        let kept = store.take_up_history(conversation, own, over, |parts| written(&sum(parts)?))?;
+        let here = kept.map_or_else(|| Ok(Happened::default()), |kept| sum(vec![kept]))?;
         let conversed = Arc::new(Conversed {
             conversation: conversation.clone(),
             gateway: Arc::clone(&self.gateway),
             store: store.clone(),
-            here: Mutex::default(),
+            here: Mutex::new(here),
             elsewhere: Mutex::default(),
         });
         known.insert(conversation.clone(), Arc::downgrade(&conversed));
-        conversed
+        Ok(conversed)
     }
 }
 
@@ -245,20 +281,13 @@ impl Conversed {
     }
 
     fn read(&self) -> Result<(), StoreError> {
-        let mut elsewhere = Happened::default();
-        for part in self.store.history_elsewhere(&self.conversation, &self.gateway)? {
-            let part: Happened =
-                serde_json::from_str(&part).map_err(|_| StoreError::Damaged { what: "history" })?;
-            elsewhere.with(&part);
-        }
-        *locked(&self.elsewhere) = elsewhere;
+        let parts = self.store.history_elsewhere(&self.conversation, &self.gateway)?;
+        *locked(&self.elsewhere) = sum(parts)?;
         Ok(())
     }
 
     fn save(&self, here: &Happened, now: Timestamp) -> Result<(), StoreError> {
-        let text =
-            serde_json::to_string(here).map_err(|_| StoreError::Damaged { what: "history" })?;
-        self.store.keep_history(&self.conversation, &self.gateway, &text, now)
+        self.store.keep_history(&self.conversation, &self.gateway, &written(here)?, now)
     }
 }
 
@@ -284,5 +313,46 @@ fn waiting<T>(work: impl FnOnce() -> T) -> T {
     match flavor {
         Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tagout_proto::{Origin, Principal};
+
+    use super::*;
+
+    fn count(at: Timestamp) -> Count {
+        let (server, qualified) = ("s".to_owned(), "s__pay".to_owned());
+        Count { at, server, qualified, effects: Effects::default() }
+    }
+
+    #[test]
+    fn what_was_counted_outlives_its_sessions_and_its_gateway() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(&root.path().join("state.sqlite")).unwrap();
+        let principal =
+            Principal { user: "ann".into(), groups: [].into(), authenticated_by: "key".into() };
+        let (transport, client) = ("http".into(), "c".into());
+        let origin = Origin { transport, client, address: None, gateway_pid: 7 };
+        let now = Timestamp::from_second(1_795_284_000).unwrap();
+        let conversation = store.open_conversation(&principal, &origin, now).unwrap();
+        let seen = |histories: &Histories, live: bool, makes: bool| {
+            let of = histories.of(&conversation, (&store, now), |_| live).unwrap();
+            let before = |history: &History| history.calls;
+            let judged = of.judged((now, true), before, |_| Some(count(now))).unwrap();
+            if let (true, Some(counted)) = (makes, judged.1) {
+                counted.made();
+            }
+            judged.0
+        };
+        let (one, other) = (Histories::new().unwrap(), Histories::new().unwrap());
+        assert_eq!(seen(&one, true, true), 0);
+        assert_eq!(seen(&one, true, true), 1, "by the session before");
+        assert_eq!(seen(&other, true, true), 2, "by another gateway");
+        assert_eq!(seen(&one, true, false), 3);
+        assert_eq!(seen(&one, true, false), 3, "what was not made after all is taken back");
+        assert_eq!(seen(&other, false, true), 3, "taken up from a gateway that is gone");
+        assert_eq!(seen(&other, true, false), 4, "and counted once");
     }
 }

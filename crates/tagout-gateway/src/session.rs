@@ -283,7 +283,7 @@ impl Session {
                 tracing::error!(%error, "no conversation can be opened");
                 Refusal::Handshake("the state store is away")
             })?;
-            let happened = gateway.histories.of(&conversation, store);
+            let happened = gateway.histories.of(&conversation, (store, now), lives)?;
             Ok(Opened { origin, conversation, revision, happened })
         }
     }

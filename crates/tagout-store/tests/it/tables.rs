@@ -110,6 +110,17 @@ fn what_happened_is_kept_by_gateway() {
     }
     assert_eq!(store.history_elsewhere(&opened, "a").unwrap(), ["2"]);
     assert_eq!(store.history_elsewhere(&opened, "c").unwrap(), ["3", "2"]);
+    let taken = store.take_up_history(
+        &opened,
+        ("c", at(4)),
+        |of| of == "a",
+        |parts| {
+            assert_eq!(parts, ["3"]);
+            Ok("4".to_owned())
+        },
+    );
+    assert_eq!(taken.unwrap().as_deref(), Some("4"));
+    assert_eq!(store.history_elsewhere(&opened, "").unwrap(), ["4", "2"], "and no more of a");
     let nobodys = Conversation::new("0123456789abcdef0123456789abcdef");
     assert_eq!(store.history_elsewhere(&nobodys, "a").unwrap(), [""; 0]);
     assert!(store.keep_history(&nobodys, "a", "1", at(1)).is_err());
