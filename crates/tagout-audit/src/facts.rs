@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use tagout_proto::{Conversation, Digest, Origin, Principal, ServerName};
 
+use crate::said::Cause;
+
 /// How long an append waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -48,6 +50,15 @@ pub struct Begin<'a> {
     /// Digest of the arguments as they came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Digest>,
+    /// The model that proposed the call, as the client says.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "clipped_option")]
+    pub model: Option<&'a str>,
+    /// What led to it, as the client says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<&'a Cause>,
+    /// Salted digest of the words of the person whom it is for, as the client says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<Digest>,
     /// The arguments, already redacted: at most 16 MiB. They are kept beside the chain, so that
     /// they can be erased.
     #[serde(skip)]
@@ -68,6 +79,9 @@ impl Begin<'_> {
             subject: None,
             definition: None,
             arguments: None,
+            model: None,
+            cause: None,
+            words: None,
             payload: None,
         }
     }
@@ -273,7 +287,7 @@ const TEXT_BYTES: usize = 4096;
 
 /// A stranger chooses some of these texts; a record that could not be written for its length
 /// would let the stranger act unseen or stop the log, so they are cut, and say so.
-fn clipped<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn clipped<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     if text.len() <= TEXT_BYTES {
         return serializer.serialize_str(text);
     }
@@ -284,13 +298,16 @@ fn clipped<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> 
     serializer.serialize_str(&kept)
 }
 
-fn clipped_option<S: Serializer>(text: &Option<&str>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn clipped_option<S: Serializer>(
+    text: &Option<&str>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match text {
         Some(text) => clipped(text, serializer),
         None => serializer.serialize_none(),
     }
 }
 
-const fn is_zero(number: &u32) -> bool {
+pub(crate) const fn is_zero(number: &u32) -> bool {
     *number == 0
 }

@@ -1,6 +1,8 @@
 //! What the lines say: which calls are open, what became of their payloads, what writers noted.
 use std::collections::BTreeMap;
 
+use tagout_proto::Digest;
+
 use crate::{
     AuditError, Line, Notice, Open, Payloads, Problem, ProblemKind,
     chain::Place,
@@ -38,9 +40,10 @@ impl Ledger {
         match event {
             Event::Begin(begin) => {
                 self.calls += 1;
-                self.payload(n, &begin, place, payloads)?;
+                self.payload(n, begin.payload.as_ref(), place, payloads)?;
                 self.begin(n, at, *begin);
             }
+            Event::Said(said) => self.payload(n, said.payload.as_ref(), place, payloads)?,
             Event::Decision(decided) => {
                 if let Some(open) = self.open.get_mut(&decided.of) {
                     open.verdict = Some(decided.verdict);
@@ -86,11 +89,11 @@ impl Ledger {
     fn payload(
         &mut self,
         n: u64,
-        begin: &Begun,
+        digest: Option<&Digest>,
         place: &Place,
         payloads: &mut PayloadReader,
     ) -> Result<(), AuditError> {
-        let Some(digest) = &begin.payload else { return Ok(()) };
+        let Some(digest) = digest else { return Ok(()) };
         match payloads.find(n, digest)? {
             Payload::Present(_) => self.payloads.present += 1,
             Payload::Changed => {

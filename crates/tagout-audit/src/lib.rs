@@ -13,7 +13,7 @@
 //! | file | what |
 //! |---|---|
 //! | `log-000001.jsonl` … | the chain: one JSON object a line, plain ASCII, fixed key order |
-//! | `payloads-000001.jsonl` … | redacted arguments, beside the chain so that they can be erased |
+//! | `payloads-000001.jsonl` … | redacted arguments and words, beside the chain so that they can be erased |
 //! | `head` | number and hash of the last line, signed, at the latest 50 ms after it was written |
 //! | `mark` | the same, written with every line, under a code of the key's holder |
 //! | `lock` | held while a line is written |
@@ -27,7 +27,7 @@
 //! over the parts, each after its length as 64 bits, big endian.
 //! - `hash` of a line: H(`tagout-audit-line-1`, the 32 bytes of `prev`, the line up to and without
 //!   `,"hash":`); `prev` of the first line: SHA-256 of the text of its member `log`;
-//! - `payload` of a begin line: H(the text of `salt`, the text of `payload`), both in the payload
+//! - `payload` of a begin line or of a said line: H(the text of `salt`, the text of `payload`), both in the payload
 //!   file's line with the same `n`;
 //! - `sig` of the head: Ed25519 over `tagout-audit-head-1`, a line feed, and the head up to and
 //!   without `,"sig":`;
@@ -49,9 +49,11 @@ mod payload;
 mod read;
 pub mod record;
 mod report;
+mod said;
 mod signer;
 mod start;
 mod tail;
+mod trace;
 mod verify;
 mod writer;
 
@@ -64,4 +66,6 @@ pub use log::{Entry, Log, Settings};
 pub use read::Reader;
 pub use record::{Line, Record};
 pub use report::{Covered, Notice, Open, Payloads, Problem, ProblemKind, Report, limits};
+pub use said::{Cause, Said, SaidCall, SaidResult, Tokens, What};
+pub use trace::{Doubt, DoubtKind, Step, Trace};
 pub use verify::{verify, verify_as_owner};

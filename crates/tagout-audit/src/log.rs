@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    AuditError, Begin, Decision, Durability, End, Note, PublicKey, Reader,
+    AuditError, Begin, Decision, Durability, End, Note, PublicKey, Reader, Said,
     files::Directory,
     line::{Kind, Nothing, Own},
     payload::{self, Sealed},
@@ -169,8 +169,8 @@ impl Log {
     /// Any [`AuditError`]: the call must not go on.
     pub fn begin(&self, begin: &Begin<'_>, wait: Durability) -> Result<Entry, AuditError> {
         let sealed = begin.payload.map(Sealed::new).transpose()?;
-        let number =
-            self.append(begin.at, wait, |batch| batch.push_begin(begin, sealed.as_ref()))?;
+        let number = self
+            .append(begin.at, wait, |batch| batch.push_with(Kind::Begin, begin, sealed.as_ref()))?;
         Ok(Entry { log: self.clone(), number })
     }
 
@@ -186,7 +186,7 @@ impl Log {
     ) -> Result<Entry, AuditError> {
         let sealed = begin.payload.map(Sealed::new).transpose()?;
         let number = self.append(begin.at, wait, |batch| {
-            let number = batch.push_begin(begin, sealed.as_ref())?;
+            let number = batch.push_with(Kind::Begin, begin, sealed.as_ref())?;
             batch.push(Kind::Decision, Some(number), decision)?;
             Ok(number)
         })?;
@@ -199,6 +199,15 @@ impl Log {
     /// Any [`AuditError`].
     pub fn note(&self, note: &Note<'_>, wait: Durability) -> Result<u64, AuditError> {
         self.append(note.at, wait, |batch| batch.push(Kind::Note, None, note))
+    }
+
+    /// Writes down what was said, and gives its number.
+    ///
+    /// # Errors
+    /// Any [`AuditError`]: what was to come of it must not be done.
+    pub fn say(&self, said: &Said<'_>, wait: Durability) -> Result<u64, AuditError> {
+        let sealed = said.payload.map(Sealed::new).transpose()?;
+        self.append(said.at, wait, |batch| batch.push_with(Kind::Said, said, sealed.as_ref()))
     }
 
     /// Erases the payload of record `n` from its file and writes down that it did. The chain

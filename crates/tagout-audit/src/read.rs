@@ -1,6 +1,6 @@
 //! Reading a log: the last records, one record, what is new.
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
     sync::{Arc, Mutex},
 };
@@ -14,7 +14,7 @@ use crate::{
     files::{self, Directory, LINE_BYTES, Lines, Piece},
     line,
     payload::{PayloadBackward, PayloadReader},
-    record::{Begun, Call, Decided, Ended, Event, Payload, Subject},
+    record::{Call, Decided, Ended, Event, Payload, Subject},
 };
 
 /// Reads a log. It passes over what cannot be read, and checks nothing: see [`crate::verify`].
@@ -40,6 +40,37 @@ struct Later {
     end: Option<Ended>,
 }
 
+impl Later {
+    /// Notes what a later line of its record says.
+    fn take_in(&mut self, event: Event) {
+        if let Event::Decision(decided) = event {
+            self.decision = Some(decided);
+        } else if let Event::End(ended) = event {
+            self.end = Some(ended);
+        }
+    }
+
+    /// What a record is about that begins with `event`.
+    fn subject(self, event: Event, payload: Payload) -> Subject {
+        match event {
+            Event::Begin(begin) => {
+                let Self { decision, end } = self;
+                Subject::Call(Box::new(Call { begin: *begin, decision, end, payload }))
+            }
+            Event::Said(said) => Subject::Said { said, payload },
+            Event::Genesis(_)
+            | Event::Decision(_)
+            | Event::End(_)
+            | Event::Note(_)
+            | Event::Torn(_)
+            | Event::Adopted(_)
+            | Event::Lost(_)
+            | Event::Erased(_)
+            | Event::Rotated {} => Subject::Other { event: Box::new(event) },
+        }
+    }
+}
+
 /// What lines say about records whose begin line comes further up.
 #[derive(Debug, Default)]
 struct Unclaimed(HashMap<u64, Later>);
@@ -63,6 +94,7 @@ impl Unclaimed {
             Event::Genesis(_)
             | Event::Begin(_)
             | Event::Note(_)
+            | Event::Said(_)
             | Event::Torn(_)
             | Event::Adopted(_)
             | Event::Lost(_)
@@ -76,15 +108,12 @@ impl Unclaimed {
         event: Event,
         payloads: &mut PayloadBackward,
     ) -> Result<Subject, AuditError> {
-        let Event::Begin(begin) = event else {
-            return Ok(Subject::Other { event: Box::new(event) });
-        };
-        let Later { decision, end } = self.0.remove(&n).unwrap_or_default();
-        let payload = match &begin.payload {
+        let payload = match event.payload() {
             Some(digest) => payloads.find(n, digest)?,
             None => Payload::None,
         };
-        Ok(Subject::Call(Box::new(Call { begin: *begin, decision, end, payload })))
+        let later = self.0.remove(&n).unwrap_or_default();
+        Ok(later.subject(event, payload))
     }
 }
 
@@ -129,11 +158,12 @@ impl Reader {
         let of = line.event.of().unwrap_or(n);
         let found = if of == n { self.line(n)? } else { self.line(of)? };
         let Some((segment, Line { n, at, event, .. })) = found else { return Ok(None) };
-        let subject = if let Event::Begin(begin) = event {
-            Subject::Call(Box::new(self.call(n, segment, *begin)?))
-        } else {
-            Subject::Other { event: Box::new(event) }
+        let payload = match event.payload() {
+            Some(digest) => self.payload(segment, n, digest)?,
+            None => Payload::None,
         };
+        let later = if let Event::Begin(_) = event { self.later(n)? } else { Later::default() };
+        let subject = later.subject(event, payload);
         Ok(Some(Record { n, at, subject }))
     }
 
@@ -190,7 +220,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Gives every line of the log in its order, a begin line with its payload, until `visit` gives
+    /// Gives every line of the log in its order, each with its payload, until `visit` gives
     /// `false`. Holds one line at a time.
     ///
     /// # Errors
@@ -204,20 +234,8 @@ impl Reader {
                 Lines::new(file, 0, u64::MAX, LINE_BYTES).map_err(files::unreadable(&path))?;
             while let Some((piece, bytes)) = lines.next().map_err(files::unreadable(&path))? {
                 let (Piece::Line, Ok(line)) = (piece, line::read(bytes)) else { continue };
-                let digest = match &line.event {
-                    Event::Begin(begin) => begin.payload,
-                    Event::Genesis(_)
-                    | Event::Decision(_)
-                    | Event::End(_)
-                    | Event::Note(_)
-                    | Event::Torn(_)
-                    | Event::Adopted(_)
-                    | Event::Lost(_)
-                    | Event::Erased(_)
-                    | Event::Rotated {} => None,
-                };
-                let payload = match digest {
-                    Some(digest) => payloads.find(line.n, &digest)?,
+                let payload = match line.event.payload() {
+                    Some(digest) => payloads.find(line.n, digest)?,
                     None => Payload::None,
                 };
                 if !visit(line, payload) {
@@ -228,18 +246,53 @@ impl Reader {
         Ok(())
     }
 
+    /// The records of these numbers that there are, each whole.
+    ///
+    /// # Errors
+    /// [`AuditError::Unreadable`].
+    pub(crate) fn records(
+        &self,
+        numbers: &BTreeSet<u64>,
+    ) -> Result<BTreeMap<u64, Record>, AuditError> {
+        let mut begun: BTreeMap<u64, (Timestamp, Event, Payload)> = BTreeMap::new();
+        let mut later: HashMap<u64, Later> = HashMap::new();
+        self.each(|Line { n, at, event, .. }, payload| {
+            let of = event.of().filter(|of| begun.contains_key(of));
+            if let Some(of) = of {
+                later.entry(of).or_default().take_in(event);
+            } else if numbers.contains(&n) {
+                begun.insert(n, (at, event, payload));
+            }
+            true
+        })?;
+        let records = begun.into_iter().map(|(n, (at, event, payload))| {
+            let subject = later.remove(&n).unwrap_or_default().subject(event, payload);
+            (n, Record { n, at, subject })
+        });
+        Ok(records.collect())
+    }
+
+    /// Gives every line of the log in its order, without payloads.
+    ///
+    /// # Errors
+    /// [`AuditError::Unreadable`].
+    pub(crate) fn each_line(&self, mut visit: impl FnMut(Line)) -> Result<(), AuditError> {
+        self.walk(self.locate(0)?, |_, bytes| {
+            if let Ok(line) = line::read(bytes) {
+                visit(line);
+            }
+            true
+        })
+    }
+
     /// The number of the file in which record `n` stands, if it has a payload.
     pub(crate) fn segment_with_payload(&self, n: u64) -> Result<Option<u32>, AuditError> {
         let Some((segment, line)) = self.line(n)? else { return Ok(None) };
-        let Event::Begin(begin) = line.event else { return Ok(None) };
-        Ok(begin.payload.map(|_| segment))
+        Ok(line.event.payload().map(|_| segment))
     }
 
-    fn call(&self, n: u64, segment: u32, begin: Begun) -> Result<Call, AuditError> {
-        let payload = match &begin.payload {
-            Some(digest) => self.payload(segment, n, digest)?,
-            None => Payload::None,
-        };
+    /// What the lines after the begin line `n` say about it.
+    fn later(&self, n: u64) -> Result<Later, AuditError> {
         let mut later = Later::default();
         let needle = format!("\"of\":{n},");
         let from = self.locate(n)?;
@@ -257,7 +310,7 @@ impl Reader {
             }
             later.end.is_none()
         })?;
-        Ok(Call { begin, decision: later.decision, end: later.end, payload })
+        Ok(later)
     }
 
     fn payload(&self, segment: u32, n: u64, digest: &Digest) -> Result<Payload, AuditError> {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tagout_proto::{Conversation, Digest, Origin, Principal, ServerName};
 
-use crate::{Given, Outcome, Verdict};
+use crate::{Cause, Given, Outcome, SaidCall, SaidResult, Tokens, Verdict, What};
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,6 +37,8 @@ pub enum Event {
     End(Ended),
     /// Something that is no call.
     Note(Noted),
+    /// Something passed between a person, the host and a model.
+    Said(Box<Uttered>),
     /// A writer died in mid-write; this is what it left.
     Torn(Torn),
     /// Lines that no signed head covered when the next writer came, because their writer died
@@ -52,6 +54,42 @@ pub enum Event {
 }
 
 impl Event {
+    /// On whose behalf it happened.
+    #[must_use]
+    pub const fn principal(&self) -> Option<&Principal> {
+        match self {
+            Self::Begin(begun) => begun.principal.as_ref(),
+            Self::Said(said) => Some(&said.principal),
+            Self::Note(noted) => noted.principal.as_ref(),
+            Self::Genesis(_)
+            | Self::Decision(_)
+            | Self::End(_)
+            | Self::Torn(_)
+            | Self::Adopted(_)
+            | Self::Lost(_)
+            | Self::Erased(_)
+            | Self::Rotated {} => None,
+        }
+    }
+
+    /// Digest of what stands beside the line, if anything was put there.
+    #[must_use]
+    pub const fn payload(&self) -> Option<&Digest> {
+        match self {
+            Self::Begin(begun) => begun.payload.as_ref(),
+            Self::Said(said) => said.payload.as_ref(),
+            Self::Genesis(_)
+            | Self::Decision(_)
+            | Self::End(_)
+            | Self::Note(_)
+            | Self::Torn(_)
+            | Self::Adopted(_)
+            | Self::Lost(_)
+            | Self::Erased(_)
+            | Self::Rotated {} => None,
+        }
+    }
+
     /// The number of the call that this is about, if it is a later line of one.
     #[must_use]
     pub const fn of(&self) -> Option<u64> {
@@ -61,6 +99,7 @@ impl Event {
             Self::Genesis(_)
             | Self::Begin(_)
             | Self::Note(_)
+            | Self::Said(_)
             | Self::Torn(_)
             | Self::Adopted(_)
             | Self::Lost(_)
@@ -107,6 +146,15 @@ pub struct Begun {
     /// Digest of the arguments as they came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Digest>,
+    /// The model that proposed the call, as the client says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What led to it, as the client says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// Salted digest of the words of the person whom it is for, as the client says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<Digest>,
     /// Salted digest of the payload, which stands beside the chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Digest>,
@@ -224,6 +272,42 @@ pub struct Noted {
     pub detail: Option<String>,
 }
 
+/// The facts of a said line; see [`crate::Said`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uttered {
+    /// What was said.
+    pub what: What,
+    /// On whose behalf.
+    pub principal: Principal,
+    /// In which conversation.
+    pub conversation: Conversation,
+    /// The record that led to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<u64>,
+    /// The model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Digest of the content, salted.
+    pub content: Digest,
+    /// Size of the content, in bytes.
+    pub bytes: u64,
+    /// The calls that a response proposes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<SaidCall>,
+    /// The results that a request brings back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub results: Vec<SaidResult>,
+    /// How many calls or results find no room above.
+    #[serde(default)]
+    pub left_out: u32,
+    /// What it cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
+    /// Salted digest of the payload, which stands beside the chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Digest>,
+}
+
 /// What a writer that died in mid-write left behind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Torn {
@@ -283,6 +367,13 @@ pub struct Record {
 pub enum Subject {
     /// A call.
     Call(Box<Call>),
+    /// Something that was said.
+    Said {
+        /// What the line says.
+        said: Box<Uttered>,
+        /// What stands beside it.
+        payload: Payload,
+    },
     /// Anything else.
     Other {
         /// What the line says.

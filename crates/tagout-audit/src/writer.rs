@@ -99,13 +99,14 @@ impl<'a> Batch<'a> {
         self.line(kind, of, facts, None)
     }
 
-    /// Adds the begin line of a call with its payload, and gives its number.
-    pub(crate) fn push_begin<F: Serialize>(
+    /// Adds the begin line of a call, or what was said, with its payload, and gives its number.
+    pub(crate) fn push_with<F: Serialize>(
         &mut self,
+        kind: Kind,
         facts: F,
         payload: Option<&'a Sealed<'a>>,
     ) -> Result<u64, AuditError> {
-        let n = self.line(Kind::Begin, None, facts, payload.map(|sealed| &sealed.digest))?;
+        let n = self.line(kind, None, facts, payload.map(|sealed| &sealed.digest))?;
         self.payload = payload.map(|sealed| (n, sealed));
         Ok(n)
     }

@@ -60,7 +60,7 @@ pub fn is_same(one: &Principal, other: &Principal) -> bool {
 #[derive(Debug)]
 pub struct About<'a> {
     principal: &'a Principal,
-    /// Records of theirs.
+    /// Records of theirs: calls, and what they and their models said.
     calls: BTreeSet<u64>,
     /// The names of keys that they answer others' questions with.
     keys: BTreeSet<String>,
@@ -88,6 +88,13 @@ impl<'a> About<'a> {
                 theirs
             }
             Event::Note(noted) => answers || theirs(&noted.principal),
+            Event::Said(said) => {
+                let theirs = is_same(&said.principal, self.principal);
+                if theirs {
+                    self.calls.insert(line.n);
+                }
+                theirs
+            }
             Event::Decision(decided) => answers || self.calls.contains(&decided.of),
             Event::End(ended) => answers || self.calls.contains(&ended.of),
             Event::Erased(erased) => self.calls.contains(&erased.of),
@@ -131,6 +138,7 @@ impl<'a> About<'a> {
             }
             Event::Begin(_)
             | Event::Genesis(_)
+            | Event::Said(_)
             | Event::Torn(_)
             | Event::Adopted(_)
             | Event::Lost(_)
@@ -161,9 +169,8 @@ impl Gateway {
         let now = self.clock.now();
         let mut calls = BTreeSet::new();
         log.each(|line, _| {
-            if let Event::Begin(begun) = &line.event
-                && begun.payload.is_some()
-                && begun.principal.as_ref().is_some_and(|who| is_same(who, principal))
+            if line.event.payload().is_some()
+                && line.event.principal().is_some_and(|who| is_same(who, principal))
             {
                 calls.insert(line.n);
             }

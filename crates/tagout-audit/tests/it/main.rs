@@ -9,6 +9,8 @@ mod crash;
 mod payloads;
 mod processes;
 mod round_trip;
+mod said;
 mod sample;
 mod segments;
 mod tamper;
+mod trace;

@@ -17,6 +17,7 @@ fn payload(sample: &Sample, n: u64) -> Payload {
     assert!(last.contains(&record), "both ways of reading agree");
     match record.subject {
         Subject::Call(call) => call.payload,
+        Subject::Said { payload, .. } => payload,
         Subject::Other { event } => panic!("{event:?}"),
     }
 }

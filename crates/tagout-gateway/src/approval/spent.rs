@@ -121,6 +121,7 @@ impl Seen {
             Event::Genesis(_)
             | Event::Begin(_)
             | Event::End(_)
+            | Event::Said(_)
             | Event::Torn(_)
             | Event::Adopted(_)
             | Event::Lost(_)

@@ -162,6 +162,7 @@ impl Learner {
             Event::Begin(_)
             | Event::Genesis(_)
             | Event::Note(_)
+            | Event::Said(_)
             | Event::Torn(_)
             | Event::Adopted(_)
             | Event::Lost(_)

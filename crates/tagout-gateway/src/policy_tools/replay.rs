@@ -209,6 +209,7 @@ impl<'a> Replay<'a> {
             Event::End(ended) => self.ended(ended, line.at),
             Event::Genesis(_)
             | Event::Note(_)
+            | Event::Said(_)
             | Event::Torn(_)
             | Event::Adopted(_)
             | Event::Lost(_)

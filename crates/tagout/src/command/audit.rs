@@ -2,8 +2,8 @@
 use std::process::ExitCode;
 
 use tagout_audit::{
-    PublicKey, Reader, Record, Verdict,
-    record::{Call, Payload, Subject},
+    PublicKey, Reader, Record, Verdict, What,
+    record::{Call, Payload, Subject, Uttered},
     verify, verify_as_owner,
 };
 use tagout_inspect::characters::one_line;
@@ -95,6 +95,9 @@ fn row(record: &Record) -> Vec<String> {
             let user = call.begin.principal.as_ref().map(|p| p.user.to_string());
             row.extend([user.unwrap_or_default(), one_line(&subject), outcome(call), rule]);
         }
+        Subject::Said { said, .. } => {
+            row.extend([one_line(&said.principal.user), short(&one_line(&in_short(said)))]);
+        }
         Subject::Other { event } => row.extend([String::new(), short(&describe(event))]),
     }
     row
@@ -162,6 +165,7 @@ fn show(record: &Record, remedy: Option<&str>) -> Result<(), Failure> {
     let mut rows = vec![("record", record.n.to_string()), ("time", record.at.to_string())];
     match &record.subject {
         Subject::Call(call) => rows.extend(of_call(call)),
+        Subject::Said { said, payload } => rows.extend(of_said(said, payload)),
         Subject::Other { event } => rows.push(("event", describe(event))),
     }
     rows.extend(remedy.map(|remedy| ("remedy", one_line(remedy))));
@@ -218,6 +222,73 @@ fn of_call(call: &Call) -> Vec<(&'static str, String)> {
         add("screened", screened);
     }
     rows
+}
+
+/// What was said, in a few words.
+fn in_short(said: &Uttered) -> String {
+    let model = said.model.as_deref().unwrap_or_default();
+    let mut text = match said.what {
+        What::Prompt => "prompt".to_owned(),
+        What::Request => format!("request to {model}"),
+        What::Response => format!("response of {model}"),
+        What::Stopped => "stopped without an answer".to_owned(),
+    };
+    let calls: Vec<_> = said.calls.iter().map(|call| call.tool.as_str()).collect();
+    if !calls.is_empty() {
+        text.push_str(&format!(": proposes {}", calls.join(", ")));
+    }
+    text
+}
+
+/// All that is on record of what was said.
+fn of_said(said: &Uttered, beside: &Payload) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("said", one_line(&in_short(said)))];
+    let mut add = |key, value: Option<String>| rows.extend(value.map(|value| (key, value)));
+    add(
+        "who",
+        Some(one_line(&format!("{} ({})", said.principal.user, said.principal.authenticated_by))),
+    );
+    add("conversation", Some(said.conversation.to_string()));
+    add("cause", said.cause.map(|of| format!("record {of}")));
+    for call in &said.calls {
+        add("proposes", Some(one_line(&format!("{} as call `{}`", call.tool, call.id))));
+    }
+    for result in &said.results {
+        let record =
+            result.record.map_or_else(|| "no record".to_owned(), |n| format!("record {n}"));
+        add("brings", Some(one_line(&format!("the result of call `{}`, {record}", result.id))));
+    }
+    add("left out", (said.left_out > 0).then(|| format!("{} calls or results", said.left_out)));
+    let tokens = said.tokens;
+    add("tokens", tokens.map(|tokens| format!("{} read, {} written", tokens.input, tokens.output)));
+    add("content", Some(content(beside)));
+    add("content bytes", Some(said.bytes.to_string()));
+    add("content digest", Some(said.content.to_string()));
+    rows
+}
+
+/// The words, where they are kept.
+pub(super) fn content(beside: &Payload) -> String {
+    match beside {
+        Payload::Present(text) => match serde_json::from_str::<KeptWords>(text) {
+            Ok(KeptWords { content: Some(content), .. }) => one_line(&content),
+            Ok(KeptWords { left_out_bytes: Some(bytes), .. }) => {
+                format!("{bytes} bytes, too many to be kept")
+            }
+            Ok(KeptWords { .. }) | Err(_) => "not kept; its digest is".to_owned(),
+        },
+        Payload::None => "not kept; its digest is".to_owned(),
+        Payload::Erased => "erased".to_owned(),
+        Payload::Changed => "CHANGED: what stands there is not what was recorded".to_owned(),
+    }
+}
+
+/// What is kept of words beside the chain.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct KeptWords {
+    content: Option<String>,
+    left_out_bytes: Option<u64>,
 }
 
 /// What is kept beside the chain.

@@ -53,7 +53,8 @@ fn export(places: &Places, whose: &Whose) -> Result<ExitCode, Failure> {
     Ok(Ended::Done.into())
 }
 
-/// A line of the log; of a call with what was sent, as far as that was kept.
+/// A line of the log; of a call with what was sent, and of what was said with its words, as far as
+/// that was kept.
 fn record(line: &Line, payload: Payload) -> Value {
     let mut record = Map::new();
     record.insert("n".to_owned(), line.n.into());
@@ -61,7 +62,7 @@ fn record(line: &Line, payload: Payload) -> Value {
     if let Ok(Value::Object(event)) = serde_json::to_value(&line.event) {
         record.extend(event);
     }
-    if matches!(line.event, Event::Begin(_)) {
+    if matches!(line.event, Event::Begin(_) | Event::Said(_)) {
         let sent = match payload {
             Payload::None => Value::Null,
             Payload::Present(text) => parsed(text),
@@ -160,21 +161,8 @@ fn known(whose: &Whose, gateway: &Gateway, log: &Reader) -> Result<Principal, Fa
     let mut answers = gateway.store().is_approver(user).map_err(|error| of_store(&error))?;
     let read = log.each(|line, _| {
         answers |= about.answers(&line);
-        let who = match line.event {
-            Event::Begin(begun) => begun.principal,
-            Event::Note(noted) => noted.principal,
-            Event::Genesis(_)
-            | Event::Decision(_)
-            | Event::End(_)
-            | Event::Torn(_)
-            | Event::Adopted(_)
-            | Event::Lost(_)
-            | Event::Erased(_)
-            | Event::Rotated {} => None,
-        };
-        ways.extend(
-            who.filter(|who| *who.user == *user).map(|who| who.authenticated_by.to_string()),
-        );
+        let who = line.event.principal().filter(|who| *who.user == *user);
+        ways.extend(who.map(|who| who.authenticated_by.to_string()));
         true
     });
     read.map_err(|error| failed(&error.into()))?;

@@ -182,6 +182,9 @@ pub(in crate::policy_tools) fn on_record(
         subject: Some(case.qualified.clone()),
         definition: None,
         arguments: None,
+        model: None,
+        cause: None,
+        words: None,
         payload: None,
     };
     let kept = Kept { subject: begin.subject.as_deref(), redacted: false, whole };
