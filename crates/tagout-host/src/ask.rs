@@ -1,15 +1,21 @@
 //! From a question to an answer.
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use serde::Serialize;
 use serde_json::Value;
 use tagout_llm::{
-    Candidate, Image, InputSchema, Message, MissingSlot, Part, ProviderError, ProviderInfo, Role,
-    Stop, SuppliedValue, ToolCall, ToolSpec, Turn, TurnRequest, read_arguments,
+    Candidate, Image, Message, MissingSlot, Part, ProviderError, ProviderInfo, Role, Sink, Stop,
+    StreamEvent, SuppliedValue, ToolCall, ToolResult, ToolSpec, Turn, TurnRequest, read_arguments,
 };
+use tagout_proto::Digest;
 use tokio::time::{Instant, timeout};
 
-use crate::{Event, Failure, HostError, Outcome, Refused, Session, Ui};
+use crate::{
+    Event, Failure, HostError, Outcome, Question, Refused, Said, SaidCall, SaidResult, Session, Ui,
+    What,
+    dispatch::Done,
+    guard::{Budget, Repeats, presented},
+};
 
 /// What a question came to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -46,6 +52,18 @@ pub enum Status {
     NeedsChoice,
     /// The limit on rounds was reached.
     RoundLimit,
+    /// The limit on calls was reached.
+    CallLimit,
+    /// The limit on tokens was reached.
+    TokenLimit,
+    /// The limit on cost was reached.
+    CostLimit,
+    /// The limit on time was reached.
+    TimeLimit,
+    /// The model made the same call again and again.
+    Repeating,
+    /// The model tried to hand its instructions to a tool.
+    CanaryFound,
     /// The provider's own limit on length cut the answer.
     CutShort,
     /// The model declined.
@@ -82,8 +100,19 @@ impl Answer {
 }
 
 /// What has come together for one question so far.
-#[derive(Default)]
-struct Inquiry {
+pub(crate) struct Inquiry {
+    /// The person's own words.
+    pub(crate) words: String,
+    pub(crate) budget: Budget,
+    pub(crate) repeats: Repeats,
+    /// The record of the model's last response.
+    pub(crate) response: Option<u64>,
+    /// No further call is made, and no further turn asked for.
+    pub(crate) ends: bool,
+    /// The record of what led to the next turn.
+    cause: Option<u64>,
+    /// What the next request brings back.
+    results: Vec<SaidResult>,
     supplied: Vec<SuppliedValue>,
     chosen: Option<String>,
     calls: Vec<CallReport>,
@@ -110,6 +139,15 @@ impl Ending {
     }
 }
 
+/// Shows the pieces of a turn.
+struct Shown<'a>(&'a mut dyn Ui);
+
+impl Sink for Shown<'_> {
+    fn event(&mut self, piece: StreamEvent) {
+        self.0.event(&Event::Streamed { piece });
+    }
+}
+
 impl Session {
     /// Works on one question until it has an answer, needs something that nobody gives, or reaches
     /// a limit.
@@ -119,55 +157,182 @@ impl Session {
     /// [`crate::Options::stop`].
     ///
     /// # Errors
-    /// [`HostError::Provider`] or [`HostError::ProviderTimeout`]. Whatever happens to calls is no
-    /// error but part of the answer.
-    pub async fn ask(&mut self, question: &str, ui: &mut dyn Ui) -> Result<Answer, HostError> {
-        self.repair();
+    /// [`HostError::Provider`], [`HostError::ProviderTimeout`], [`HostError::Journal`] or
+    /// [`HostError::List`]. Whatever happens to calls is no error but part of the answer.
+    pub async fn ask(
+        &mut self,
+        question: impl Into<Question>,
+        ui: &mut dyn Ui,
+    ) -> Result<Answer, HostError> {
+        let question = question.into();
+        self.mend()?;
+        self.take_news();
+        if self.stale.tools {
+            self.refresh().await?;
+        }
         let model = self.options.provider.describe();
-        self.messages.push(Message::text(Role::User, question));
-        ui.event(&Event::Asked { question: question.to_owned(), model: model.clone() });
-        let mut inquiry = Inquiry::default();
-        let ending = self.work(&mut inquiry, ui).await?;
+        let mut inquiry = self.inquiry(&question)?;
+        for message in question.messages() {
+            self.remember(message)?;
+        }
+        ui.event(&Event::Asked { question: question.words, model: model.clone() });
+        let ending = match self.work(&mut inquiry, ui).await {
+            Ok(ending) => ending,
+            Err(error) => {
+                self.stopped(&inquiry, error.code())?;
+                return Err(error);
+            }
+        };
         let Ending { status, text, missing, choices } = ending;
+        if status != Status::Complete {
+            self.stopped(&inquiry, &text)?;
+        }
         let Inquiry { calls, images, rounds, .. } = inquiry;
         let answer = Answer { status, text, model, images, calls, missing, choices, rounds };
         ui.event(&Event::Answered { answer: answer.clone() });
         Ok(answer)
     }
 
+    fn inquiry(&mut self, question: &Question) -> Result<Inquiry, HostError> {
+        let cause = self.journal.record(&Said {
+            what: What::Prompt,
+            cause: None,
+            model: None,
+            content: &question.words,
+            calls: &[],
+            results: &[],
+            usage: None,
+        })?;
+        Ok(Inquiry {
+            words: question.words.clone(),
+            budget: Budget::new(self.options.limits, self.options.facts),
+            repeats: Repeats::default(),
+            response: None,
+            ends: false,
+            cause,
+            results: Vec::new(),
+            supplied: Vec::new(),
+            chosen: None,
+            calls: Vec::new(),
+            images: Vec::new(),
+            rounds: 0,
+        })
+    }
+
+    fn stopped(&mut self, inquiry: &Inquiry, why: &str) -> Result<(), HostError> {
+        self.journal.record(&Said {
+            what: What::Stopped,
+            cause: inquiry.cause,
+            model: None,
+            content: why,
+            calls: &[],
+            results: &inquiry.results,
+            usage: None,
+        })?;
+        Ok(())
+    }
+
     async fn work(&mut self, inquiry: &mut Inquiry, ui: &mut dyn Ui) -> Result<Ending, HostError> {
-        for round in 1..=self.options.rounds {
+        for round in 1..=self.options.limits.rounds {
             inquiry.rounds = round;
-            let Some(turn) = self.turn(inquiry).await? else {
+            let Some(turn) = self.turn(inquiry, ui).await? else {
                 return Ok(Ending::new(Status::Cancelled, "stopped".into()));
             };
+            inquiry.budget.turn(turn.usage);
+            let (usage, notes) = (turn.usage, turn.notes.clone());
+            ui.event(&Event::Turned { round, usage, notes });
             if let Some(plan) = turn.plan.clone() {
                 ui.event(&Event::Planned { round, plan });
             }
-            if let Next::End(ending) = self.take(turn, inquiry, ui).await {
+            if let Next::End(ending) = self.take(turn, inquiry, ui).await? {
                 return Ok(ending);
             }
             if self.options.stop.is_cancelled() {
                 return Ok(Ending::new(Status::Cancelled, "stopped".into()));
             }
+            if let Some((status, text)) = inquiry.budget.exhausted() {
+                return Ok(Ending::new(status, text));
+            }
         }
-        let text = format!("stopped after {} rounds without an answer", self.options.rounds);
+        let most = self.options.limits.rounds;
+        let text = format!("stopped after {most} rounds without an answer");
         Ok(Ending::new(Status::RoundLimit, text))
     }
 
     /// The provider's next turn; `None` if the person stopped it.
-    async fn turn(&self, inquiry: &Inquiry) -> Result<Option<Turn>, HostError> {
-        let request = TurnRequest::new(&self.messages, &self.tools)
+    async fn turn(
+        &mut self,
+        inquiry: &mut Inquiry,
+        ui: &mut dyn Ui,
+    ) -> Result<Option<Turn>, HostError> {
+        let provider = Arc::clone(&self.options.provider);
+        let shown = if provider.is_rule_based() {
+            self.messages.clone()
+        } else {
+            presented(&self.messages, &self.instructions, &self.options.seed)
+        };
+        let mut tools = self.tools.clone();
+        tools.extend(self.shelf.tool());
+        self.say_request(inquiry, &shown, &tools)?;
+        let request = TurnRequest::new(&shown, &tools)
             .with_answers(&inquiry.supplied, inquiry.chosen.as_deref());
-        let waited = self.options.turn_timeout;
+        let waited = self.options.turn_timeout.min(inquiry.budget.left());
+        let mut sink = Shown(ui);
+        let stop = self.options.stop.clone();
         let turn = tokio::select! {
             biased;
-            () = self.options.stop.cancelled() => return Ok(None),
-            turn = timeout(waited, self.options.provider.turn(request)) => turn,
+            () = stop.cancelled() => return Ok(None),
+            turn = timeout(waited, provider.stream(request, &mut sink)) => turn,
         };
         let turn = turn.map_err(|_| HostError::ProviderTimeout { waited })??;
         self.check_ids(&turn)?;
+        self.say_response(inquiry, &turn)?;
         Ok(Some(turn))
+    }
+
+    fn say_request(
+        &mut self,
+        inquiry: &mut Inquiry,
+        messages: &[Message],
+        tools: &[ToolSpec],
+    ) -> Result<(), HostError> {
+        let model = self.options.provider.describe().name;
+        let content = serde_json::json!({"messages": messages, "tools": tools}).to_string();
+        inquiry.cause = self.journal.record(&Said {
+            what: What::Request,
+            cause: inquiry.cause,
+            model: Some(&model),
+            content: &content,
+            calls: &[],
+            results: &inquiry.results,
+            usage: None,
+        })?;
+        inquiry.results.clear();
+        Ok(())
+    }
+
+    fn say_response(&mut self, inquiry: &mut Inquiry, turn: &Turn) -> Result<(), HostError> {
+        let model = self.options.provider.describe().name;
+        let content = serde_json::to_string(turn).unwrap_or_default();
+        let calls: Vec<_> = proposed(&turn.parts)
+            .into_iter()
+            .map(|call| SaidCall {
+                arguments: Digest::of(call.arguments_raw.as_bytes()),
+                id: call.id,
+                tool: call.name,
+            })
+            .collect();
+        inquiry.cause = self.journal.record(&Said {
+            what: What::Response,
+            cause: inquiry.cause,
+            model: Some(&model),
+            content: &content,
+            calls: &calls,
+            results: &[],
+            usage: turn.usage,
+        })?;
+        inquiry.response = inquiry.cause;
+        Ok(())
     }
 
     /// Two calls of one id could not each have exactly one result.
@@ -186,28 +351,36 @@ impl Session {
         Ok(())
     }
 
-    async fn take(&mut self, turn: Turn, inquiry: &mut Inquiry, ui: &mut dyn Ui) -> Next {
+    async fn take(
+        &mut self,
+        turn: Turn,
+        inquiry: &mut Inquiry,
+        ui: &mut dyn Ui,
+    ) -> Result<Next, HostError> {
         let Turn { parts, stop, .. } = turn;
         let text = said(&parts);
         let calls = proposed(&parts);
         let asks = matches!(stop, Stop::NeedsInput(_) | Stop::NeedsChoice(_));
         if !parts.is_empty() && !asks {
-            self.messages.push(Message { role: Role::Assistant, parts });
+            self.remember(Message { role: Role::Assistant, parts })?;
         }
         let goes_on = stop == Stop::ToolCalls && !calls.is_empty();
         if goes_on && !text.is_empty() {
             ui.event(&Event::Said { text: text.clone() });
         }
-        self.dispatch(calls, goes_on, inquiry, ui).await;
-        match stop {
+        self.dispatch(calls, goes_on, inquiry, ui).await?;
+        if inquiry.ends {
+            return Ok(Next::End(led_astray(inquiry)));
+        }
+        Ok(match stop {
             Stop::ToolCalls if goes_on => Next::Again,
             Stop::Complete | Stop::ToolCalls => Next::End(Ending::new(Status::Complete, text)),
             Stop::NoToolFits => Next::End(Ending::new(Status::NoToolFits, text)),
             Stop::Length => Next::End(Ending::new(Status::CutShort, text)),
             Stop::Refused => Next::End(Ending::new(Status::Declined, text)),
-            Stop::NeedsInput(slots) => fill(slots, text, inquiry, ui),
-            Stop::NeedsChoice(candidates) => choose(candidates, text, inquiry, ui),
-        }
+            Stop::NeedsInput(slots) => fill(slots, text, inquiry, ui).await,
+            Stop::NeedsChoice(candidates) => choose(candidates, text, inquiry, ui).await,
+        })
     }
 
     /// Gives every call its result, in order, one after the other; only those of a finished turn
@@ -218,7 +391,7 @@ impl Session {
         finished: bool,
         inquiry: &mut Inquiry,
         ui: &mut dyn Ui,
-    ) {
+    ) -> Result<(), HostError> {
         let mut results = Vec::with_capacity(calls.len());
         for (index, call) in calls.into_iter().enumerate() {
             let arguments = read_arguments(&call.arguments_raw)
@@ -229,49 +402,74 @@ impl Session {
                 arguments: arguments.clone(),
             });
             let start = Instant::now();
-            let outcome = if !finished {
-                Outcome::not_sent(Failure::NotDispatched, "the model's turn was not finished")
-            } else if index >= self.options.calls_per_round {
-                let most = self.options.calls_per_round;
-                let message = format!("a turn may hold {most} calls and this one holds more");
-                Outcome::not_sent(Failure::NotDispatched, message)
+            let most = self.options.limits.calls_per_round;
+            let not_sent = |why: &str| Done::of(Outcome::not_sent(Failure::NotDispatched, why));
+            let done = if !finished {
+                not_sent("the model's turn was not finished")
+            } else if inquiry.ends {
+                not_sent("the question was ended by the call before")
+            } else if index >= most {
+                not_sent(&format!("a turn may hold {most} calls and this one holds more"))
             } else {
-                self.checked_call(&call).await
+                self.dispatched(&call, inquiry, ui).await
             };
             let elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let (id, tool) = (call.id, call.name);
+            let (id, tool, outcome) = (call.id, call.name, done.outcome);
             let report = CallReport { id, tool, arguments, outcome, elapsed_ms };
             announce(&report, ui);
-            results.push(Part::ToolResult(report.outcome.to_result(&report.id)));
+            results.push(Part::ToolResult(self.result(&report, done.denied)));
+            let record = report.outcome.decision().record;
+            inquiry.results.push(SaidResult { id: report.id.clone(), record });
             inquiry.images.extend(report.outcome.images());
             inquiry.calls.push(report);
         }
         if !results.is_empty() {
-            self.messages.push(Message { role: Role::Tool, parts: results });
+            self.remember(Message { role: Role::Tool, parts: results })?;
         }
+        Ok(())
     }
 
-    /// Sends a call whose tool exists and whose arguments fit; the others never leave the host.
-    async fn checked_call(&self, call: &ToolCall) -> Outcome {
-        let Some(tool) = self.tools.iter().find(|tool| tool.name == call.name) else {
-            let message = format!("there is no tool `{}`", call.name);
-            return Outcome::not_sent(Failure::UnknownTool, message);
-        };
-        if self.options.stop.is_cancelled() {
-            return Outcome::not_sent(Failure::Cancelled, "the call was cancelled");
+    /// The result as the model is told it.
+    fn result(&mut self, report: &CallReport, denied: Option<String>) -> ToolResult {
+        let mut result = report.outcome.to_result(&report.id);
+        if let Some(message) = denied.filter(|_| report.outcome.is_refused()) {
+            result.parts.push(Part::text(format!("The person who said no adds: {message}")));
         }
-        match arguments(tool, &call.arguments_raw) {
-            Ok(arguments) => self.call(&call.name, arguments).await,
-            Err(message) => Outcome::not_sent(Failure::ArgumentsInvalid, message),
+        if !self.options.provider.is_rule_based() {
+            self.shelf.put(&mut result);
         }
+        result
     }
 }
 
-fn arguments(tool: &ToolSpec, raw: &str) -> Result<serde_json::Map<String, Value>, String> {
-    // A model that calls a tool without arguments may write nothing at all.
-    let raw = if raw.trim().is_empty() { "{}" } else { raw };
-    let schema = InputSchema::compile(&tool.input_schema).map_err(|error| error.to_string())?;
-    schema.parse(raw).map_err(|error| error.to_string())
+/// Why a question was ended by one of its calls.
+fn led_astray(inquiry: &Inquiry) -> Ending {
+    let failed = inquiry.calls.iter().rev().find_map(|call| match &call.outcome {
+        Outcome::Failed(failed) => match failed.code {
+            Failure::CanaryFound => Some(Status::CanaryFound),
+            Failure::Repeated => Some(Status::Repeating),
+            Failure::UnknownTool
+            | Failure::ArgumentsInvalid
+            | Failure::NotDispatched
+            | Failure::Timeout
+            | Failure::Disconnected
+            | Failure::Cancelled
+            | Failure::ServerError
+            | Failure::Malformed => None,
+        },
+        Outcome::Returned(_) | Outcome::Refused(_) => None,
+    });
+    match failed {
+        Some(Status::CanaryFound) => Ending::new(
+            Status::CanaryFound,
+            "stopped: the model tried to hand its instructions to a tool, as if it was led astray"
+                .to_owned(),
+        ),
+        _ => Ending::new(
+            Status::Repeating,
+            "stopped: the model makes the same call again and again".to_owned(),
+        ),
+    }
 }
 
 fn announce(report: &CallReport, ui: &mut dyn Ui) {
@@ -289,9 +487,15 @@ fn announce(report: &CallReport, ui: &mut dyn Ui) {
 }
 
 /// Asks for every missing value; one that nobody gives ends the question.
-fn fill(slots: Vec<MissingSlot>, text: String, inquiry: &mut Inquiry, ui: &mut dyn Ui) -> Next {
+async fn fill(
+    slots: Vec<MissingSlot>,
+    text: String,
+    inquiry: &mut Inquiry,
+    ui: &mut dyn Ui,
+) -> Next {
+    let began = Instant::now();
     for slot in &slots {
-        let typed = ui.fill(slot).filter(|typed| !typed.trim().is_empty());
+        let typed = ui.fill(slot).await.filter(|typed| !typed.trim().is_empty());
         ui.event(&Event::Filled { slot: slot.clone(), text: typed.clone() });
         let Some(typed) = typed else {
             let ending = Ending::new(Status::NeedsInput, text);
@@ -302,16 +506,18 @@ fn fill(slots: Vec<MissingSlot>, text: String, inquiry: &mut Inquiry, ui: &mut d
         inquiry.supplied.push(SuppliedValue { tool, path, text: typed });
         inquiry.chosen = Some(slot.tool.clone());
     }
+    inquiry.budget.thought(began.elapsed());
     Next::Again
 }
 
-fn choose(
+async fn choose(
     candidates: Vec<Candidate>,
     text: String,
     inquiry: &mut Inquiry,
     ui: &mut dyn Ui,
 ) -> Next {
-    let chosen = ui.choose(&candidates).and_then(|index| candidates.get(index));
+    let began = Instant::now();
+    let chosen = ui.choose(&candidates).await.and_then(|index| candidates.get(index));
     let tool = chosen.map(|candidate| candidate.tool.clone());
     ui.event(&Event::Chosen { candidates: candidates.clone(), tool: tool.clone() });
     if tool.is_none() {
@@ -319,6 +525,7 @@ fn choose(
         return Next::End(Ending { choices: candidates, ..ending });
     }
     inquiry.chosen = tool;
+    inquiry.budget.thought(began.elapsed());
     Next::Again
 }
 

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use tagout_llm::ProviderError;
 
+use crate::JournalError;
+
 /// Why the host cannot go on. A call that fails is no such reason: it becomes an
 /// [`crate::Outcome`] and the conversation goes on.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,9 @@ pub enum HostError {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// The conversation could not be kept or put on record, so it does not go on.
+    #[error("the conversation cannot be kept: {0}")]
+    Journal(#[from] JournalError),
 }
 
 impl HostError {
@@ -55,6 +60,7 @@ impl HostError {
             Self::ListTooLong { .. } => "host-list-too-long",
             Self::Provider(error) => error.code(),
             Self::ProviderTimeout { .. } => "provider-timeout",
+            Self::Journal(error) => error.code,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What happens while a question is worked on, for whoever shows it.
 use serde::Serialize;
 use serde_json::Value;
-use tagout_llm::{Candidate, MissingSlot, Plan, ProviderInfo};
+use tagout_llm::{Candidate, MissingSlot, Plan, ProviderInfo, StreamEvent, Usage};
 
-use crate::{Answer, Decision, Outcome};
+use crate::{Answer, Concern, Decision, Outcome};
 
 /// One thing that happened. All text in it that comes from models and tools is raw: pass it
 /// through [`crate::printable`] before it reaches a terminal.
@@ -16,6 +16,20 @@ pub enum Event {
         question: String,
         /// What will answer it.
         model: ProviderInfo,
+    },
+    /// A piece of a turn while it comes: to be shown, not to be relied on.
+    Streamed {
+        /// The piece.
+        piece: StreamEvent,
+    },
+    /// A turn is there, whole.
+    Turned {
+        /// Which round this is, from 1.
+        round: usize,
+        /// What it cost, where the provider counts.
+        usage: Option<Usage>,
+        /// What its reader should know.
+        notes: Vec<String>,
     },
     /// The provider says how it came to what it proposes or asks.
     Planned {
@@ -52,6 +66,35 @@ pub enum Event {
         /// The exact arguments; a string if the provider wrote something that is not JSON.
         arguments: Value,
     },
+    /// Something is odd about a call's arguments; the gateway is told, too.
+    Concerned {
+        /// The call's identifier in this conversation.
+        id: String,
+        /// The tool's name.
+        tool: String,
+        /// What is odd.
+        concerns: Vec<Concern>,
+    },
+    /// The call under way makes progress.
+    Progress {
+        /// The tool's name.
+        tool: String,
+        /// How much is done.
+        done: f64,
+        /// Of how much, where that is known.
+        total: Option<f64>,
+        /// In the server's words.
+        message: Option<String>,
+    },
+    /// A server says something beside its answer.
+    Logged {
+        /// How grave it is, by the names of syslog.
+        level: String,
+        /// Who says it.
+        from: Option<String>,
+        /// What.
+        text: String,
+    },
     /// The gateway's decision became known. Absent for a call that never reached the gateway.
     Decided {
         /// The call's identifier in this conversation.
@@ -77,22 +120,4 @@ pub enum Event {
         /// The answer.
         answer: Answer,
     },
-}
-
-/// Where events go, and where missing values come from.
-///
-/// The methods are called on the task that runs [`crate::Session::ask`] and may block it: the
-/// gateway should then run on another thread.
-pub trait Ui: Send {
-    /// Shows one event.
-    fn event(&mut self, event: &Event);
-
-    /// Asks the person for a value; `None` if there is no terminal, or the person declines.
-    fn fill(&mut self, slot: &MissingSlot) -> Option<String>;
-
-    /// Lets the person choose among tools that fit about equally: the index, or `None`.
-    fn choose(&mut self, candidates: &[Candidate]) -> Option<usize> {
-        let _ = candidates;
-        None
-    }
 }

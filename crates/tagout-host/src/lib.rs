@@ -4,20 +4,40 @@
 //! The host starts no process and opens no connection. It is handed one byte stream, behind which
 //! the gateway sits, so that there is no second way to a tool.
 //!
-//! Model output is untrusted: a call to an unknown tool, or with arguments that its schema does not
-//! take, is never sent. Every proposed call gets exactly one result, also when it was refused,
-//! cancelled or lost.
+//! Model output is untrusted: a call to a tool that is not on the session's allow-list, or with
+//! arguments that its schema does not take, is never sent; what looks odd reaches the approver with
+//! the reason. Every proposed call gets exactly one result, also when it was refused, cancelled or
+//! lost.
 
+mod allow;
 mod ask;
+mod call;
+mod client;
+mod dispatch;
 mod error;
 mod event;
+mod guard;
+mod journal;
+mod options;
 mod outcome;
+mod primitives;
 mod printable;
+mod question;
 mod session;
+mod ui;
 
+pub use allow::{AllowList, BadPattern};
 pub use ask::{Answer, CallReport, Status};
 pub use error::HostError;
-pub use event::{Event, Ui};
+pub use event::Event;
+pub use guard::Concern;
+pub use journal::{Journal, JournalError, Said, SaidCall, SaidResult, Unkept, What};
+pub use options::{Limits, Options};
 pub use outcome::{Decision, Failed, Failure, Outcome, Refused, Returned, Verdict};
 pub use printable::printable;
-pub use session::{Options, Peer, Session};
+pub use question::{Attached, Question};
+pub use session::{Peer, Session};
+pub use ui::{
+    ApprovalAnswer, ApprovalCard, ApprovalScope, Asking, Form, FormAnswer, Nobody, Sampled,
+    Sampling, SamplingAnswer, Ui, Visit, VisitAnswer,
+};

@@ -69,6 +69,10 @@ pub enum Failure {
     ArgumentsInvalid,
     /// The provider's turn was not finished or held too many calls. Not sent.
     NotDispatched,
+    /// The arguments carry the canary of the instructions. Not sent.
+    CanaryFound,
+    /// The same call was made again and again. Not sent.
+    Repeated,
     /// The answer took too long; the gateway was told to cancel.
     Timeout,
     /// The connection to the gateway ended.
@@ -122,6 +126,19 @@ const LOST: [(&str, Failure, bool); 12] = [
 ];
 
 impl Outcome {
+    /// What the host answers itself.
+    pub(crate) fn of_host(answer: Result<String, String>) -> Self {
+        let is_error = answer.is_err();
+        let (Ok(text) | Err(text)) = answer;
+        Self::Returned(Returned {
+            content: vec![serde_json::json!({"type": "text", "text": text})],
+            structured: None,
+            is_error,
+            meta: None,
+            decision: Decision::default(),
+        })
+    }
+
     /// A call that was never sent.
     pub(crate) fn not_sent(code: Failure, message: impl Into<String>) -> Self {
         Self::failed(code, message.into(), false)
@@ -201,6 +218,11 @@ impl Outcome {
             Self::Refused(refused) => &refused.decision,
             Self::Failed(failed) => &failed.decision,
         }
+    }
+
+    /// Whether the gateway did not let it through.
+    pub(crate) const fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused(_))
     }
 
     /// The images that came back, in order.

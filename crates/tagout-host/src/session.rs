@@ -1,58 +1,53 @@
 //! One connection to the gateway, and the conversation that goes over it.
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use rmcp::{
     RoleClient,
-    model::{
-        CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientCapabilities,
-        ClientConfig, ClientRequest, Implementation, PaginatedRequestParams, ProtocolVersion,
-        RequestId, ServerResult, Tool,
-    },
-    service::{PeerRequestOptions, RunningService, ServiceError, serve_client},
+    model::{PaginatedRequestParams, Tool},
+    service::{RunningService, serve_client},
 };
 use serde::Serialize;
-use serde_json::{Map, Value};
-use tagout_llm::{Message, Part, Planner, Provider, Role, ToolSpec};
+use serde_json::Value;
+use tagout_llm::{Facts, Message, Provider, ToolSpec};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Failure, HostError, Outcome};
+use crate::{
+    AllowList, HostError, Journal, Options, Unkept,
+    client::{Client, Inbox},
+    guard::{Instructions, READ_ON, Shelf, repair},
+};
 
 /// How many pages a list of tools may have.
 const PAGES: usize = 256;
 /// How many tools are taken at most.
 const TOOLS: usize = 4_096;
 
-/// What a session may do, and how long it waits.
-#[derive(Clone)]
-pub struct Options {
-    /// What proposes calls and writes answers.
-    pub provider: Arc<dyn Provider>,
-    /// How many turns one question may take.
-    pub rounds: usize,
-    /// How many calls one turn may hold; the rest are answered with an error.
-    pub calls_per_round: usize,
-    /// How long the handshake and each page of the list of tools may take.
-    pub connect_timeout: Duration,
-    /// How long one call may take, a person's approval included.
-    pub call_timeout: Duration,
-    /// How long the provider may take for one turn.
-    pub turn_timeout: Duration,
-    /// Cancelled to stop the question that is being worked on. Open calls are cancelled.
-    pub stop: CancellationToken,
-    /// The name of the conversation to go on with; a new one each time where there is none.
-    pub conversation: Option<String>,
-}
-
 /// A connection to the gateway and the conversation that goes over it.
 pub struct Session {
-    client: RunningService<RoleClient, ClientConfig>,
+    pub(crate) client: RunningService<RoleClient, Client>,
+    pub(crate) inbox: Inbox,
+    /// Every tool that the gateway shows.
+    listed: Vec<ToolSpec>,
+    /// Those on the allow-list.
     pub(crate) tools: Vec<ToolSpec>,
     pub(crate) options: Options,
+    pub(crate) instructions: Instructions,
+    pub(crate) shelf: Shelf,
     pub(crate) messages: Vec<Message>,
+    pub(crate) journal: Box<dyn Journal>,
+    pub(crate) stale: Stale,
+}
+
+/// What the gateway said has changed since it was listed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stale {
+    pub(crate) tools: bool,
+    pub(crate) prompts: bool,
+    pub(crate) resources: bool,
 }
 
 /// What the other side says it is. Unverified: for people only.
@@ -64,30 +59,6 @@ pub struct Peer {
     pub version: String,
     /// The protocol revision that both sides speak.
     pub protocol: String,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self::new(Arc::new(Planner::new()))
-    }
-}
-
-impl Options {
-    /// The usual limits with `provider`: 8 rounds of 8 calls, 10 s to connect, 330 s for a call
-    /// (five minutes for a person to decide, and half a minute to run), 120 s for a turn.
-    #[must_use]
-    pub fn new(provider: Arc<dyn Provider>) -> Self {
-        Self {
-            provider,
-            rounds: 8,
-            calls_per_round: 8,
-            connect_timeout: Duration::from_secs(10),
-            call_timeout: Duration::from_secs(330),
-            turn_timeout: Duration::from_secs(120),
-            stop: CancellationToken::new(),
-            conversation: None,
-        }
-    }
 }
 
 impl Session {
@@ -103,12 +74,24 @@ impl Session {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let waited = options.connect_timeout;
-        let client =
-            timeout(waited, serve_client(introduction(options.conversation.as_deref()), io))
-                .await
-                .map_err(|_| HostError::HandshakeTimeout { waited })?
-                .map_err(|error| HostError::Handshake { detail: error.to_string() })?;
-        let mut session = Self { client, tools: Vec::new(), options, messages: Vec::new() };
+        let (client, inbox) = Client::new(&options);
+        let client = timeout(waited, serve_client(client, io))
+            .await
+            .map_err(|_| HostError::HandshakeTimeout { waited })?
+            .map_err(|error| HostError::Handshake { detail: error.to_string() })?;
+        let instructions = Instructions::new(options.instructions.as_deref(), &options.seed);
+        let mut session = Self {
+            client,
+            inbox,
+            listed: Vec::new(),
+            tools: Vec::new(),
+            options,
+            instructions,
+            shelf: Shelf::default(),
+            messages: Vec::new(),
+            journal: Box::new(Unkept),
+            stale: Stale::default(),
+        };
         session.refresh().await?;
         Ok(session)
     }
@@ -135,14 +118,35 @@ impl Session {
             }
             cursor = page.next_cursor;
             if cursor.is_none() {
-                self.tools = tools;
+                // The name is the host's own, and no server's: those have `__` in theirs.
+                tools.retain(|tool| tool.name != READ_ON);
+                self.listed = tools;
+                self.choose_tools();
+                self.stale.tools = false;
                 return Ok(());
             }
         }
         Err(HostError::ListTooLong { limit: PAGES, what: "pages" })
     }
 
-    /// The tools, in the gateway's order.
+    fn choose_tools(&mut self) {
+        let allowed = self.listed.iter().filter(|tool| self.options.allow.allows(&tool.name));
+        self.tools = allowed.cloned().collect();
+    }
+
+    /// Every tool that the gateway shows, on the allow-list or not, in the gateway's order.
+    #[must_use]
+    pub fn listed(&self) -> &[ToolSpec] {
+        &self.listed
+    }
+
+    /// Allows other tools from now on.
+    pub fn allow(&mut self, allow: AllowList) {
+        self.options.allow = allow;
+        self.choose_tools();
+    }
+
+    /// The tools on the allow-list, in the gateway's order.
     #[must_use]
     pub fn tools(&self) -> &[ToolSpec] {
         &self.tools
@@ -166,98 +170,62 @@ impl Session {
         &self.messages
     }
 
-    /// Sends one call to the gateway, as a person and not a model asks for it. The arguments are
-    /// not checked here: the gateway does that for everybody.
-    ///
-    /// Dropped in the middle, the gateway is told that the call is cancelled; whether the tool ran
-    /// is then for its audit log to say.
-    pub async fn call(&self, tool: &str, arguments: Map<String, Value>) -> Outcome {
-        tokio::select! {
-            biased;
-            () = self.options.stop.cancelled() => {
-                Outcome::lost(Failure::Cancelled, "the call was cancelled")
-            }
-            outcome = self.send(tool, arguments) => outcome,
-        }
-    }
-
-    async fn send(&self, tool: &str, arguments: Map<String, Value>) -> Outcome {
-        let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
-        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
-        let limit = PeerRequestOptions::with_timeout(self.options.call_timeout);
-        let peer = self.client.peer();
-        let handle = match peer.send_request_with_option(request, limit).await {
-            Ok(handle) => handle,
-            Err(error) => return failure(error),
-        };
-        let mut cancel = CancelOnDrop { peer: peer.clone(), id: Some(handle.id.clone()) };
-        let answer = handle.await_response().await;
-        cancel.id = None;
-        match answer {
-            Ok(result) => outcome(result),
-            Err(error) => failure(error),
-        }
-    }
-
     /// Ends the connection and waits until it is closed.
     pub async fn close(self) {
         // Whether the background task was cancelled or ended by itself makes no difference here.
         drop(self.client.cancel().await);
     }
 
+    /// Goes on with another model.
+    pub fn change_model(&mut self, provider: Arc<dyn Provider>, facts: Option<Facts>) {
+        self.options.provider = provider;
+        self.options.facts = facts;
+    }
+
+    /// What the session may do.
+    #[must_use]
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What stops the next question.
+    pub fn stop_by(&mut self, stop: CancellationToken) {
+        self.options.stop = stop;
+    }
+
+    /// Keeps the conversation with `journal` from now on.
+    pub fn keep_with(&mut self, journal: Box<dyn Journal>) {
+        self.journal = journal;
+    }
+
+    /// Goes on with a conversation that was kept: every call in it gets its one result, and what
+    /// answers no call is left out.
+    pub fn resume(&mut self, messages: Vec<Message>) {
+        self.messages = messages;
+        drop(repair(&mut self.messages));
+    }
+
+    /// Forgets the conversation; what was kept of it stays kept.
+    pub fn clear(&mut self) {
+        self.messages.clear();
+        self.shelf = Shelf::default();
+    }
+
+    /// Adds a message to the conversation, once it is kept.
+    pub(crate) fn remember(&mut self, message: Message) -> Result<(), HostError> {
+        self.journal.keep(&message)?;
+        self.messages.push(message);
+        Ok(())
+    }
+
     /// Gives every call that has no result one that says so, so that the conversation can go on
     /// after a question was dropped in the middle.
-    pub(crate) fn repair(&mut self) {
-        let answered = |messages: &[Message], id: &str| {
-            messages
-                .iter()
-                .flat_map(|message| &message.parts)
-                .any(|part| matches!(part, Part::ToolResult(result) if result.call_id == id))
-        };
-        let mut results = Vec::new();
-        for part in self.messages.iter().flat_map(|message| &message.parts) {
-            if let Part::ToolCall(call) = part
-                && !answered(&self.messages, &call.id)
-            {
-                let lost = Outcome::lost(Failure::Cancelled, "the call was cancelled");
-                results.push(Part::ToolResult(lost.to_result(&call.id)));
-            }
+    pub(crate) fn mend(&mut self) -> Result<(), HostError> {
+        for added in repair(&mut self.messages) {
+            self.journal.keep(&added)?;
         }
-        if !results.is_empty() {
-            self.messages.push(Message { role: Role::Tool, parts: results });
-        }
+        Ok(())
     }
-}
-
-/// Tells the gateway that nobody waits any more.
-struct CancelOnDrop {
-    peer: rmcp::Peer<RoleClient>,
-    id: Option<RequestId>,
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        let Some(id) = self.id.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let peer = self.peer.clone();
-        runtime.spawn(async move {
-            let cancelled = CancelledNotificationParam::new(Some(id), Some("stopped".into()));
-            // The connection may be gone; then there is nobody left to tell.
-            drop(peer.notify_cancelled(cancelled).await);
-        });
-    }
-}
-
-fn introduction(conversation: Option<&str>) -> ClientConfig {
-    let name = Implementation::new("tagout-host", env!("CARGO_PKG_VERSION"));
-    let mut introduction = ClientConfig::new(ClientCapabilities::default(), name)
-        .with_protocol_version(ProtocolVersion::V_2025_11_25);
-    introduction.meta = conversation.map(|named| {
-        let mut meta = Map::new();
-        meta.insert("tagout/conversation".to_owned(), named.into());
-        meta.into()
-    });
-    introduction
 }
 
 fn spec(tool: Tool) -> ToolSpec {
@@ -268,38 +236,5 @@ fn spec(tool: Tool) -> ToolSpec {
         description: tool.description.map(std::borrow::Cow::into_owned),
         input_schema: Value::Object(tool.input_schema.as_ref().clone()),
         output_schema: tool.output_schema.map(|schema| Value::Object(schema.as_ref().clone())),
-    }
-}
-
-/// The SDK sorts results by shape: one with content of a kind that it does not know comes as a
-/// custom result, which is a tool result all the same.
-fn outcome(result: ServerResult) -> Outcome {
-    serde_json::to_value(result).map_or_else(
-        |error| Outcome::lost(Failure::Malformed, error.to_string()),
-        Outcome::from_result,
-    )
-}
-
-fn failure(error: ServiceError) -> Outcome {
-    match error {
-        ServiceError::McpError(error) => {
-            Outcome::from_rpc_error(error.code.0, error.message.into_owned(), error.data.as_ref())
-        }
-        ServiceError::Timeout { timeout } => Outcome::lost(
-            Failure::Timeout,
-            format!("there was no answer in {} s", timeout.as_secs()),
-        ),
-        ServiceError::Cancelled { .. } => {
-            Outcome::lost(Failure::Cancelled, "the call was cancelled")
-        }
-        ServiceError::TransportClosed | ServiceError::TransportSend(_) => Outcome::lost(
-            Failure::Disconnected,
-            "the connection to the gateway ended before the answer came",
-        ),
-        // The SDK may add causes; whatever they are, there is no answer.
-        other @ (ServiceError::UnexpectedResponse
-        | ServiceError::SubscriptionLagged { .. }
-        | ServiceError::InputRequiredRoundsExceeded { .. }
-        | _) => Outcome::lost(Failure::Malformed, other.to_string()),
     }
 }

@@ -69,6 +69,10 @@ impl Planner {
 }
 
 impl Provider for Planner {
+    fn is_rule_based(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> ProviderInfo {
         ProviderInfo { name: Self::NAME.into(), language_model: false, note: Self::NOTE.into() }
     }

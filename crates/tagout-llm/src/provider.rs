@@ -18,6 +18,12 @@ pub trait Provider: Send + Sync {
     /// What this is, for every place where its answers show.
     fn describe(&self) -> ProviderInfo;
 
+    /// Whether it follows rules of its own and reads neither instructions nor what tools say: it
+    /// gets the conversation as it is.
+    fn is_rule_based(&self) -> bool {
+        false
+    }
+
     /// Makes the next turn of a conversation.
     ///
     /// Cancel safe: a dropped future leaves nothing behind but a request that nobody reads.

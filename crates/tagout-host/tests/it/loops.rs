@@ -94,21 +94,36 @@ async fn unknown_tools_and_bad_arguments_never_leave() {
 
 #[tokio::test]
 async fn rounds_and_calls_are_limited() {
-    let chart = || call("c", "grid__draw_chart", "{}");
-    let (mut session, gateway, _serving) =
-        session(options(Script::forever(turn(vec![chart()], Stop::ToolCalls)))).await;
+    let chart = |n: usize| {
+        let arguments = format!(r#"{{"equipment_id":"A{n}"}}"#);
+        call(&n.to_string(), "grid__predict_outage_risk", &arguments)
+    };
+    let rounds = (0..9).map(|n| turn(vec![chart(n)], Stop::ToolCalls));
+    let (mut session, gateway, _serving) = session(options(Script::new(rounds))).await;
     let answer = session.ask("q", &mut Recorder::default()).await.unwrap();
     assert_eq!((answer.status, answer.rounds), (Status::RoundLimit, 8));
     assert_eq!(gateway.calls.load(Ordering::SeqCst), 8);
     one_result_each(&session, 8);
 
-    let many = (0..10).map(|n| call(&n.to_string(), "grid__draw_chart", "{}")).collect();
+    let many = (0..10).map(chart).collect();
     let script = Script::new([turn(many, Stop::ToolCalls), done("done")]);
     let (mut session, gateway, _serving) = crate::gateway::session(options(script)).await;
     let answer = session.ask("q", &mut Recorder::default()).await.unwrap();
     assert_eq!(failure(&answer, 9), (Failure::NotDispatched, false));
     assert_eq!(gateway.calls.load(Ordering::SeqCst), 8);
     one_result_each(&session, 10);
+}
+
+#[tokio::test]
+async fn the_same_call_again_and_again_is_stopped() {
+    let chart = || call("c", "grid__draw_chart", "{}");
+    let forever = Script::forever(turn(vec![chart()], Stop::ToolCalls));
+    let (mut session, gateway, _serving) = session(options(forever)).await;
+    let answer = session.ask("q", &mut Recorder::default()).await.unwrap();
+    assert_eq!((answer.status, answer.rounds), (Status::Repeating, 4));
+    assert_eq!(gateway.calls.load(Ordering::SeqCst), 3);
+    assert_eq!(failure(&answer, 3), (Failure::Repeated, false));
+    one_result_each(&session, 4);
 }
 
 #[tokio::test]

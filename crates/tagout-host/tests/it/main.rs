@@ -12,7 +12,7 @@ mod loops;
 mod planned;
 mod script;
 
-use tagout_host::{Event, Ui};
+use tagout_host::{Asking, Event, Ui};
 use tagout_llm::{Candidate, MissingSlot};
 
 /// Keeps every event; answers from a list.
@@ -30,21 +30,24 @@ impl Ui for Recorder {
         self.events.push(event.clone());
     }
 
-    fn fill(&mut self, _slot: &MissingSlot) -> Option<String> {
-        if self.answers.is_empty() { None } else { Some(self.answers.remove(0)) }
+    fn fill<'a>(&'a mut self, _slot: &'a MissingSlot) -> Asking<'a, Option<String>> {
+        let answer = (!self.answers.is_empty()).then(|| self.answers.remove(0));
+        Box::pin(std::future::ready(answer))
     }
 
-    fn choose(&mut self, _candidates: &[Candidate]) -> Option<usize> {
-        self.choice
+    fn choose<'a>(&'a mut self, _candidates: &'a [Candidate]) -> Asking<'a, Option<usize>> {
+        Box::pin(std::future::ready(self.choice))
     }
 }
 
 impl Recorder {
-    /// The kinds of the events, in order.
+    /// The kinds of the events, in order, but for turns and their pieces.
     fn kinds(&self) -> String {
         let kind = |event: &Event| {
             serde_json::to_value(event).unwrap()["event"].as_str().unwrap().to_owned()
         };
-        self.events.iter().map(kind).collect::<Vec<_>>().join(" ")
+        let kinds = self.events.iter().map(kind);
+        let pieces = |kind: &String| !matches!(kind.as_str(), "streamed" | "turned");
+        kinds.filter(pieces).collect::<Vec<_>>().join(" ")
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use base64::Engine as _;
 use serde_json::{Value, json};
-use tagout_host::{Answer, Event, Options, Outcome, Status, Ui, Verdict, printable};
+use tagout_host::{Answer, Asking, Event, Options, Outcome, Status, Ui, Verdict, printable};
 use tagout_llm::{Candidate, Image, MissingSlot, Plan};
 
 use crate::{
@@ -66,6 +66,12 @@ fn ended(answer: &Answer) -> Ended {
         | Status::NeedsInput
         | Status::NeedsChoice
         | Status::RoundLimit
+        | Status::CallLimit
+        | Status::TokenLimit
+        | Status::CostLimit
+        | Status::TimeLimit
+        | Status::Repeating
+        | Status::CanaryFound
         | Status::CutShort
         | Status::Declined
         | Status::Cancelled => Ended::Failed,
@@ -89,16 +95,25 @@ impl Ui for Shown {
         }
     }
 
-    fn fill(&mut self, slot: &MissingSlot) -> Option<String> {
+    fn fill<'a>(&'a mut self, slot: &'a MissingSlot) -> Asking<'a, Option<String>> {
         let about = slot.description.as_deref().unwrap_or(&slot.constraint);
         let problem = slot.problem.as_deref().map(|p| format!(" ({p})")).unwrap_or_default();
         let question = format!("{} — {about}{problem}", slot.path);
         let allowed = slot.allowed.join(", ");
         let hint = if allowed.is_empty() { slot.constraint.clone() } else { allowed };
-        self.prompt(&question, &hint)
+        Box::pin(std::future::ready(self.prompt(&question, &hint)))
     }
 
-    fn choose(&mut self, candidates: &[Candidate]) -> Option<usize> {
+    fn choose<'a>(&'a mut self, candidates: &'a [Candidate]) -> Asking<'a, Option<usize>> {
+        Box::pin(std::future::ready(self.chosen(candidates)))
+    }
+}
+
+/// An answer to a question about a missing value is short.
+const ANSWER_BYTES: u64 = 4096;
+
+impl Shown {
+    fn chosen(&self, candidates: &[Candidate]) -> Option<usize> {
         let options: Vec<_> = candidates
             .iter()
             .enumerate()
@@ -108,12 +123,7 @@ impl Ui for Shown {
         let number: usize = answer.trim().parse().ok()?;
         number.checked_sub(1).filter(|index| *index < candidates.len())
     }
-}
 
-/// An answer to a question about a missing value is short.
-const ANSWER_BYTES: u64 = 4096;
-
-impl Shown {
     /// Asks the person at the terminal; nothing where there is none.
     fn prompt(&self, question: &str, hint: &str) -> Option<String> {
         if self.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
@@ -144,6 +154,11 @@ impl Shown {
             | Event::Chosen { .. }
             | Event::Proposed { .. }
             | Event::Decided { .. }
+            | Event::Streamed { .. }
+            | Event::Turned { .. }
+            | Event::Concerned { .. }
+            | Event::Progress { .. }
+            | Event::Logged { .. }
             | Event::Answered { .. } => {}
         }
         if self.json { Ok(()) } else { self.print(event) }
@@ -157,7 +172,13 @@ impl Shown {
             }
             Event::Planned { plan, .. } => print_plan(plan),
             Event::Said { text } => output::line(printable(text)),
-            Event::Filled { .. } | Event::Chosen { .. } => Ok(()),
+            Event::Filled { .. }
+            | Event::Chosen { .. }
+            | Event::Streamed { .. }
+            | Event::Turned { .. }
+            | Event::Concerned { .. }
+            | Event::Progress { .. }
+            | Event::Logged { .. } => Ok(()),
             Event::Proposed { tool, arguments, .. } => {
                 let arguments = serde_json::to_string_pretty(arguments).unwrap_or_default();
                 output::line(format_args!("\nCall       {}", printable(tool)))?;

@@ -3,7 +3,7 @@ use std::{process::ExitCode, sync::Arc, time::Instant};
 
 use serde_json::{Value, json};
 use tagout_host::{Answer, Event, Options, Ui, printable};
-use tagout_llm::{MissingSlot, Provider as _};
+use tagout_llm::Provider as _;
 
 use crate::{
     cli::Compare,
@@ -102,9 +102,5 @@ struct Counting {
 impl Ui for Counting {
     fn event(&mut self, event: &Event) {
         self.calls += usize::from(matches!(event, Event::Finished { .. }));
-    }
-
-    fn fill(&mut self, _: &MissingSlot) -> Option<String> {
-        None
     }
 }

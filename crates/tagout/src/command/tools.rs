@@ -6,7 +6,7 @@ use tagout_gateway::{
     Gateway,
     inventory::{Inventory, ToolState},
 };
-use tagout_host::{Options, Outcome, printable};
+use tagout_host::{Nobody, Options, Outcome, printable};
 use tagout_llm::Planner;
 use tagout_proto::{Document, Limits};
 
@@ -153,7 +153,7 @@ fn call(
         Options { stop, connect_timeout: CONNECT, conversation, ..Options::new(provider) }
     };
     let outcome = in_runtime(with_session(places, options, async |session| {
-        Ok(session.call(name, arguments).await)
+        Ok(session.call(name, arguments, &mut Nobody).await)
     }))?;
     if json {
         output::json(&outcome)?;

@@ -60,6 +60,10 @@ impl Metered {
 }
 
 impl Provider for Metered {
+    fn is_rule_based(&self) -> bool {
+        self.inner.is_rule_based()
+    }
+
     fn describe(&self) -> ProviderInfo {
         self.inner.describe()
     }
