@@ -14,6 +14,7 @@ mod keys;
 mod privacy;
 mod quarantine;
 mod questions;
+mod sessions;
 mod store;
 mod votes;
 
@@ -30,6 +31,10 @@ pub use quarantine::{Offering, Quarantined};
 pub use questions::{
     Answer, Asked, BadQuestionId, MOST_QUESTIONS, MOST_QUESTIONS_OF_ONE, Question, QuestionId,
     Scope, Settled, VoteChannel,
+};
+pub use sessions::{
+    About, BadSessionId, Listed, Loaded, MOST_SESSIONS, MOST_TURNS, Named, OpenSession,
+    SESSION_BYTES, SessionError, SessionId, SessionKey, SessionPrefix, Sessions, Standing,
 };
 pub use store::Store;
 pub use votes::{Message, Vote, Voted};

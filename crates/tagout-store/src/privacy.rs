@@ -37,6 +37,8 @@ pub struct Forgotten {
     pub consents: u64,
     /// Answers to questions about others' calls.
     pub answers: u64,
+    /// Sessions of the assistant.
+    pub sessions: u64,
 }
 
 /// What is held of a principal, table by table. The first parameter is the user, the second how
@@ -82,6 +84,11 @@ const HELD: &[(&str, &str)] = &[
         "consents",
         "SELECT kind, recipient, identity, agreed_at, by, channel, record, revoked_at FROM consent
          WHERE user = ?1 AND authenticated_by = ?2 ORDER BY kind, recipient",
+    ),
+    (
+        "sessions",
+        "SELECT id, updated_at, turns FROM session
+         WHERE user = ?1 AND authenticated_by = ?2 ORDER BY updated_at, id",
     ),
     (
         "keys",
@@ -147,6 +154,7 @@ impl Store {
              UNION SELECT authenticated_by FROM \"grant\" WHERE user = ?1
              UNION SELECT authenticated_by FROM approved_call WHERE user = ?1
              UNION SELECT authenticated_by FROM consent WHERE user = ?1
+             UNION SELECT authenticated_by FROM session WHERE user = ?1
              UNION SELECT 'api-key' FROM key WHERE name = ?1",
         )?;
         let ways = query.query_map(params![user], |row| row.get(0))?;
@@ -173,7 +181,6 @@ impl Store {
     /// # Errors
     /// Any [`StoreError`].
     pub fn forget(&self, principal: &Principal) -> Result<Forgotten, StoreError> {
-        self.lock()?.pragma_update(None, "secure_delete", true)?;
         let approvals = self.erase_approvals(principal)?;
         let connection = self.lock_durable()?;
         let whose = params![&*principal.user, &*principal.authenticated_by];
@@ -184,6 +191,8 @@ impl Store {
         )?;
         let consents = connection
             .execute("DELETE FROM consent WHERE user = ?1 AND authenticated_by = ?2", whose)?;
+        let sessions = connection
+            .execute("DELETE FROM session WHERE user = ?1 AND authenticated_by = ?2", whose)?;
         // Who answers is known by the user's name alone. A no has ended its question already.
         let answers =
             connection.execute("DELETE FROM vote WHERE user = ?1", params![&*principal.user])?;
@@ -196,6 +205,7 @@ impl Store {
             approvals,
             consents: count(consents),
             answers: count(answers),
+            sessions: count(sessions),
         })
     }
 }

@@ -16,13 +16,14 @@ use crate::StoreError;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Each takes the file from the version that is its index to the next.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
     include_str!("schema-6.sql"),
+    include_str!("schema-7.sql"),
 ];
 
 /// Durable state. Cheap to clone; all clones share one connection that writes, and one that reads
@@ -47,6 +48,8 @@ impl Store {
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "trusted_schema", false)?;
+        // From the beginning: what moves within the file before it is deleted leaves copies.
+        connection.pragma_update(None, "secure_delete", true)?;
         write_ahead(&connection)?;
         migrate(&mut connection)?;
         let reader = Connection::open_with_flags(path, flags())?;

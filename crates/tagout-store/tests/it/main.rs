@@ -10,4 +10,6 @@ mod processes;
 mod quarantine;
 mod questions;
 mod sample;
+mod sessions;
+mod sessions_processes;
 mod tables;

@@ -124,7 +124,8 @@ fn what_is_forgotten_is_in_no_file_and_others_keep_theirs() {
     let (root, store) = fresh();
     two_people(&store);
     let before = held(&store, &principal("ben")).len();
-    let expected = Forgotten { conversations: 1, approvals: 1, consents: 1, answers: 1 };
+    let expected =
+        Forgotten { conversations: 1, approvals: 1, consents: 1, answers: 1, sessions: 0 };
     assert_eq!(store.forget(&principal("ann")).unwrap(), expected);
     assert_eq!(store.forget(&principal("ann")).unwrap(), Forgotten::default());
     let left: Vec<_> = held(&store, &principal("ann")).iter().map(|row| row.table).collect();
