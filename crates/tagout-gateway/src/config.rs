@@ -16,16 +16,20 @@ use crate::lockfile::signature::PublicKey;
 mod approval;
 mod assertion;
 mod consent;
+mod host;
 mod listen;
 mod lockfile;
 mod remote;
 mod server;
+mod sessions;
 mod shadow;
 
 use approval::WrittenApproval;
 pub use approval::{Approval, Listed, ListedPerson, Webhook};
 pub use consent::ConsentForAll;
 use consent::WrittenConsent;
+use host::WrittenHost;
+pub use host::{Host, Instructions, Pictures, QuestionBounds};
 pub use listen::Listen;
 use listen::WrittenListen;
 use lockfile::WrittenLockfile;
@@ -33,6 +37,8 @@ pub(crate) use remote::is_token;
 pub use remote::{Remote, Source, Transport};
 use server::WrittenServer;
 pub use server::{BuiltIn, Command, EraChoice, Server, Start};
+pub use sessions::KeptSessions;
+use sessions::WrittenSessions;
 pub use shadow::Shadow;
 use shadow::WrittenShadow;
 
@@ -56,6 +62,10 @@ pub struct Config {
     pub approval: Approval,
     /// What the operator has agreed to for everybody.
     pub consent: ConsentForAll,
+    /// What the assistant is and may do.
+    pub host: Host,
+    /// What the assistant keeps of what was said.
+    pub sessions: KeptSessions,
     /// The keys that the lockfile has to be signed by, one of them; none where it need not be.
     pub signed_by: Vec<PublicKey>,
     /// Servers by name.
@@ -94,6 +104,10 @@ struct Written {
     shadow: Option<WrittenShadow>,
     #[serde(default)]
     approval: WrittenApproval,
+    #[serde(default)]
+    host: WrittenHost,
+    #[serde(default)]
+    sessions: WrittenSessions,
     #[serde(default)]
     server: BTreeMap<Spanned<String>, WrittenServer>,
     /// Models' providers: for the assistant, which reads them itself. No call depends on them.
@@ -151,6 +165,8 @@ impl Config {
             consent: ConsentForAll::default(),
             shadow: None,
             approval: Approval::default(),
+            host: Host::default(),
+            sessions: KeptSessions::default(),
             servers: ServerName::try_from("grid")
                 .map(|name| (name, Arc::new(grid)))
                 .into_iter()
@@ -169,8 +185,11 @@ impl Config {
             // The message of a value that is no string would hold the value.
             let shown = e.span().and_then(|span| without_values(text).get(span).map(str::to_owned));
             let masked = shown.is_some_and(|shown| shown.starts_with('*'));
-            let message =
-                if masked { "a value of `env` or `headers` is no string" } else { e.message() };
+            let message = if masked {
+                "a value of `env`, `headers` or `key` is no string"
+            } else {
+                e.message()
+            };
             reader.error(message.to_owned(), hint(message), e.span())
         })?;
         let mut servers = BTreeMap::new();
@@ -195,6 +214,8 @@ impl Config {
             consent: reader.consent(&written.consent, &servers)?,
             shadow: written.shadow.map(|shadow| reader.shadow(shadow, written.profile)),
             approval: reader.approval(written.approval)?,
+            host: reader.host(written.host)?,
+            sessions: reader.sessions(&written.sessions)?,
             servers,
         })
     }
@@ -232,14 +253,17 @@ const SECRETIVE: &[&str] = &["env", "headers"];
 fn without_values(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut in_table, mut in_value) = (false, false);
+    // In the table of sessions, and there in a text of several lines.
+    let (mut in_sessions, mut in_text) = (false, false);
     for line in text.split_inclusive('\n') {
         let start = line.trim_start();
-        if start.starts_with('[') && !in_value {
+        if start.starts_with('[') && !in_value && !in_text {
             let name = start.trim_start_matches('[').split(']').next().unwrap_or_default();
             let name = name.trim();
             // A provider's key should be a reference, but may be the key itself before it is refused.
             in_table = SECRETIVE.iter().any(|key| name.ends_with(&format!(".{key}")))
                 || name.starts_with("provider.");
+            in_sessions = name.trim_matches(['"', '\'']) == "sessions";
             out.push_str(line);
             continue;
         }
@@ -247,14 +271,21 @@ fn without_values(text: &str) -> String {
         in_value |= SECRETIVE.iter().any(|k| key == *k || key.ends_with(&format!(".{k}")));
         // A URL should hold no password, but may before it is refused.
         let in_url = key == "url" && line.contains('@') || key == "secret";
-        if in_table || in_value || in_url {
-            let (before, value) = line.split_at(line.find('=').map_or(0, |at| at + 1));
+        // Of sessions, too: a reference, but somebody may have written the key.
+        let key = key.trim_matches(['"', '\'']);
+        let in_key = in_sessions && (in_text || !["keep_days", ""].contains(&key))
+            || key.starts_with("sessions") && (key.contains('.') || line.contains('{'));
+        if in_table || in_value || in_url || in_key {
+            let (before, value) =
+                line.split_at(line.find('=').filter(|_| !in_text).map_or(0, |at| at + 1));
             out.push_str(before);
             out.extend(value.chars().map(masked));
         } else {
             out.push_str(line);
         }
         in_value &= !line.contains('}');
+        let quotes = line.matches("\"\"\"").count() + line.matches("'''").count();
+        in_text ^= in_sessions && quotes % 2 == 1;
     }
     out
 }
