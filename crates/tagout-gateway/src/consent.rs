@@ -94,10 +94,11 @@ pub struct Agreed<'a> {
     pub channel: &'a str,
 }
 
-/// The model called `name`, `PROVIDER:NAME`, as a recipient.
+/// The model called `name`, `PROVIDER:NAME`, of the provider that is reached at `url`, as a recipient.
 #[must_use]
-pub fn model(name: &str) -> Recipient {
-    let identity = Digest::of_parts([b"tagout-model-1".as_slice(), name.as_bytes()]);
+pub fn model(name: &str, url: &str) -> Recipient {
+    let parts = [b"tagout-model-2".as_slice(), name.as_bytes(), url.as_bytes()];
+    let identity = Digest::of_parts(parts);
     Recipient { kind: RecipientKind::Model, name: name.to_owned(), identity }
 }
 

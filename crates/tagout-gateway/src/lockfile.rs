@@ -1,4 +1,5 @@
 //! The lockfile: what has been reviewed. Written for review in a pull request.
+mod model;
 pub mod signature;
 mod surface;
 mod text;
@@ -15,6 +16,7 @@ use tagout_policy::{Effect, Effects, Labels, Shape};
 use tagout_proto::{Digest, ServerName, ToolName};
 use tagout_store::Offering;
 
+pub use self::model::{PinnedModel, with_model};
 use crate::{config::Transport, upstream::Quarantine};
 
 /// What has been pinned, by server.
@@ -25,6 +27,9 @@ pub struct Lockfile {
     /// Servers by name.
     #[serde(default, rename = "server")]
     pub servers: BTreeMap<ServerName, PinnedServer>,
+    /// Files of language models that run on this machine, by their absolute paths.
+    #[serde(default, rename = "model")]
+    pub models: BTreeMap<PathBuf, PinnedModel>,
 }
 
 /// The format's version. The first said nothing of arguments, output, prompts, templates and

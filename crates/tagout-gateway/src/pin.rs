@@ -4,6 +4,7 @@ mod suspicions;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::Arc,
 };
 
@@ -16,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::{
     Gateway,
     config::Start,
-    lockfile::{Hints, Lockfile, PinnedServer, PinnedTool},
+    lockfile::{Hints, Lockfile, PinnedModel, PinnedServer, PinnedTool},
     upstream::{Catalogue, Fleet, Upstream, UpstreamError},
 };
 
@@ -110,6 +111,8 @@ impl Gateway {
         tokio::spawn(async move { while happened.recv().await.is_some() {} });
         let fleet = Fleet::unpinned(self, &events);
         let mut survey = Survey::default();
+        // No server has to do with them.
+        survey.proposal.models.clone_from(&self.lockfile.models);
         for upstream in fleet.all() {
             let name = upstream.name();
             let server = self.config.servers.get(name);
@@ -177,6 +180,19 @@ impl Gateway {
             self.audit.note(&note, Durability::Disk)?;
         }
         Ok(())
+    }
+
+    /// Puts on record that the file of a model counts as it is now.
+    ///
+    /// # Errors
+    /// The log cannot be written.
+    pub fn record_model(&self, path: &Path, model: PinnedModel) -> Result<u64, AuditError> {
+        let subject = path.to_string_lossy();
+        let mut note = Note::new(self.clock.now(), "model-pinned");
+        note.principal = Some(&self.principal);
+        note.subject = Some(&subject);
+        note.digest = Some(model.digest);
+        self.audit.note(&note, Durability::Disk)
     }
 
     /// Ends the quarantine of what counts as looked at from now on.

@@ -62,6 +62,8 @@ pub struct Row {
     pub settings: Settings,
     /// Whether it stands in the configuration.
     pub configured: bool,
+    /// The program that serves a model from a file, for `local`: a path, or a name to look for.
+    pub program: Option<String>,
 }
 
 impl Row {
@@ -70,6 +72,16 @@ impl Row {
     pub fn host(&self) -> &str {
         let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
         rest.split('/').next().unwrap_or_default()
+    }
+
+    /// Whether what this provider's model `model` is sent stays on this machine, as far as its
+    /// address and its name say.
+    #[must_use]
+    pub fn stays_here(&self, model: &str) -> bool {
+        // Ollama passes what these are sent on to its maker.
+        let elsewhere =
+            self.wire == Wire::Ollama && (model.ends_with("-cloud") || model.ends_with(":cloud"));
+        is_here(bare(self.host())) && !elsewhere
     }
 }
 
@@ -112,6 +124,9 @@ const KNOWN: &[Known] = &[
     ("local", "http://127.0.0.1:8080/v1", CHAT, Dialect::Llamacpp, "", false),
 ];
 
+/// The provider whose models may be files.
+pub const LOCAL: &str = "local";
+
 /// Names that stand for something else than a provider.
 const NOT_ONES_OWN: &[&str] = &["offline", "record", "replay", "script"];
 
@@ -131,6 +146,7 @@ pub struct WrittenProvider {
     effort: Option<String>,
     num_ctx: Option<u32>,
     images: Option<bool>,
+    program: Option<String>,
     #[serde(default)]
     allow_plain_http: bool,
     #[serde(default)]
@@ -214,7 +230,8 @@ fn row(known: &Known) -> Row {
     let key = (!variable.is_empty()).then(|| KeyRef::Env(variable.to_owned()));
     let (name, url) = (name.to_owned(), url.to_owned());
     let settings = Settings::default();
-    Row { name, url, wire, dialect, key, images, settings, configured: false }
+    let (configured, program) = (false, None);
+    Row { name, url, wire, dialect, key, images, settings, configured, program }
 }
 
 fn configured(name: &str, w: WrittenProvider, known: Option<Row>) -> Result<Row, BadProvider> {
@@ -235,7 +252,8 @@ fn configured(name: &str, w: WrittenProvider, known: Option<Row>) -> Result<Row,
             let url = w.url.clone().ok_or_else(|| bad("there is no `url`", shape))?;
             let dialect = Dialect::default();
             let (name, settings) = (name.to_owned(), Settings::default());
-            Row { name, url, wire, dialect, key: None, images: false, settings, configured: true }
+            let (key, images, configured, program) = (None, false, true, None);
+            Row { name, url, wire, dialect, key, images, settings, configured, program }
         }
     };
     let url = w.url.clone().unwrap_or(base.url);
@@ -250,6 +268,10 @@ fn configured(name: &str, w: WrittenProvider, known: Option<Row>) -> Result<Row,
         None if moved => None,
         None => base.key,
     };
+    if w.program.as_ref().is_some_and(|program| name != LOCAL || program.is_empty()) {
+        let help = "write `program` under `[provider.local]`, which serves models from files";
+        return Err(bad("it has a `program` that nobody starts", help));
+    }
     Ok(Row {
         name: name.to_owned(),
         url: url.trim_end_matches('/').to_owned(),
@@ -259,6 +281,7 @@ fn configured(name: &str, w: WrittenProvider, known: Option<Row>) -> Result<Row,
         images: base.images,
         settings: settings(&w).map_err(|(problem, help)| bad(problem, help))?,
         configured: true,
+        program: w.program,
     })
 }
 
@@ -315,19 +338,28 @@ fn check_url(url: &str, plain: bool) -> Result<(), Problem> {
     if authority.contains('@') {
         return Err(("the URL holds a user or a password", "use `key` with a reference"));
     }
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
+    let host = bare(authority);
     if host.is_empty() {
         return Err(("the URL names no host", SHAPE));
     }
-    let here = host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !secure && !here && !plain {
+    if !secure && !is_here(host) && !plain {
         let help = "write https://; or `allow_plain_http = true`, and everybody on the way can \
                     read the key and what is sent";
         return Err(("plain http:// goes to this machine only", help));
     }
     Ok(())
+}
+
+/// The host of an authority, without its port.
+fn bare(authority: &str) -> &str {
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// Whether a host is this machine, by its name alone.
+fn is_here(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

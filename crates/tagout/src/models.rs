@@ -1,12 +1,16 @@
 //! Models: from `PROVIDER:MODEL` and the configuration to something that answers.
 mod chosen;
+mod consent;
 mod key;
+mod local;
 mod metered;
 mod network;
 mod recorded;
 mod table;
 
-pub(crate) use chosen::{choose, provider};
+pub(crate) use chosen::{Chosen, choose, provider};
+pub(crate) use consent::{agreed, recipient_of};
 pub(crate) use key::{Standing, standing};
+pub(crate) use local::{ModelFile, measured, named};
 pub(crate) use metered::{Metered, cost, patience};
 pub(crate) use table::providers;

@@ -18,6 +18,12 @@ pub(crate) fn aside(text: impl std::fmt::Display) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
+/// Shows how far something is, on a line of standard error that is written over; nothing clears it.
+pub(crate) fn progress(text: impl std::fmt::Display) {
+    let mut stderr = io::stderr();
+    drop(write!(stderr, "\r\u{1b}[K{text}").and_then(|()| stderr.flush()));
+}
+
 /// Prints a value as one line of JSON.
 pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text =

@@ -1,4 +1,4 @@
-//! The `[consent]` part: servers to which everybody's data may go, because whoever runs the gateway
+//! The `[consent]` part: servers and models to which everybody's data may go, because whoever runs the gateway
 //! has agreed to that for everybody.
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +13,8 @@ use super::{ConfigError, Reader, Server};
 pub struct ConsentForAll {
     /// Servers.
     pub agreed: BTreeSet<ServerName>,
+    /// Language models, as `PROVIDER:NAME`.
+    pub models: BTreeSet<String>,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -20,6 +22,8 @@ pub struct ConsentForAll {
 pub(super) struct WrittenConsent {
     #[serde(default)]
     agreed: Vec<Spanned<String>>,
+    #[serde(default)]
+    models: Vec<Spanned<String>>,
 }
 
 impl Reader<'_> {
@@ -37,6 +41,16 @@ impl Reader<'_> {
             })
         };
         let agreed = written.agreed.iter().map(known).collect::<Result<_, _>>()?;
-        Ok(ConsentForAll { agreed })
+        let whole = |name: &Spanned<String>| {
+            let parts = name.get_ref().split_once(':');
+            if parts.is_some_and(|(provider, name)| !provider.is_empty() && !name.is_empty()) {
+                return Ok(name.get_ref().clone());
+            }
+            let problem = format!("{:?} names no model", name.get_ref());
+            let help = "write PROVIDER:NAME, as for `--model`".to_owned();
+            Err(self.error(problem, Some(help), Some(name.span())))
+        };
+        let models = written.models.iter().map(whole).collect::<Result<_, _>>()?;
+        Ok(ConsentForAll { agreed, models })
     }
 }

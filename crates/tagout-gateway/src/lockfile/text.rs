@@ -8,7 +8,9 @@ use tagout_inspect::{
 use tagout_proto::ServerName;
 use tagout_store::Offering;
 
-use super::{Hints, Lockfile, PinnedFile, PinnedOffer, PinnedServer, PinnedTool};
+use super::{
+    Hints, Lockfile, PinnedFile, PinnedOffer, PinnedServer, PinnedTool, model::write_model,
+};
 
 const HEADER: &str = "\
 # What has been reviewed of the servers behind Tagout. Review it in a pull request like code.
@@ -34,6 +36,9 @@ impl Lockfile {
         for (name, server) in &self.servers {
             let written = write_server(&mut out, name, server, hints);
             debug_assert!(written.is_ok(), "writing to a string does not fail");
+        }
+        for (path, model) in &self.models {
+            write_model(&mut out, path, model);
         }
         out
     }
@@ -174,7 +179,7 @@ fn list<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> String {
 
 /// Text as a basic string of TOML on one line, with everything escaped that a reviewer would not
 /// see. Also fit to be a key.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

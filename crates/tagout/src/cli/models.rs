@@ -16,6 +16,12 @@ pub(crate) enum Models {
         #[arg(value_name = "PROVIDER:MODEL")]
         model: String,
     },
+    /// Write the digest of a model's file into the lockfile: only what is pinned is served.
+    Pin {
+        /// The file, in the GGUF format, relative to the current folder.
+        #[arg(value_name = "local:FILE.gguf")]
+        model: String,
+    },
 }
 
 #[derive(Debug, Args)]

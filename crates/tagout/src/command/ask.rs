@@ -28,6 +28,7 @@ pub(crate) fn ask(places: &Places, ask: Ask, json: bool) -> Result<ExitCode, Fai
     if let Some(warning) = &chosen.warning {
         output::aside(printable(warning));
     }
+    models::agreed(places, [&chosen], !json)?;
     let metered = Arc::new(Metered::new(chosen.provider));
     let provider = Arc::clone(&metered);
     let pictures = ask.pictures.unwrap_or_else(|| places.state.join("pictures"));

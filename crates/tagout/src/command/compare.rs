@@ -20,6 +20,7 @@ pub(crate) fn compare(places: &Places, compare: &Compare, json: bool) -> Result<
     // All are looked at before the first is asked.
     let chosen = compare.model.iter().map(|model| Ok((model, models::choose(places, model)?)));
     let chosen = chosen.collect::<Result<Vec<_>, Failure>>()?;
+    models::agreed(places, chosen.iter().map(|(_, chosen)| chosen), !json)?;
     let mut rows = Vec::new();
     let mut failed = false;
     for (model, chosen) in chosen {

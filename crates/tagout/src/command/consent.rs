@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 use tagout_gateway::{
     Gateway,
-    consent::{Agreed, ConsentTrouble, model},
+    consent::{Agreed, ConsentTrouble},
     identity::os_user,
 };
 use tagout_inspect::characters::one_line;
@@ -13,7 +13,7 @@ use tagout_store::RecipientKind;
 use crate::{
     cli::{Consent, ConsentTo},
     failure::{Ended, Failure},
-    output,
+    models, output,
     places::Places,
     setup::Setup,
 };
@@ -22,24 +22,35 @@ use crate::{
 pub(crate) fn consent(places: &Places, consent: &Consent, json: bool) -> Result<ExitCode, Failure> {
     let setup = Setup::read(places)?;
     let own = os_user(&setup.config);
-    let for_all: Vec<_> = setup.config.consent.agreed.iter().map(ToString::to_string).collect();
+    let for_all = &setup.config.consent;
+    let servers = for_all.agreed.iter().map(|server| format!("server {server}"));
+    let models = for_all.models.iter().map(|model| format!("model {}", one_line(model)));
+    let for_all: Vec<_> = servers.chain(models).collect();
     let gateway = setup.open(places)?;
     match consent {
-        Consent::Ls => list(&gateway, &for_all, json),
-        Consent::Give(to) => give(&gateway, to, &own, json),
+        Consent::Ls => list(places, &gateway, &for_all, json),
+        Consent::Give(to) => give((places, &gateway), to, &own, json),
         Consent::Revoke(to) => revoke(&gateway, to, &own, json),
     }
 }
 
-fn list(gateway: &Gateway, for_all: &[String], json: bool) -> Result<ExitCode, Failure> {
+fn list(
+    places: &Places,
+    gateway: &Gateway,
+    for_all: &[String],
+    json: bool,
+) -> Result<ExitCode, Failure> {
     let consents = gateway.store().consents();
     let consents = consents.map_err(|error| failed(&error.into()))?;
     let mut rows = Vec::new();
     for consent in &consents {
         let (recipient, kind) = (&consent.recipient.name, consent.recipient.kind);
         // Another program by now: nothing goes to it before somebody agrees again.
-        let is_as_it_was = kind == RecipientKind::Model
-            || gateway.recipient(recipient).is_ok_and(|now| now == consent.recipient);
+        let now = match kind {
+            RecipientKind::Model => models::recipient_of(places, recipient).ok().flatten(),
+            RecipientKind::Server => gateway.recipient(recipient).ok(),
+        };
+        let is_as_it_was = now.is_some_and(|now| now == consent.recipient);
         let standing = if is_as_it_was { "holds" } else { "is asked for again: it has changed" };
         if json {
             output::json(&serde_json::json!({
@@ -68,25 +79,35 @@ fn list(gateway: &Gateway, for_all: &[String], json: bool) -> Result<ExitCode, F
         output::line(output::table(&rows))?;
     }
     for server in for_all {
-        output::line(format_args!("everybody, to server {server}: by the configuration"))?;
+        output::line(format_args!("everybody, to {server}: by the configuration"))?;
     }
     if rows.is_empty() && for_all.is_empty() {
         output::line(
-            "nobody has agreed that anything goes anywhere; built-in servers need no consent",
+            "nobody has agreed that anything goes anywhere; built-in servers and models on this \
+             machine need no consent",
         )?;
     }
     Ok(Ended::Done.into())
 }
 
 fn give(
-    gateway: &Gateway,
+    (places, gateway): (&Places, &Gateway),
     to: &ConsentTo,
     own: &Principal,
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let principal = whose(to, own);
-    let recipient = if to.model { Ok(model(&to.name)) } else { gateway.recipient(&to.name) };
-    let recipient = recipient.map_err(|error| failed(&error))?;
+    let recipient = if to.model {
+        models::recipient_of(places, &to.name)?.ok_or_else(|| {
+            let message = format!(
+                "what `{}` is sent stays on this machine, so there is nothing to agree to",
+                one_line(&to.name)
+            );
+            Failure::usage("consent-needless", message, "")
+        })?
+    } else {
+        gateway.recipient(&to.name).map_err(|error| failed(&error))?
+    };
     let agreed = Agreed { principal: &principal, by: &own.user, channel: "command" };
     let record = gateway.agree(&recipient, agreed).map_err(|error| failed(&error))?;
     said("agreed", to, &principal, (record, json))

@@ -1,4 +1,6 @@
 //! `models`: which there are, and whether one works.
+mod pin;
+
 use std::{process::ExitCode, sync::Arc, time::Instant};
 
 use serde_json::json;
@@ -21,6 +23,7 @@ pub(crate) fn models(places: &Places, models: &Models, json: bool) -> Result<Exi
         Models::Ls { provider: None } => list(places, json),
         Models::Ls { provider: Some(provider) } => ask_for_list(places, provider, json),
         Models::Check { model } => check(places, model, json),
+        Models::Pin { model } => pin::pin(places, model, json),
     }
 }
 
@@ -70,7 +73,8 @@ fn list(places: &Places, json: bool) -> Result<ExitCode, Failure> {
     output::line(format_args!("\n{}", output::table(&known)))?;
     output::line(format_args!(
         "\nKnown on {}; any other model of these providers can be used, at a cost that is not known.\n\
-         Also `offline:planner` (no model), `script:FILE`, `record:DIR,PROVIDER:MODEL`, `replay:DIR`.",
+         Also `offline:planner` (no model), `local:FILE.gguf`, `script:FILE`, `record:DIR,PROVIDER:MODEL`, \
+         `replay:DIR`.",
         catalogue.as_of
     ))?;
     Ok(Ended::Done.into())
@@ -189,6 +193,7 @@ fn calls_it(turn: &Turn) -> bool {
         Part::Text { .. }
         | Part::Image(_)
         | Part::ToolResult(_)
+        | Part::Attached { .. }
         | Part::Reasoning { .. }
         | Part::Refusal { .. } => false,
     })

@@ -4,12 +4,16 @@ use std::{path::Path, sync::Arc};
 use tagout_llm::{
     Facts, ModelId, Planner, Provider, ProviderInfo, Providers, Reach, Remote, Row, Script, Sink,
     TurnFuture, TurnRequest,
+    providers::LOCAL,
     tape::{Player, Recorder},
     transport::Transport,
 };
+use tagout_proto::Secret;
+use tagout_store::Recipient;
 
 use super::{
-    key,
+    consent, key,
+    local::{self, Local},
     network::{Network, Passing},
     recorded, table,
 };
@@ -26,11 +30,13 @@ pub(crate) struct Chosen {
     pub(crate) facts: Option<Facts>,
     /// What whoever chose it should know.
     pub(crate) warning: Option<String>,
+    /// Who gets to see what it is sent, where that leaves this machine.
+    pub(crate) recipient: Option<Recipient>,
 }
 
 impl Chosen {
     fn plain(provider: Arc<dyn Provider>) -> Self {
-        Self { provider, facts: None, warning: None }
+        Self { provider, facts: None, warning: None, recipient: None }
     }
 }
 
@@ -44,6 +50,9 @@ pub(crate) fn choose(places: &Places, text: &str) -> Result<Chosen, Failure> {
         Some(("record", rest)) => return record(places, text, rest),
         Some(("replay", path)) => return replay(places, text, on_disk(path)?),
         Some(_) | None => {}
+    }
+    if let Some(file) = local::named(text) {
+        return from_file(places, file, Way::Network);
     }
     let model = parsed(text)?;
     match model.provider() {
@@ -95,8 +104,28 @@ fn record(places: &Places, text: &str, rest: &str) -> Result<Chosen, Failure> {
         let help = "write `record:DIR,PROVIDER:MODEL`";
         return Err(Failure::usage("model-unknown", message, help));
     };
-    let recorded = parsed(recorded)?;
-    remote(places, &recorded, Way::Recorded(on_disk(folder)?))
+    let way = Way::Recorded(on_disk(folder)?);
+    match local::named(recorded) {
+        Some(file) => from_file(places, file, way),
+        None => remote(places, &parsed(recorded)?, way),
+    }
+}
+
+/// A model in a file, which nothing is paid for.
+fn from_file(places: &Places, file: &str, way: Way<'_>) -> Result<Chosen, Failure> {
+    let providers = table::providers(places)?;
+    let unknown = || unknown("there is no provider for files", &providers);
+    let row = providers.find(LOCAL).ok_or_else(unknown)?.clone();
+    let started = Local::start(places, row, on_disk(file)?)?;
+    let entry = providers.catalogue.find(&started.model).cloned();
+    let free = Facts { input: Some(0.0), output: Some(0.0), ..Facts::default() };
+    let facts = entry.as_ref().map_or(free, |entry| entry.facts);
+    let transport = transport(&started.model, &started.row, way)?;
+    let key = Some(Secret::new(started.key.expose().clone()));
+    let reach = Reach { key, transport, clock: Arc::new(Passing(clock())) };
+    let inner = Remote::new(started.row.clone(), started.model.clone(), entry, reach);
+    let provider = Arc::new(started.with(Arc::new(inner)));
+    Ok(Chosen { facts: Some(facts), ..Chosen::plain(provider) })
 }
 
 fn replay(places: &Places, name: &str, folder: &Path) -> Result<Chosen, Failure> {
@@ -145,6 +174,7 @@ fn remote(places: &Places, model: &ModelId, way: Way<'_>) -> Result<Chosen, Fail
         Way::Network | Way::Recorded(_) => key::key(places, &row)?,
         Way::Played(_) => None,
     };
+    let recipient = consent::recipient(&row, model);
     let transport = transport(model, &row, way)?;
     let reach = Reach { key, transport, clock: Arc::new(Passing(clock())) };
     let warning = entry.is_none().then(|| {
@@ -155,7 +185,7 @@ fn remote(places: &Places, model: &ModelId, way: Way<'_>) -> Result<Chosen, Fail
     let no_tools = facts.is_some_and(|facts| facts.tools == Some(false));
     let warning = warning.or_else(|| no_tools.then(|| format!("`{model}` calls no tools")));
     let provider = Arc::new(Remote::new(row, model.clone(), entry, reach));
-    Ok(Chosen { provider, facts, warning })
+    Ok(Chosen { provider, facts, warning, recipient })
 }
 
 fn transport(model: &ModelId, row: &Row, way: Way<'_>) -> Result<Arc<dyn Transport>, Failure> {

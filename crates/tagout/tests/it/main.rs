@@ -20,6 +20,7 @@ mod exit_codes;
 mod fresh;
 mod import;
 mod keys;
+mod local;
 mod lock;
 mod mcp_client;
 mod models;

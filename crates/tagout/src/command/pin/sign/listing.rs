@@ -14,6 +14,10 @@ pub(super) fn listing(path: &str, text: &str, lockfile: &Lockfile) -> String {
     for (server, pinned) in &lockfile.servers {
         list(&mut lines, server, pinned);
     }
+    for (path, model) in &lockfile.models {
+        let path = path.display().to_string();
+        lines.push(format!("model {}: {}", printable(&path), model.digest));
+    }
     lines.join("\n")
 }
 

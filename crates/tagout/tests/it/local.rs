@@ -1,0 +1,236 @@
+//! Models from files, served by a stand-in for `llama-server`.
+use std::{
+    fs,
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tagout_testkit::program;
+
+use crate::place::{Place, Ran, gone, one, within_limit};
+
+const QUESTION: &str = "What is the outage risk of transformer A7 at 38 C with 70 km/h wind?";
+const MODEL: &str = "local:qwen3 8b.gguf";
+
+/// A place with a model that plays a part.
+struct Local {
+    place: Place,
+    file: PathBuf,
+}
+
+impl Local {
+    fn new(mut part: Value) -> Self {
+        let place = Place::new();
+        let file = place.path("qwen3 8b.gguf");
+        part["seen"] = json!(place.path("seen.json"));
+        place.write(&file, format!("GGUF{part}"));
+        let server = program("tagout-testkit", "stand-in-llama");
+        place.configure(&format!(
+            "[server.grid]\nbuiltin = \"grid\"\n[provider.local]\nprogram = {server:?}\nnum_ctx = 4096\n"
+        ));
+        Self { place, file }
+    }
+
+    /// One whose file is pinned.
+    fn pinned(part: Value) -> Self {
+        let local = Self::new(part);
+        local.place.done(&["models", "pin", MODEL]);
+        local
+    }
+
+    fn asked(&self) -> Ran {
+        self.place.run(&["ask", "--model", MODEL, QUESTION])
+    }
+
+    #[track_caller]
+    fn refused(&self, code: &str, exit: i32) -> Ran {
+        let ran = self.asked();
+        assert!(ran.stderr.contains(&format!("[{code}]")), "{ran:?}");
+        assert_eq!(ran.code, exit, "{ran:?}");
+        ran
+    }
+
+    /// What the server was started with; nothing if it was not.
+    fn seen(&self) -> Option<Value> {
+        let seen = fs::read(self.place.path("seen.json")).ok()?;
+        serde_json::from_slice(&seen).ok()
+    }
+
+    fn is_gone(&self) -> bool {
+        let pid = self.seen().and_then(|seen| seen["pid"].as_u64()).unwrap();
+        within_limit(|| gone(pid).then_some(())).is_some()
+    }
+}
+
+fn calling() -> Value {
+    let weather = json!({"temp_c": 38, "wind_kph": 70});
+    json!({
+        "loading": 2,
+        "calls": {
+            "grid__predict_outage_risk": {"equipment_id": "A7", "weather_data": weather},
+            "tagout_probe": {"word": "ready"},
+        },
+    })
+}
+
+#[test]
+fn a_model_in_a_file_answers_through_the_gateway() {
+    let local = Local::pinned(calling());
+    let ran = local.asked();
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    assert!(ran.stdout.contains("Assistant  local:qwen3-8b (language model on this machine"));
+    assert!(ran.stdout.contains("allowed by rule `read-freely`"), "{ran:?}");
+    assert!(ran.stdout.contains("The model in the file has spoken."), "{ran:?}");
+    assert!(ran.stdout.contains("Cost       0.0000 USD (100 tokens in, 10 out)"), "{ran:?}");
+    let seen = local.seen().unwrap();
+    let options = &seen["options"];
+    assert_eq!((&options["--host"], &options["--ctx-size"]), (&json!("127.0.0.1"), &json!("4096")));
+    for option in ["--jinja", "--no-webui", "--offline"] {
+        assert!(options.get(option).is_some(), "{options}");
+    }
+    assert!(options.get("--api-key").is_none(), "everybody can read arguments");
+    assert_eq!(seen["env"], json!(["LLAMA_API_KEY", "LLAMA_CACHE"]));
+    assert!(local.is_gone(), "it ends with the question");
+    let ran = local.place.run(&["--json", "models", "check", MODEL]);
+    assert_eq!((ran.code, &one(&ran.stdout)["calls_tools"]), (0, &json!(true)), "{ran:?}");
+}
+
+#[test]
+fn what_is_not_pinned_is_not_served() {
+    let local = Local::new(calling());
+    let ran = local.refused("model-not-pinned", 3);
+    assert!(ran.stderr.contains("tagout models pin local:qwen3 8b.gguf"), "{ran:?}");
+    assert_eq!(local.seen(), None, "nothing was started");
+    local.place.done(&["models", "pin", MODEL]);
+    assert_eq!(local.asked().code, 0);
+}
+
+#[test]
+fn what_was_changed_is_not_served_until_it_is_pinned_again() {
+    let local = Local::pinned(calling());
+    let text = fs::read(&local.file).unwrap();
+    // Of the same length, and under the same name.
+    let other = String::from_utf8(text).unwrap().replace("\"A7\"", "\"A8\"");
+    fs::write(&local.file, other).unwrap();
+    local.refused("model-changed", 3);
+    fs::write(&local.file, "GGUF").unwrap();
+    local.refused("model-changed", 3);
+    assert_eq!(local.seen(), None, "nothing was started");
+    fs::write(&local.file, format!("GGUF{}", calling())).unwrap();
+    let said = one(&local.place.done(&["--json", "models", "pin", MODEL]));
+    assert!(said["before"].is_string() && said["before"] != said["digest"], "{said}");
+    assert_eq!(local.asked().code, 0);
+    let tail = local.place.done(&["--json", "audit", "tail", "-n", "1000"]);
+    assert_eq!(tail.matches("\"model-pinned\"").count(), 2, "{tail}");
+}
+
+#[test]
+fn what_is_written_to_while_it_is_loaded_is_not_used() {
+    let local = Local::new(json!({}));
+    let part = json!({"loading": 3, "spoil": local.file, "seen": local.place.path("seen.json")});
+    fs::write(&local.file, format!("GGUF{part}")).unwrap();
+    local.place.done(&["models", "pin", MODEL]);
+    let ran = local.refused("model-changed", 3);
+    assert!(ran.stderr.contains("was written to while it was loaded"), "{ran:?}");
+    assert!(local.is_gone());
+}
+
+#[test]
+fn the_file_that_was_read_is_served_whatever_takes_its_place() {
+    let local = Local::pinned(calling());
+    local.asked();
+    let options = local.seen().unwrap()["options"].clone();
+    let model = options["--model"].as_str().unwrap();
+    assert!(model.starts_with("/proc/") && model.contains("/fd/"), "{model}");
+}
+
+#[test]
+fn a_server_that_fails_shows_its_last_words_and_no_key() {
+    let local = Local::pinned(json!({"fail": "cannot load the model, key KEY"}));
+    let ran = local.refused("model-server", 1);
+    assert!(ran.stderr.contains("error: cannot load the model, key (key)"), "{ran:?}");
+    let local = Local::pinned(json!({"dies": true}));
+    let ran = local.refused("provider-unreachable", 1);
+    assert!(ran.stderr.contains("llama-server ended: exit code 1"), "{ran:?}");
+    assert!(ran.stderr.contains("error: out of memory"), "{ran:?}");
+}
+
+#[test]
+fn a_port_that_was_taken_meanwhile_is_not_the_only_one() {
+    let local = Local::new(json!({}));
+    let until = local.place.path("taken");
+    fs::write(&local.file, format!("GGUF{}", json!({ "taken_until": until }))).unwrap();
+    local.place.done(&["models", "pin", MODEL]);
+    let ran = local.asked();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(until.exists());
+}
+
+#[test]
+fn a_server_ends_with_a_tagout_that_is_killed() {
+    let local = Local::pinned(json!({"loading": 1_000_000}));
+    let mut command = local.place.command(&["ask", "--model", MODEL, QUESTION]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut tagout = command.spawn().unwrap();
+    within_limit(|| local.seen()).unwrap();
+    // It is there until then.
+    let until = Instant::now() + Duration::from_millis(50);
+    while Instant::now() < until {
+        assert!(tagout.try_wait().unwrap().is_none());
+    }
+    tagout.kill().unwrap();
+    tagout.wait().unwrap();
+    assert!(local.is_gone());
+}
+
+#[test]
+fn without_a_server_or_a_model_it_says_what_to_do() {
+    let local = Local::pinned(calling());
+    local.place.configure("[server.grid]\nbuiltin = \"grid\"\n");
+    let ran = local.refused("model-server-missing", 2);
+    assert!(ran.stderr.contains("install llama.cpp"), "{ran:?}");
+    local.place.write(&local.place.path("text.gguf"), "Once upon a time");
+    local.place.write(&local.place.path("m-00001-of-00002.gguf"), "GGUF");
+    for (model, said) in [
+        ("local:nothing.gguf", "No such file"),
+        ("local:text.gguf", "it is no model in the GGUF format"),
+        ("local:/dev/null", "it is no model in the GGUF format"),
+        ("local:m-00001-of-00002.gguf", "one of several parts"),
+    ] {
+        for command in [["models", "pin", model], ["models", "check", model]] {
+            let ran = local.place.run(&command);
+            assert_eq!(ran.code, 2, "{ran:?}");
+            assert!(ran.stderr.contains("[model-file]") && ran.stderr.contains(said), "{ran:?}");
+        }
+    }
+    let ran = local.place.run(&["models", "pin", "openai:gpt-6-luna"]);
+    assert!(ran.stderr.contains("[model-unknown]"), "{ran:?}");
+}
+
+#[test]
+fn pins_of_models_stay_when_servers_are_pinned() {
+    let local = Local::pinned(calling());
+    local.place.scripted("s", json!({"tools": [crate::place::tool("read_it")]}));
+    local.place.pin(&["s"]);
+    assert_eq!(local.asked().code, 0);
+    fs::write(&local.file, "GGUF{}").unwrap();
+    local.place.done(&["models", "pin", MODEL]);
+    local.place.done(&["pin", "--check"]);
+    let lock = String::from_utf8(fs::read(local.place.lockfile()).unwrap()).unwrap();
+    assert!(lock.contains("[server.s.tool.\"read_it\"]") && lock.matches("[model.").count() == 1);
+}
+
+#[test]
+fn what_a_model_from_a_file_said_can_be_recorded_and_replayed() {
+    let local = Local::pinned(calling());
+    let model = format!("record:{},{MODEL}", local.place.path("recording").display());
+    let ran = local.place.run(&["ask", "--model", &model, QUESTION]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    fs::remove_file(&local.file).unwrap();
+    let model = format!("replay:{}", local.place.path("recording").display());
+    let ran = local.place.run(&["ask", "--model", &model, QUESTION]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("a recording of `local:qwen3-8b`"), "{ran:?}");
+}
