@@ -43,6 +43,13 @@ pub enum Part {
     ToolCall(ToolCall),
     /// What came of a call.
     ToolResult(ToolResult),
+    /// Something that the person attached: data that somebody else wrote, not the person's words.
+    Attached {
+        /// Where it is from.
+        uri: String,
+        /// Texts and images.
+        parts: Vec<Part>,
+    },
     /// What the model thought before it spoke, as far as its provider shows it.
     Reasoning {
         /// In words, where there are any; for people, never sent to a provider.
@@ -174,6 +181,7 @@ pub(crate) fn joined_text(parts: &[Part]) -> String {
             Part::Image(_)
             | Part::ToolCall(_)
             | Part::ToolResult(_)
+            | Part::Attached { .. }
             | Part::Reasoning { .. }
             | Part::Refusal { .. } => None,
         })

@@ -95,6 +95,7 @@ fn calls(messages: &[Message]) -> impl Iterator<Item = &ToolCall> {
         Part::Text { .. }
         | Part::Image(_)
         | Part::ToolResult(_)
+        | Part::Attached { .. }
         | Part::Reasoning { .. }
         | Part::Refusal { .. } => None,
     })
@@ -110,6 +111,7 @@ fn answer(after: &[Message], request: &TurnRequest<'_>) -> Option<Turn> {
             Part::Text { .. }
             | Part::Image(_)
             | Part::ToolCall(_)
+            | Part::Attached { .. }
             | Part::Reasoning { .. }
             | Part::Refusal { .. } => None,
         })

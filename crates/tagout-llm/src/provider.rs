@@ -55,13 +55,15 @@ pub struct TurnRequest<'a> {
     pub supplied: &'a [SuppliedValue],
     /// The tool that the person chose when an earlier turn of the same question offered several.
     pub chosen: Option<&'a str>,
+    /// The longest answer, in tokens, where it is to be shorter than the provider's settings say.
+    pub most_tokens: Option<u32>,
 }
 
 impl<'a> TurnRequest<'a> {
     /// A request with nothing supplied or chosen yet.
     #[must_use]
     pub const fn new(messages: &'a [Message], tools: &'a [ToolSpec]) -> Self {
-        Self { messages, tools, supplied: &[], chosen: None }
+        Self { messages, tools, supplied: &[], chosen: None, most_tokens: None }
     }
 
     /// The same request with what the person has supplied and chosen.
@@ -72,6 +74,12 @@ impl<'a> TurnRequest<'a> {
         chosen: Option<&'a str>,
     ) -> Self {
         Self { supplied, chosen, ..self }
+    }
+
+    /// The same request for an answer of at most so many tokens.
+    #[must_use]
+    pub const fn with_most_tokens(self, most: u32) -> Self {
+        Self { most_tokens: Some(most), ..self }
     }
 }
 

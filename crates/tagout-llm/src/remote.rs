@@ -113,7 +113,7 @@ impl Remote {
         }
         let sees = self.entry.as_ref().and_then(|entry| entry.facts.vision);
         let images = self.row.settings.images.or(sees).unwrap_or(self.row.images);
-        let settings = &self.row.settings;
+        let settings = &self.row.settings.at_most(request.most_tokens);
         let draft = Draft { talk: &talk, offer: &offer, settings, dialect, images };
         let body = wire.body(&draft).to_string().into_bytes();
         let calls = talk.calls;

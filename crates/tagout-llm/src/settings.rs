@@ -34,10 +34,21 @@ impl Default for Settings {
     }
 }
 
+/// The lowest limit that every provider takes.
+const LEAST_OUTPUT: u32 = 16;
 /// The longest answer where one has to be named, in tokens.
 const USUAL_OUTPUT: u32 = 16384;
 
 impl Settings {
+    /// The same, for one answer of at most `tokens`.
+    pub(crate) fn at_most(&self, tokens: Option<u32>) -> Self {
+        let Some(tokens) = tokens.map(|tokens| tokens.max(LEAST_OUTPUT)) else {
+            return self.clone();
+        };
+        let most = self.max_output_tokens.map_or(tokens, |most| most.min(tokens));
+        Self { max_output_tokens: Some(most), ..self.clone() }
+    }
+
     /// The longest answer, in tokens, where one has to be named.
     pub(crate) fn most(&self) -> u32 {
         self.max_output_tokens.unwrap_or(USUAL_OUTPUT)

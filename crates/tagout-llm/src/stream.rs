@@ -103,7 +103,10 @@ impl StreamEvent {
                     let arguments_raw = call.arguments_raw.clone();
                     events.push(Self::ToolCallDone { id, name, arguments_raw });
                 }
-                Part::Reasoning { .. } | Part::Image(_) | Part::ToolResult(_) => {}
+                Part::Reasoning { .. }
+                | Part::Image(_)
+                | Part::ToolResult(_)
+                | Part::Attached { .. } => {}
             }
         }
         events.extend(turn.usage.map(|usage| Self::Usage { usage }));

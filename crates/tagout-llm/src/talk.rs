@@ -124,16 +124,7 @@ impl<'a> Talk<'a> {
     }
 
     fn user(&mut self, parts: &'a [Part]) {
-        let said = parts.iter().filter(|part| match part {
-            // Some providers refuse a text of blanks alone.
-            Part::Text { text, .. } => !text.trim().is_empty(),
-            Part::Image(_) => true,
-            Part::ToolCall(_)
-            | Part::ToolResult(_)
-            | Part::Reasoning { .. }
-            | Part::Refusal { .. } => false,
-        });
-        let said: Vec<_> = said.collect();
+        let said: Vec<_> = parts.iter().flat_map(in_words).collect();
         match self.beats.last_mut() {
             _ if said.is_empty() => {}
             Some(Beat::User(before)) => before.extend(said),
@@ -169,6 +160,23 @@ impl<'a> Talk<'a> {
     }
 }
 
+/// What a person's part comes to: texts and images.
+fn in_words(part: &Part) -> Vec<&Part> {
+    match part {
+        // Some providers refuse a text of blanks alone.
+        Part::Text { text, .. } if text.trim().is_empty() => Vec::new(),
+        Part::Text { .. } | Part::Image(_) => vec![part],
+        // What is attached is not nested again.
+        Part::Attached { parts, .. } => {
+            let plain = |part: &&Part| !matches!(part, Part::Attached { .. });
+            parts.iter().filter(plain).flat_map(in_words).collect()
+        }
+        Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning { .. } | Part::Refusal { .. } => {
+            Vec::new()
+        }
+    }
+}
+
 fn conversation(detail: String) -> ProviderError {
     ProviderError::Conversation { detail }
 }
@@ -179,7 +187,7 @@ fn is_nothing(part: &Part) -> bool {
         Part::Text { text, state } => text.is_empty() && state.is_none(),
         Part::Refusal { text } => text.is_empty(),
         Part::ToolCall(_) | Part::Reasoning { .. } => false,
-        Part::Image(_) | Part::ToolResult(_) => true,
+        Part::Image(_) | Part::ToolResult(_) | Part::Attached { .. } => true,
     }
 }
 
@@ -190,6 +198,7 @@ fn calls(messages: &[Message]) -> impl Iterator<Item = &ToolCall> {
         Part::Text { .. }
         | Part::Image(_)
         | Part::ToolResult(_)
+        | Part::Attached { .. }
         | Part::Reasoning { .. }
         | Part::Refusal { .. } => None,
     })

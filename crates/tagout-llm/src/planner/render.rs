@@ -53,6 +53,7 @@ fn images<'a>(parts: &'a [Part]) -> Vec<&'a Image> {
         Part::Text { .. }
         | Part::ToolCall(_)
         | Part::ToolResult(_)
+        | Part::Attached { .. }
         | Part::Reasoning { .. }
         | Part::Refusal { .. } => None,
     };
@@ -118,6 +119,7 @@ fn headline(
             Part::Image(_)
             | Part::ToolCall(_)
             | Part::ToolResult(_)
+            | Part::Attached { .. }
             | Part::Reasoning { .. }
             | Part::Refusal { .. } => None,
         })

@@ -80,9 +80,11 @@ fn content(part: &Part, draft: &Draft<'_>) -> Option<Value> {
         Part::Text { text, .. } => Some(json!({"type": "text", "text": text})),
         Part::Image(image) if draft.images => Some(image_block(image)),
         Part::Image(image) => Some(json!({"type": "text", "text": not_shown(image)})),
-        Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning { .. } | Part::Refusal { .. } => {
-            None
-        }
+        Part::ToolCall(_)
+        | Part::ToolResult(_)
+        | Part::Attached { .. }
+        | Part::Reasoning { .. }
+        | Part::Refusal { .. } => None,
     }
 }
 
@@ -103,7 +105,7 @@ fn said(part: &Part, draft: &Draft<'_>) -> Option<Value> {
             "name": crate::names::fitted(&call.name),
             "input": draft.offer.written(&call.name, &call.arguments_raw),
         })),
-        Part::Image(_) | Part::ToolResult(_) => None,
+        Part::Image(_) | Part::ToolResult(_) | Part::Attached { .. } => None,
     }
 }
 

@@ -123,9 +123,11 @@ fn asked(part: &Part, draft: &Draft<'_>) -> Option<Value> {
         Part::Text { text, .. } => Some(json!({"text": text})),
         Part::Image(image) if draft.images => Some(inline(image)),
         Part::Image(image) => Some(json!({"text": not_shown(image)})),
-        Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning { .. } | Part::Refusal { .. } => {
-            None
-        }
+        Part::ToolCall(_)
+        | Part::ToolResult(_)
+        | Part::Attached { .. }
+        | Part::Reasoning { .. }
+        | Part::Refusal { .. } => None,
     }
 }
 
@@ -143,7 +145,7 @@ fn said(parts: &[&Part], draft: &Draft<'_>) -> Vec<Value> {
             let first = std::mem::replace(&mut first, false);
             Some(function_call(call, first, draft))
         }
-        Part::Image(_) | Part::ToolResult(_) => None,
+        Part::Image(_) | Part::ToolResult(_) | Part::Attached { .. } => None,
     });
     written.collect()
 }

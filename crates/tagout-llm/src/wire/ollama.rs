@@ -84,6 +84,7 @@ fn asked(parts: &[&Part], draft: &Draft<'_>) -> Value {
             Part::Image(image) => texts.push(not_shown(image)),
             Part::ToolCall(_)
             | Part::ToolResult(_)
+            | Part::Attached { .. }
             | Part::Reasoning { .. }
             | Part::Refusal { .. } => {}
         }
@@ -101,7 +102,7 @@ fn said(parts: &[&Part], draft: &Draft<'_>) -> Value {
                 let own = draft.offer.scope.own(Some(state));
                 thoughts.push_str(own.map(|own| text(own, "thinking")).unwrap_or_default());
             }
-            Part::Image(_) | Part::ToolResult(_) => {}
+            Part::Image(_) | Part::ToolResult(_) | Part::Attached { .. } => {}
         }
     }
     object([

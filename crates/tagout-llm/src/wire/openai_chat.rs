@@ -77,9 +77,11 @@ fn content(part: &Part, draft: &Draft<'_>) -> Option<Value> {
         Part::Text { text, .. } => Some(json!({"type": "text", "text": text})),
         Part::Image(image) if draft.images => Some(image_part(image)),
         Part::Image(image) => Some(json!({"type": "text", "text": not_shown(image)})),
-        Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning { .. } | Part::Refusal { .. } => {
-            None
-        }
+        Part::ToolCall(_)
+        | Part::ToolResult(_)
+        | Part::Attached { .. }
+        | Part::Reasoning { .. }
+        | Part::Refusal { .. } => None,
     }
 }
 
@@ -98,7 +100,7 @@ fn assistant(parts: &[&Part], draft: &Draft<'_>) -> Value {
             Part::Reasoning { state, .. } => {
                 thought.extend(draft.offer.scope.own(Some(state)).and_then(Value::as_object));
             }
-            Part::Image(_) | Part::ToolResult(_) => {}
+            Part::Image(_) | Part::ToolResult(_) | Part::Attached { .. } => {}
         }
     }
     let said = said.join("\n");

@@ -67,9 +67,11 @@ fn content(part: &Part, draft: &Draft<'_>) -> Option<Value> {
             Some(json!({"type": "input_image", "image_url": data_url(image), "detail": "auto"}))
         }
         Part::Image(image) => Some(json!({"type": "input_text", "text": not_shown(image)})),
-        Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning { .. } | Part::Refusal { .. } => {
-            None
-        }
+        Part::ToolCall(_)
+        | Part::ToolResult(_)
+        | Part::Attached { .. }
+        | Part::Reasoning { .. }
+        | Part::Refusal { .. } => None,
     }
 }
 
@@ -97,7 +99,7 @@ fn said(part: &Part, draft: &Draft<'_>) -> Option<Value> {
             own.filter(|item| item.get("encrypted_content").is_some_and(Value::is_string)).cloned()
         }
         Part::ToolCall(call) => Some(function_call(call, draft)),
-        Part::Text { .. } | Part::Image(_) | Part::ToolResult(_) => None,
+        Part::Text { .. } | Part::Image(_) | Part::ToolResult(_) | Part::Attached { .. } => None,
     }
 }
 

@@ -8,6 +8,7 @@
     reason = "a test that meets something else than it expects should panic, helpers included"
 )]
 mod around;
+mod asked;
 mod corpus;
 mod deceit;
 mod demands;
