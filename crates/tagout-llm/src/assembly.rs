@@ -105,6 +105,16 @@ impl Assembly {
         self.keys.contains_key(&key)
     }
 
+    /// Whether the arguments of a call are a whole object, to which nothing can be added.
+    pub(crate) fn is_whole(&self, key: Key) -> bool {
+        match self.keys.get(&key).and_then(|at| self.slots.get(*at)) {
+            Some(Slot::Call(open)) => {
+                serde_json::from_str::<Map<String, Value>>(&open.arguments).is_ok()
+            }
+            Some(Slot::Text { .. } | Slot::Refusal(_) | Slot::Reasoning { .. }) | None => false,
+        }
+    }
+
     /// More of a refusal.
     pub(crate) fn refusal(&mut self, key: Option<Key>, more: &str) {
         if more.is_empty() {

@@ -6,7 +6,7 @@ use super::{
     envelope, list, number, object, parsed, text,
 };
 use crate::{
-    assembly::{Assembly, PARTS},
+    assembly::{Assembly, Key, PARTS},
     conversation::{Image, Part, ToolCall, ToolResult},
     provider::Stop,
     schema::{Subset, WHOLE},
@@ -255,13 +255,13 @@ impl Stream {
     /// object.
     fn call(&mut self, call: &Value, written: &str, into: &mut Assembly) -> Result<(), Broken> {
         let arguments = call.pointer("/function/arguments");
-        let Some(at) = self.place(call)? else {
+        let Some(at) = self.place(call, into)? else {
             let blank = arguments.is_none_or(|arguments| arguments.is_null() || arguments == "");
             let detail =
                 || Broken::Senseless("arguments stand before the name of their call".into());
             return if blank { Ok(()) } else { Err(detail()) };
         };
-        let key = (u64::try_from(at).unwrap_or(u64::MAX), 0);
+        let key = key_of(at);
         let begun = self.calls.get(at);
         if let Some(begun) = begun
             && let Some(state) = into.call(key, &begun.name)
@@ -279,19 +279,25 @@ impl Stream {
 
     /// Which call a piece belongs to; nothing for one that neither begins a call nor goes on with
     /// one. Pieces of two calls are never joined, because nobody proposed what would come of that.
-    fn place(&mut self, call: &Value) -> Result<Option<usize>, Broken> {
+    fn place(&mut self, call: &Value, into: &Assembly) -> Result<Option<usize>, Broken> {
         let (index, id) = (number(call, "/index"), text(call, "id"));
         let name = call.pointer("/function/name").and_then(Value::as_str).unwrap_or_default();
         let known = match index {
-            Some(_) => self.calls.iter().position(|begun| begun.index == index),
+            Some(_) => self.numbered(index, id),
             None if !id.is_empty() => self.calls.iter().position(|begun| begun.id == id),
             None if name.is_empty() => self.calls.len().checked_sub(1),
             None => None,
         };
         let Some(at) = known else { return self.begin(index, id, name) };
+        let another =
+            |known: &str, said: &str| !known.is_empty() && !said.is_empty() && known != said;
+        // Some servers give every call the same number. One that has an identifier and a name of its
+        // own, after one that is whole, is another call: no piece of it can belong to that.
+        let begins = |begun: &Begun| another(&begun.id, id) && !name.is_empty();
+        if self.calls.get(at).is_some_and(begins) && into.is_whole(key_of(at)) {
+            return self.begin(index, id, name);
+        }
         if let Some(begun) = self.calls.get_mut(at) {
-            let another =
-                |known: &str, said: &str| !known.is_empty() && !said.is_empty() && known != said;
             if another(&begun.id, id) || another(&begun.name, name) {
                 return Err(Broken::Senseless("two calls have the same number".into()));
             }
@@ -300,6 +306,13 @@ impl Stream {
             }
         }
         Ok(Some(at))
+    }
+
+    /// The call with that number: by its identifier where it is said, or else the last that began.
+    fn numbered(&self, index: Option<u64>, id: &str) -> Option<usize> {
+        let named = |begun: &Begun| begun.index == index && !id.is_empty() && begun.id == id;
+        let by_id = self.calls.iter().position(named);
+        by_id.or_else(|| self.calls.iter().rposition(|begun| begun.index == index))
     }
 
     fn begin(&mut self, index: Option<u64>, id: &str, name: &str) -> Result<Option<usize>, Broken> {
@@ -312,6 +325,10 @@ impl Stream {
         self.calls.push(Begun { index, id: id.to_owned(), name: name.to_owned() });
         Ok(Some(self.calls.len() - 1))
     }
+}
+
+fn key_of(at: usize) -> Key {
+    (u64::try_from(at).unwrap_or(u64::MAX), 0)
 }
 
 /// The arguments of each call as they were written, where a server gives objects in place of texts:

@@ -50,6 +50,30 @@ fn two_calls_of_one_number_are_not_joined() {
 }
 
 #[test]
+fn a_whole_call_may_be_followed_by_another_of_its_number() {
+    let piece = |id: &str, name: Option<&str>, arguments: &str| json!({"index": 0, "id": id, "function": {"name": name, "arguments": arguments}});
+    let first =
+        [piece("a", Some("grid__plot"), ""), piece("", None, "{\"a\":"), piece("a", None, "1}")];
+    let second =
+        [piece("b", Some("grid__plot"), ""), piece("", None, "{\"a\":2"), piece("b", None, "}")];
+    let both: Vec<_> = first.iter().chain(&second).cloned().collect();
+    let expected =
+        [r#"{"a":1}"#, r#"{"a":2}"#].map(|raw| ("grid__plot".to_owned(), raw.to_owned()));
+    for model in ["vllm:m", "llamacpp:m", "house:m"] {
+        assert_eq!(calls(&told(model, &chat(&both)).unwrap()), expected, "{model}");
+    }
+    // What comes late for the first belongs to neither, and what is not whole is not left behind.
+    for late in [piece("a", None, "}"), piece("a", None, "{}"), piece("", None, "{}")] {
+        let pieces: Vec<_> = both.iter().cloned().chain([late]).collect();
+        assert!(told("vllm:m", &chat(&pieces)).is_err(), "{pieces:?}");
+    }
+    let early: Vec<_> = first[..2].iter().chain(&second).cloned().collect();
+    assert!(told("vllm:m", &chat(&early)).is_err());
+    let nameless = [first.clone().to_vec(), vec![piece("b", None, "{}")]].concat();
+    assert!(told("vllm:m", &chat(&nameless)).is_err());
+}
+
+#[test]
 fn a_name_without_a_number_begins_a_call() {
     let plot =
         |arguments: &str| json!({"function": {"name": "grid__plot", "arguments": arguments}});
