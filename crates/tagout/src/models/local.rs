@@ -71,19 +71,16 @@ fn is_pinned(
     file: &ModelFile,
     name: &Path,
 ) -> Result<tagout_proto::Digest, Failure> {
-    let refused = |code: &str, message: String| {
-        let help = format!("if it is what you want: tagout models pin {LOCAL}:{}", name.display());
-        Failure::new(Ended::Refused, code, message).with_help(&help)
-    };
     let shown = file.path().display();
+    let help = format!("if it is what you want: tagout models pin {LOCAL}:{}", name.display());
     let lockfile = Setup::read_to_pin(places, true)?.lockfile;
     let Some(pinned) = lockfile.models.get(file.path()) else {
         let message = format!("`{shown}` is not pinned, so it is not known what it should be");
-        return Err(refused("model-not-pinned", message));
+        return Err(Failure::new(Ended::Refused, "model-not-pinned", message).with_help(&help));
     };
     let changed = || {
         let message = format!("`{shown}` is not the file that was pinned");
-        refused("model-changed", message)
+        Failure::new(Ended::Refused, "model-changed", message).with_help(&help)
     };
     // Another length is another file; that is known at once.
     if pinned.bytes != file.bytes() {
