@@ -23,6 +23,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
     ("tagout-sandbox", &[]),
     ("tagout-wire", &["tagout-proto"]),
     ("tagout-llm", &["tagout-proto"]),
+    ("tagout-terminal", &[]),
     // Ring 2: composition.
     (
         "tagout-gateway",
@@ -37,7 +38,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
             "tagout-wire",
         ],
     ),
-    ("tagout-host", &["tagout-proto", "tagout-llm"]),
+    ("tagout-host", &["tagout-proto", "tagout-inspect", "tagout-llm"]),
     ("tagout-grid", &["tagout-proto"]),
     // Ring 3: the binary.
     (
@@ -52,6 +53,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
             "tagout-sandbox",
             "tagout-wire",
             "tagout-llm",
+            "tagout-terminal",
             "tagout-gateway",
             "tagout-host",
             "tagout-grid",
@@ -76,7 +78,7 @@ pub(super) const BANS: &[Ban] = &[
         because: "ring 0 is pure: no runtime, no sockets, no files",
     },
     Ban {
-        crates: &["tagout-audit", "tagout-store", "tagout-sandbox"],
+        crates: &["tagout-audit", "tagout-store", "tagout-sandbox", "tagout-terminal"],
         banned: &["tokio", "mio", "socket2", "hyper", "reqwest", "async-std", "smol"],
         because: "it is synchronous and has no network",
     },

@@ -1,0 +1,24 @@
+//! What a terminal is shown, and what is asked there.
+//!
+//! Everything that models, tools and servers say goes through [`printable`] or a [`Cleaner`] first.
+//! All escape sequences that a terminal gets are made here.
+mod ask;
+mod card;
+mod editor;
+mod markdown;
+pub mod pictures;
+mod printable;
+mod progress;
+mod screen;
+mod style;
+mod table;
+mod wrap;
+
+pub use ask::{Answered, Asked, ask_line};
+pub use card::{Card, Tone, paint};
+//pub use editor::{Candidate, Complete, Editor, Read};
+pub use markdown::{Markdown, render};
+pub use printable::{Cleaner, printable};
+pub use progress::{Progress, Status};
+pub use screen::{Pictures, Screen, Size, UnknownPictures};
+pub use table::table;
