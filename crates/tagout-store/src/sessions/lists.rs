@@ -121,19 +121,22 @@ impl Store {
         Ok(if rows.next()?.is_some() { Named::Several } else { Named::One(id) })
     }
 
-    /// How many sessions `principal` has, whatever they are sealed under.
+    /// The sessions of `principal`, the one that was used last first, whatever they are sealed
+    /// under.
     ///
     /// # Errors
     /// Any [`StoreError`].
-    pub fn count_sessions(&self, principal: &Principal) -> Result<u64, StoreError> {
+    pub fn session_ids(&self, principal: &Principal) -> Result<Vec<SessionId>, StoreError> {
         let connection = self.lock_reader()?;
-        let whose = params![&*principal.user, &*principal.authenticated_by];
-        let count: i64 = connection.query_row(
-            "SELECT count(*) FROM session WHERE user = ?1 AND authenticated_by = ?2",
-            whose,
-            |row| row.get(0),
+        let mut query = connection.prepare_cached(
+            "SELECT id FROM session WHERE user = ?1 AND authenticated_by = ?2
+             ORDER BY updated_at DESC, id LIMIT ?3",
         )?;
-        Ok(u64::try_from(count).unwrap_or_default())
+        let (user, by) = (&*principal.user, &*principal.authenticated_by);
+        let ids = query.query_map(params![user, by, whole(MOST_SESSIONS)], |row| row.get(0))?;
+        let ids = ids.collect::<Result<Vec<String>, _>>()?;
+        // What is not called like one is none of ours.
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// Removes the session `id` of `principal`; gives `false` if there is none. What stood there is
