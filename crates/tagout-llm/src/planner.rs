@@ -10,6 +10,7 @@
 
 mod bind;
 mod choices;
+mod described;
 mod dates;
 mod figures;
 mod fill;

@@ -23,9 +23,11 @@ pub(super) fn named<'s>(
     tokens: &[(&str, Span)],
     words: &[Word],
 ) -> Named<'s> {
-    if let Some(exact) = whole_token(values, tokens) {
-        return exact;
-    }
+    whole_token(values, tokens).unwrap_or_else(|| by_words(values, words))
+}
+
+/// A value that is named by at least half of its words.
+pub(super) fn by_words<'s>(values: &[&'s Value], words: &[Word]) -> Named<'s> {
     let split: Vec<Vec<String>> = values.iter().map(|value| stems(&plain(value))).collect();
     let mut best: Vec<(&'s Value, Vec<Span>)> = Vec::new();
     let mut best_share = 0.5 - f64::EPSILON;
@@ -47,7 +49,8 @@ pub(super) fn named<'s>(
     best.pop().map_or(Named::Nothing, |(value, spans)| Named::One(value, spans))
 }
 
-fn whole_token<'s>(values: &[&'s Value], tokens: &[(&str, Span)]) -> Option<Named<'s>> {
+/// A value that stands in the question as it is.
+pub(super) fn whole_token<'s>(values: &[&'s Value], tokens: &[(&str, Span)]) -> Option<Named<'s>> {
     let mut found: Vec<(&'s Value, Span)> = Vec::new();
     for value in values {
         let text = plain(value);

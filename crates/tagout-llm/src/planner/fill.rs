@@ -5,6 +5,7 @@ use serde_json::{Number, Value};
 use super::{
     bind::{FAR, Problem, Question, Reading, looks_like_path},
     choices::{Named, named},
+    described::told,
     quantities::{Quantity, Unit, round},
     slots::{Kind, Slot, plain},
     words::{Span, is_stop_word, nearness},
@@ -75,7 +76,7 @@ fn assignments(question: &Question<'_>, slots: &[Slot<'_>], reading: &mut Readin
 
 fn choice(question: &Question<'_>, index: usize, slot: &Slot<'_>, reading: &mut Reading) {
     let Kind::Choice(values) = &slot.kind else { return };
-    match named(values, &question.tokens, &question.words) {
+    match told(values, slot.description, (&question.tokens, &question.words)) {
         Named::Nothing => {}
         Named::Several(several) => {
             let allowed: Vec<String> = several.into_iter().map(plain).collect();
