@@ -15,6 +15,7 @@ use crate::lockfile::signature::PublicKey;
 
 mod approval;
 mod assertion;
+mod audit;
 mod consent;
 mod host;
 mod listen;
@@ -26,6 +27,8 @@ mod shadow;
 
 use approval::WrittenApproval;
 pub use approval::{Approval, Listed, ListedPerson, Webhook};
+use audit::WrittenAudit;
+pub use audit::{Audit, Conversations};
 pub use consent::ConsentForAll;
 use consent::WrittenConsent;
 use host::WrittenHost;
@@ -60,6 +63,8 @@ pub struct Config {
     pub shadow: Option<Shadow>,
     /// How approvals are asked for beyond the conversation.
     pub approval: Approval,
+    /// What goes on record of what is said.
+    pub audit: Audit,
     /// What the operator has agreed to for everybody.
     pub consent: ConsentForAll,
     /// What the assistant is and may do.
@@ -102,6 +107,8 @@ struct Written {
     #[serde(default)]
     consent: WrittenConsent,
     shadow: Option<WrittenShadow>,
+    #[serde(default)]
+    audit: WrittenAudit,
     #[serde(default)]
     approval: WrittenApproval,
     #[serde(default)]
@@ -165,6 +172,7 @@ impl Config {
             consent: ConsentForAll::default(),
             shadow: None,
             approval: Approval::default(),
+            audit: Audit::default(),
             host: Host::default(),
             sessions: KeptSessions::default(),
             servers: ServerName::try_from("grid")
@@ -214,6 +222,7 @@ impl Config {
             consent: reader.consent(&written.consent, &servers)?,
             shadow: written.shadow.map(|shadow| reader.shadow(shadow, written.profile)),
             approval: reader.approval(written.approval)?,
+            audit: reader.audit(&written.audit)?,
             host: reader.host(written.host)?,
             sessions: reader.sessions(&written.sessions)?,
             servers,

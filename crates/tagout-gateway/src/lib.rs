@@ -31,11 +31,13 @@ mod quarantine;
 pub mod refusal;
 pub mod reload;
 mod serve;
+pub mod said;
 mod session;
 mod shadow;
 pub mod stage;
 pub mod state;
 mod task;
+pub mod told;
 mod upstream;
 
 pub use gateway::{Clock, Gateway, OpenError, Parts};

@@ -8,7 +8,7 @@ use tagout_inspect::{
 };
 use tagout_proto::{Digest, FrameError, Inexact, Method, ReadError, Revision, ServerName, quoted};
 
-use crate::{state::StateError, upstream::UpstreamError};
+use crate::{state::StateError, told::BadTold, upstream::UpstreamError};
 
 /// Why a call was not carried out, or its answer was withheld. There is no catch-all variant: a
 /// new cause needs a new name.
@@ -74,6 +74,9 @@ pub enum Refusal {
         /// What it is.
         kind: Hidden,
     },
+    /// What the client says about its call in `_meta` is not as it should be.
+    #[error("`{}` in `_meta`: {}", .0.key, .0.problem)]
+    Told(BadTold),
     /// A number that rules and schemas cannot hold exactly.
     #[error(transparent)]
     Number(#[from] Inexact),
@@ -284,6 +287,7 @@ impl Refusal {
         "audit-unavailable",
         "cancelled",
         "capability-missing",
+        "claim-invalid",
         "consent-missing",
         "definition-changed",
         "definition-new",
@@ -344,6 +348,7 @@ impl Refusal {
             Self::Ambiguous { .. } => "resource-ambiguous",
             Self::Arguments(_) => "arguments-invalid",
             Self::HiddenCharacter { .. } => "argument-hidden-character",
+            Self::Told(_) => "claim-invalid",
             Self::Number(_) => "number-inexact",
             Self::Schema(_) => "schema-invalid",
             Self::DefinitionChanged { .. } => "definition-changed",
@@ -394,6 +399,7 @@ impl Refusal {
             | Self::Params { .. }
             | Self::Arguments(_)
             | Self::HiddenCharacter { .. }
+            | Self::Told(_)
             | Self::Number(_)
             | Self::Meta { .. }
             | Self::State(_)
@@ -442,6 +448,7 @@ impl Refusal {
             | Self::Ambiguous { .. }
             | Self::Arguments(_)
             | Self::HiddenCharacter { .. }
+            | Self::Told(_)
             | Self::Number(_)
             | Self::Schema(_)
             | Self::DefinitionChanged { .. }

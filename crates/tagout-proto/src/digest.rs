@@ -3,6 +3,8 @@ use std::{fmt, str::FromStr};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::{Document, Limits};
+
 /// A SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
@@ -35,6 +37,18 @@ impl Digest {
             hash.update(part);
         }
         Self(hash.finalize().into())
+    }
+
+    /// The digest of what `json` means, however it is written: its canonical form, with numbers as
+    /// they are written by whoever has read and writes them again. Of what cannot be read, the
+    /// digest of the text.
+    #[must_use]
+    pub fn of_json(json: &str) -> Self {
+        let read = |text: &str| Document::read(text.as_bytes(), Limits::default()).ok();
+        let again = read(json).and_then(|document| document.root().to_tree().ok());
+        let again = again.and_then(|tree| read(&tree.to_string()));
+        let canonical = again.map(|document| document.root().canonical());
+        Self::of(canonical.as_deref().unwrap_or(json).as_bytes())
     }
 
     /// The 32 bytes.

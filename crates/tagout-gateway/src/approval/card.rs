@@ -37,6 +37,9 @@ pub struct Card {
     /// What names just this request in it; empty if there is nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub traced: String,
+    /// What the client says about the call, a line each; nobody here knows whether it is true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<String>,
     /// How the arguments differ from those of the last call that was approved; empty if there was
     /// none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -49,6 +52,9 @@ pub struct Card {
     /// For how much an approval may be meant beside this one call.
     #[serde(skip)]
     pub scopes: Vec<Scope>,
+    /// The tool as clients know it; empty where it is about none.
+    #[serde(skip)]
+    pub tool: String,
     /// What a person types to approve this card, and no other: drawn at random, because whoever
     /// makes the call can make calls whose digests are alike.
     #[serde(skip)]
@@ -86,6 +92,12 @@ impl std::fmt::Display for Card {
             writeln!(f, "   since the last approved call of it")?;
             for line in self.changes.lines() {
                 writeln!(f, "     {line}")?;
+            }
+        }
+        if !self.told.is_empty() {
+            writeln!(f, "   the client says (nobody here has looked whether it is so)")?;
+            for line in &self.told {
+                writeln!(f, "     {}", one_line(line))?;
             }
         }
         writeln!(f, "======================================================================")?;

@@ -43,6 +43,12 @@ impl SealKey {
             .map_or_else(String::new, |mac| hex::encode(mac.finalize().into_bytes()))
     }
 
+    /// A digest of the code over `parts`: it stands in the log, where nobody without the key finds
+    /// out what it is of by trying what is likely.
+    pub(crate) fn keyed(&self, what: &str, parts: &[&[u8]]) -> Digest {
+        Digest::of(self.code(what, parts).as_bytes())
+    }
+
     /// Whether `code` is the one over `parts`; compared in constant time.
     pub(crate) fn holds(&self, what: &str, parts: &[&[u8]], code: &str) -> bool {
         let mut bytes = [0; 32];

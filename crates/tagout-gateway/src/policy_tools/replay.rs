@@ -295,8 +295,8 @@ impl<'a> Replay<'a> {
 
     fn ended(&mut self, ended: &Ended, at: Timestamp) {
         let verdict = match ended.refusal.as_deref() {
-            // Rules had let it through; consent is asked for beside them.
-            Some(_) if ended.rule.as_deref() == Some(crate::consent::RULE) => OnRecord::Allow,
+            // Rules had let it through; what else asks does so beside them.
+            Some(_) if asks_beside_rules(ended.rule.as_deref()) => OnRecord::Allow,
             Some("policy-denied") => OnRecord::Deny,
             _ => OnRecord::Ask,
         };
@@ -349,4 +349,9 @@ impl<'a> Replay<'a> {
             shadow: listed(shadow),
         }
     }
+}
+
+/// Whether `rule` is one of the gateway's own that ask about what rules let through.
+fn asks_beside_rules(rule: Option<&str>) -> bool {
+    rule.is_some_and(|rule| rule == crate::consent::RULE || rule == crate::told::RULE)
 }

@@ -21,6 +21,7 @@ use crate::{
         forward::{Input, outgoing_params},
         inspect::{Inspected, Target},
     },
+    told::Told,
     upstream::{binding, composed},
 };
 
@@ -158,7 +159,10 @@ fn bound_to(
     let effects: Vec<_> = inspected.effects().iter().map(|effect| effect.as_str()).collect();
     let effects = format!("{} {reviewed}", effects.join(","));
     let conversation = identified.conversation().filter(|_| conversation);
-    binding(&[
+    // Whoever said yes to a call has not said it to one that looks odd, or odd otherwise.
+    let held = identified.told().map(Told::bound).unwrap_or_default();
+    let version = policy.version();
+    let mut parts = vec![
         server.as_bytes(),
         server_is.as_ref().map_or(&[], |digest| digest.as_bytes().as_slice()),
         identified.call().method().as_str().as_bytes(),
@@ -169,15 +173,19 @@ fn bound_to(
         principal.user.as_bytes(),
         principal.authenticated_by.as_bytes(),
         conversation.map_or("", |conversation| conversation.as_str()).as_bytes(),
-        policy.version().as_bytes(),
-    ])
+        version.as_bytes(),
+    ];
+    if !held.is_empty() {
+        parts.push(held.as_bytes());
+    }
+    binding(&parts)
 }
 
 /// What a person is shown of the call, but for what is of each asking.
 fn card(decided: &Decided, digest: Digest) -> Card {
     let inspected = decided.inspected();
     let identified = inspected.identified();
-    let (_, subject, _, reviewed) = inspected.target().described();
+    let (_, subject, qualified, reviewed) = inspected.target().described();
     let params = identified.call().params();
     let arguments = params.and_then(|params| params.get("arguments"));
     let (beside, traced) =
@@ -197,11 +205,13 @@ fn card(decided: &Decided, digest: Digest) -> Card {
         arguments: arguments.map_or_else(|| "{}".to_owned(), |a: Value<'_>| readable(a)),
         beside,
         traced,
+        told: identified.told().map(Told::lines).unwrap_or_default(),
         changes: String::new(),
         digest,
         question: None,
         scopes: Vec::new(),
         code: String::new(),
+        tool: qualified.to_owned(),
         user,
     }
 }

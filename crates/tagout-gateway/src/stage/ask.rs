@@ -22,6 +22,7 @@ use crate::{
     lane::{Lane, Speaker},
     policy_tools::recorded::{self, GONE, Kept},
     refusal::Refusal,
+    stage::forward::without_ours,
     upstream::composed,
 };
 
@@ -224,6 +225,17 @@ fn look_at(lane: &Lane, method: Method, params: &str) -> Result<(String, usize),
         }
     }
     let (safe, count) = made_safe(root).unwrap_or_else(|| (root.raw().to_owned(), 0));
+    // No server speaks for the gateway, and no form of a server passes for a card.
+    let safe = match composed(&safe) {
+        Ok(document) => match document.root().get("_meta").map(without_ours) {
+            Some(meta) => {
+                let meta = Some(meta.as_str()).filter(|meta| *meta != "{}");
+                document.root().with(&[("_meta", meta)])
+            }
+            None => safe,
+        },
+        Err(_) => return Err(sound("it cannot be read")),
+    };
     if method != Method::ElicitationCreate {
         if !wants_context(method, &safe) {
             return Ok((safe, count));

@@ -39,6 +39,10 @@ pub fn decide(
     let counts = |verdict: &Verdict| verdict.decision != Decision::Deny;
     let verdict = inspected.judged((gateway.clock.now(), history), judge, counts)?;
     let verdict = consent::asked_too(verdict, &inspected, gateway);
+    let verdict = match inspected.identified().told() {
+        Ok(told) => told.asked_too(verdict),
+        Err(bad) => return Err(Refusal::Told(bad)),
+    };
     match verdict.decision {
         Decision::Allow | Decision::Ask => Ok(Decided { inspected, verdict, policy }),
         Decision::Deny => {

@@ -4,7 +4,12 @@ use std::sync::Arc;
 use tagout_proto::{Conversation, Method, Origin, Principal};
 
 use super::receive::Call;
-use crate::{lane::Lane, refusal::Refusal, session::Session};
+use crate::{
+    lane::Lane,
+    refusal::Refusal,
+    session::Session,
+    told::{BadTold, Told},
+};
 
 /// A call by someone we know, in a conversation of theirs.
 #[derive(Debug)]
@@ -14,6 +19,8 @@ pub struct Identified {
     lane: Lane,
     origin: Origin,
     conversation: Option<Conversation>,
+    /// What the client says about the call, or that it cannot be relied on.
+    told: Result<Told, BadTold>,
 }
 
 /// Binds `call` to the principal whom the transport vouches for and to the session's conversation.
@@ -41,7 +48,8 @@ pub(crate) fn identify(call: Call, lane: Lane) -> Result<Identified, Refusal> {
         (_, Some(opened)) => (opened.origin.clone(), Some(opened.conversation.clone())),
     };
     let origin = Origin { address: call.address(), ..origin };
-    Ok(Identified { call, session, lane, origin, conversation })
+    let told = Told::of(&call);
+    Ok(Identified { call, session, lane, origin, conversation, told })
 }
 
 impl Identified {
@@ -67,6 +75,14 @@ impl Identified {
     #[must_use]
     pub const fn conversation(&self) -> Option<&Conversation> {
         self.conversation.as_ref()
+    }
+
+    /// What the client says about the call.
+    ///
+    /// # Errors
+    /// It cannot be relied on.
+    pub(crate) fn told(&self) -> Result<&Told, BadTold> {
+        self.told.as_ref().map_err(|bad| *bad)
     }
 
     pub(crate) const fn lane(&self) -> &Lane {

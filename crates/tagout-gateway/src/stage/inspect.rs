@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::Value as Tree;
-use tagout_inspect::characters::{first_hidden, made_visible};
+use tagout_inspect::characters::{Hidden, first_hidden, made_visible};
 use tagout_policy::{
     Arguments, Effect, Effects, Facts, History, Labels, Policy, Shape, Subject, SubjectKind,
 };
@@ -20,7 +20,8 @@ use crate::{
     history::{Count, Counted},
     refusal::Refusal,
     state::StateError,
-    upstream::{Fleet, Standing, Tool, Upstream},
+    told::without_words,
+    upstream::{Fleet, Standing, Tool, Upstream, composed},
 };
 
 /// A call whose target is known and whose arguments tripped nothing.
@@ -60,12 +61,12 @@ pub(crate) enum Target {
 /// that a person would not see, for numbers that nothing here holds exactly.
 ///
 /// # Errors
-/// [`Refusal::Unknown`], [`Refusal::Ambiguous`], those of a [`Quarantine`](crate::Quarantine),
+/// [`Refusal::Told`], [`Refusal::Unknown`], [`Refusal::Ambiguous`], those of a [`Quarantine`](crate::Quarantine),
 /// [`Refusal::Schema`], [`Refusal::Arguments`], [`Refusal::HiddenCharacter`],
 /// [`Refusal::Number`], [`Refusal::Params`], [`Refusal::Upstream`].
 pub async fn inspect(identified: Identified, known: &mut Known) -> Result<Inspected, Refusal> {
-    let params = identified.call().params();
-    if let Some((character, kind)) = params.into_iter().flat_map(hidden_in).next() {
+    identified.told().map_err(Refusal::Told)?;
+    if let Some((character, kind)) = identified.call().params().and_then(hidden) {
         return Err(Refusal::HiddenCharacter { character, kind });
     }
     only_known_members(&identified)?;
@@ -221,10 +222,18 @@ async fn checked(tool: &Arc<Tool>, arguments: Tree, bytes: usize) -> Result<Tree
     checking.await.unwrap_or_else(|_| Ok(failed())).unwrap_or_else(|_| failed())
 }
 
-fn hidden_in(
-    params: Value<'_>,
-) -> impl Iterator<Item = (char, tagout_inspect::characters::Hidden)> + use<'_> {
-    params.strings().filter_map(|text: Cow<'_, str>| first_hidden(&text))
+/// The first character in `params` that a person would not see; but what is said in a person's
+/// own words reaches no server.
+fn hidden(params: Value<'_>) -> Option<(char, Hidden)> {
+    let first =
+        |params: Value<'_>| params.strings().find_map(|text: Cow<'_, str>| first_hidden(&text));
+    match params.get("_meta").and_then(without_words) {
+        None => first(params),
+        Some(meta) => match composed(&params.with(&[("_meta", Some(&meta))])) {
+            Ok(document) => first(document.root()),
+            Err(_) => first(params),
+        },
+    }
 }
 
 fn needed(identified: &Identified, key: &'static str) -> Result<String, Refusal> {

@@ -1,4 +1,6 @@
 //! Nothing is tried before it is on record; nothing is answered before its outcome is.
+mod told;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use tagout_audit::{
@@ -9,6 +11,7 @@ use tagout_policy::{Effect, Facts};
 use tagout_proto::{Conversation, Digest, Method, Origin, Principal, ServerName, frame, quoted};
 use tagout_store::Scope;
 
+use self::told::{OnRecord, beside_the_call};
 use super::{
     approve::Authorised, decide::Decided, identify::Identified, inspect::Target, screen::Reply,
 };
@@ -34,6 +37,7 @@ pub struct Known {
     payload: Option<Shown>,
     server: Option<ServerName>,
     definition: Option<Digest>,
+    told: OnRecord,
     consequential: bool,
     judged: Option<Judged>,
 }
@@ -107,6 +111,7 @@ impl Known {
             payload: None,
             server: None,
             definition: None,
+            told: OnRecord::default(),
             consequential: false,
             judged: None,
         }
@@ -122,9 +127,8 @@ impl Known {
         let Some(params) = call.params().filter(|_| call.method() != Method::Initialize) else {
             return;
         };
-        // Name and URI stand in the record itself, and progress tokens mean nothing to anybody
-        // later; all else that is sent stands here.
-        let meta = params.get("_meta").map(|meta| meta.with(&[("progressToken", None)]));
+        // Name and URI stand in the record itself; all else that is sent stands here.
+        let meta = params.get("_meta").map(|meta| beside_the_call(meta, identified));
         let meta = meta.filter(|meta| meta != "{}");
         let known = |key: &str| matches!(key, "name" | "arguments" | "uri" | "_meta");
         let beside = meta.is_some() || params.members().any(|(key, _)| !known(&key));
@@ -138,6 +142,7 @@ impl Known {
         if getrandom::fill(&mut salt).is_ok() {
             self.arguments = Some(Digest::of_parts([&salt[..], shown.raw().as_bytes()]));
         }
+        self.told = OnRecord::of(identified, &salt);
         let salt: String = salt.iter().map(|byte| format!("{byte:02x}")).collect();
         self.payload = Some(Shown { salt, text: redacted(shown), whole: is_whole });
     }
@@ -166,10 +171,12 @@ impl Known {
         let Shown { salt, text, .. } = self.payload.as_ref()?;
         let facts = self.judged.as_ref().and_then(|judged| judged.facts.as_deref());
         let facts = facts.map(|facts| format!(r#","facts":{facts}"#)).unwrap_or_default();
+        let told = self.told.beside.as_deref();
+        let told = told.map(|told| format!(r#","told":{told}"#)).unwrap_or_default();
         Some(if text.len() > PAYLOAD_BYTES {
-            format!(r#"{{"salt":"{salt}","left_out_bytes":{}{facts}}}"#, text.len())
+            format!(r#"{{"salt":"{salt}","left_out_bytes":{}{told}{facts}}}"#, text.len())
         } else {
-            format!(r#"{{"salt":"{salt}","arguments":{text}{facts}}}"#)
+            format!(r#"{{"salt":"{salt}","arguments":{text}{told}{facts}}}"#)
         })
     }
 
@@ -271,6 +278,9 @@ fn write_begin(
     begin.subject = known.subject.as_deref();
     begin.definition = known.definition;
     begin.arguments = known.arguments;
+    begin.model = known.told.model.as_deref();
+    begin.cause = known.told.cause.as_ref();
+    begin.words = known.told.words;
     let payload = known.payload();
     begin.payload = payload.as_deref();
     match decision {

@@ -85,10 +85,12 @@ fn card(
         arguments: shown.unwrap_or_else(|_| params.to_owned()),
         beside: String::new(),
         traced: String::new(),
+        told: Vec::new(),
         changes: String::new(),
         digest: Digest::of(params.as_bytes()),
         question: None,
         scopes: Vec::new(),
+        tool: String::new(),
         code,
         user,
     }

@@ -20,6 +20,8 @@ use crate::{
 
 /// Stands for a rule where nobody had agreed that data goes to a server.
 const CONSENT: &str = tagout_gateway::consent::RULE;
+/// Stands for a rule where the client found its own call odd.
+const CONCERN: &str = tagout_gateway::told::RULE;
 
 /// Explains the decision about the call of a record, and what would have decided otherwise.
 pub(super) fn explain(
@@ -72,6 +74,9 @@ pub(super) fn least_remedy(rules: &RuleSet, call: &Call) -> Option<String> {
     if told.wanted_consent() {
         return Some(told.consent());
     }
+    if told.was_found_odd() {
+        return Some("a look at what the client finds odd, and then approval".to_owned());
+    }
     let opens = |change: &&Change| change.then != Decision::Deny;
     let remedy = told.remedy(explanation.changes.iter().find(opens)?);
     Some(remedy.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -107,8 +112,8 @@ impl Told<'_> {
             });
         }
         match self.call.end.as_ref()?.refusal.as_deref()? {
-            // Rules had let it through; consent is asked for beside them.
-            _ if self.wanted_consent() => Some(Decision::Allow),
+            // Rules had let it through; what else asks does so beside them.
+            _ if self.wanted_consent() || self.was_found_odd() => Some(Decision::Allow),
             "policy-denied" => Some(Decision::Deny),
             code if code.starts_with("approval-") => Some(Decision::Ask),
             _ => None,
@@ -119,6 +124,12 @@ impl Told<'_> {
     fn wanted_consent(&self) -> bool {
         let end = self.call.end.as_ref();
         end.and_then(|end| end.rule.as_deref()) == Some(CONSENT)
+    }
+
+    /// Whether it was refused because its client found it odd, and nobody approved it.
+    fn was_found_odd(&self) -> bool {
+        let end = self.call.end.as_ref();
+        end.and_then(|end| end.rule.as_deref()) == Some(CONCERN)
     }
 
     /// How to agree to that.

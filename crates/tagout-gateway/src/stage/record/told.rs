@@ -1,0 +1,49 @@
+//! What the client says about its call, as it goes on record.
+use tagout_audit::Cause;
+use tagout_inspect::redact::redacted;
+use tagout_proto::{Digest, Value};
+
+use crate::{stage::identify::Identified, told::without_told, upstream::composed};
+
+/// What the client says about its call, as it goes on record.
+#[derive(Debug, Default)]
+pub(super) struct OnRecord {
+    pub(super) model: Option<String>,
+    pub(super) cause: Option<Cause>,
+    /// Salted like the arguments.
+    pub(super) words: Option<Digest>,
+    /// What stands beside the chain, without the secrets that can be recognised.
+    pub(super) beside: Option<String>,
+}
+
+impl OnRecord {
+    pub(super) fn of(identified: &Identified, salt: &[u8]) -> Self {
+        let Ok(told) = identified.told() else { return Self::default() };
+        let gateway = identified.lane().gateway();
+        let arguments = identified.call().params().and_then(|params| params.get("arguments"));
+        let arguments = arguments.map_or("{}", |arguments| arguments.raw());
+        let cause = told.cause().map(|cause| Cause {
+            record: cause.record,
+            call: cause.call.clone(),
+            arguments: Some(gateway.proposed(Digest::of_json(arguments))),
+        });
+        let words = told.words().map(|words| Digest::of_parts([salt, words.as_bytes()]));
+        let beside = told.beside().and_then(|text| composed(&text).ok());
+        Self {
+            model: told.model().map(ToOwned::to_owned),
+            cause,
+            words,
+            beside: beside.map(|document| redacted(document.root())),
+        }
+    }
+}
+
+/// What stands in `_meta` that a call sends, for the record: progress tokens mean nothing to
+/// anybody later, and what the client says of the call has a place of its own.
+pub(super) fn beside_the_call(meta: Value<'_>, identified: &Identified) -> String {
+    let rest = meta.with(&[("progressToken", None)]);
+    match (identified.told(), composed(&rest)) {
+        (Ok(told), Ok(document)) if !told.is_nothing() => without_told(document.root()),
+        (_, _) => rest,
+    }
+}
