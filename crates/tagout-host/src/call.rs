@@ -1,21 +1,29 @@
 //! One call to the gateway, and what comes in meanwhile.
 #![expect(deprecated, reason = "sampling, roots and logging stay as long as servers use them")]
+use std::time::Duration;
+
 use rmcp::{
     RoleClient,
     model::{
         CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest,
-        RequestId, ServerResult,
+        ProgressToken, RequestId, ServerResult,
     },
-    service::{PeerRequestOptions, ServiceError},
+    service::{PeerRequestOptions, RequestHandle, ServiceError},
 };
 use serde_json::{Map, Value};
-use tokio::time::Instant;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
 
 use crate::{
     ApprovalAnswer, Event, Failure, Outcome, Session, Ui,
-    client::Incoming,
+    client::{News, Question},
     dispatch::{Checked, Done},
-    primitives::asked,
+    primitives::{
+        elicit,
+        sample::{self, Costs},
+    },
 };
 
 impl Session {
@@ -35,83 +43,221 @@ impl Session {
 
     /// Makes a call. The only way to do so.
     pub(crate) async fn send(&mut self, call: Checked, ui: &mut dyn Ui) -> Done {
+        let (tool, arguments, meta) = call.into_parts();
+        let params = CallToolRequestParams::new(tool.clone()).with_arguments(arguments);
+        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+        let Heard { answer, denied, used } = self.converse(request, (&tool, meta), ui).await;
+        Done { denied, used, ..Done::of(answer.map_or_else(failure, outcome)) }
+    }
+
+    /// Sends a request that the person may be asked about while it is under way. `about` is what it
+    /// names, and `meta` goes along with it.
+    ///
+    /// Cancel safe: the gateway is told that nobody waits any more, and what was asked is withdrawn.
+    pub(crate) async fn converse(
+        &mut self,
+        request: ClientRequest,
+        (about, meta): (&str, Map<String, Value>),
+        ui: &mut dyn Ui,
+    ) -> Heard {
         let stop = self.options.stop.clone();
         tokio::select! {
             biased;
             () = stop.cancelled() => {
-                Done::of(Outcome::lost(Failure::Cancelled, "the call was cancelled"))
+                let reason = Some("the person stopped it".to_owned());
+                Heard::of(Err(ServiceError::Cancelled { reason }))
             }
-            done = self.sent(call, ui) => done,
+            heard = self.conversed(request, (about, meta), ui) => heard,
         }
     }
 
-    async fn sent(&mut self, call: Checked, ui: &mut dyn Ui) -> Done {
-        let (tool, arguments, meta) = call.into_parts();
-        let params = CallToolRequestParams::new(tool.clone()).with_arguments(arguments);
-        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
-        let mut limit = PeerRequestOptions::with_timeout(self.options.call_timeout);
+    async fn conversed(
+        &mut self,
+        request: ClientRequest,
+        (about, meta): (&str, Map<String, Value>),
+        ui: &mut dyn Ui,
+    ) -> Heard {
+        let cause = meta.get("tagout/cause").and_then(|cause| cause.get("record")?.as_u64());
+        let mut options = PeerRequestOptions::no_options();
         if !meta.is_empty() {
-            limit = limit.with_meta(meta.into());
+            options = options.with_meta(meta.into());
         }
-        let busy = self.inbox.open();
         let peer = self.client.peer().clone();
-        let handle = match peer.send_request_with_option(request, limit).await {
+        let busy = self.inbox.open();
+        let handle = match peer.send_request_with_option(request, options).await {
             Ok(handle) => handle,
-            Err(error) => return Done::of(failure(error)),
+            Err(error) => return Heard::of(Err(error)),
         };
-        let mut cancel = CancelOnDrop { peer, id: Some(handle.id.clone()) };
-        let mut done = Done::of(Outcome::lost(Failure::Malformed, "there is no answer"));
+        let mut cancel = CancelOnDrop::of(peer, handle.id.clone());
+        let limit = self.options.call_timeout;
+        let mut under = UnderWay::new(about, handle.progress_token.clone(), limit);
+        under.cause = cause;
+        let answer = self.awaited(handle, &mut under, ui).await;
+        if !matches!(&answer, Err(ServiceError::Timeout { .. })) {
+            cancel.disarm();
+        }
+        while let Ok(news) = self.inbox.news.try_recv() {
+            under.show(news, ui);
+        }
+        self.inbox.close(busy);
+        Heard { answer, denied: under.denied, used: under.used }
+    }
+
+    /// Waits for the answer, and sees to what comes in meanwhile.
+    async fn awaited(
+        &mut self,
+        handle: RequestHandle<RoleClient>,
+        under: &mut UnderWay,
+        ui: &mut dyn Ui,
+    ) -> Result<ServerResult, ServiceError> {
         let answer = handle.await_response();
         let mut answer = std::pin::pin!(answer);
-        let answer = loop {
-            let incoming = tokio::select! {
+        loop {
+            let question = tokio::select! {
                 biased;
-                answer = &mut answer => break answer,
-                Some(incoming) = self.inbox.from.recv() => incoming,
+                answer = &mut answer => return answer,
+                () = sleep_until(under.until) => return Err(under.too_late()),
+                Some(question) = self.inbox.questions.recv() => question,
+                Some(news) = self.inbox.news.recv() => {
+                    under.show(news, ui);
+                    continue;
+                }
             };
-            // An answer that comes first withdraws the question.
             let began = Instant::now();
-            let answered = tokio::select! {
+            // An answer that comes first withdraws the question; so does the end of the time.
+            tokio::select! {
                 biased;
-                answer = &mut answer => Err(answer),
-                denied = self.take_in(incoming, &tool, ui) => Ok(denied),
-            };
-            done.thought += began.elapsed();
-            match answered {
-                Ok(denied) => done.denied = denied.or(done.denied),
-                Err(answer) => break answer,
+                answer = &mut answer => return answer,
+                () = sleep_until(under.until) => return Err(under.too_late()),
+                () = self.put(question, under, ui) => {}
             }
-        };
-        cancel.id = None;
-        drop(busy);
-        done.outcome = answer.map_or_else(failure, outcome);
-        done
+            under.goes_on(began.elapsed());
+        }
     }
 
-    /// Shows news, and puts a question to the person; gives what the model is to be told of a
-    /// denial.
-    async fn take_in(&mut self, incoming: Incoming, tool: &str, ui: &mut dyn Ui) -> Option<String> {
-        match incoming {
-            Incoming::Approve(card, to) => {
-                let answer = ui.approve(&card).await;
-                let denied = match &answer {
-                    ApprovalAnswer::Deny { message } => message.clone(),
-                    ApprovalAnswer::Once | ApprovalAnswer::For(_) => None,
-                };
-                // Whoever asked may be gone; then nobody needs the answer.
-                drop(to.send(answer));
-                return denied;
+    /// Puts a question to the person, for as long as anybody waits for the answer.
+    async fn put(&mut self, question: Question, under: &mut UnderWay, ui: &mut dyn Ui) {
+        match question {
+            Question::Approve(card, to) => {
+                let answer = while_wanted(to, ui.approve(&card)).await;
+                if let Some(ApprovalAnswer::Deny { message }) = answer {
+                    under.denied = message.or(under.denied.take());
+                }
             }
-            Incoming::Form(form, to) => drop(to.send(asked::form(&form, ui).await)),
-            Incoming::Visit(visit, to) => drop(to.send(ui.visit(&visit).await)),
-            Incoming::Sample(sampling, to) => drop(to.send(self.sample(&sampling, ui).await)),
-            Incoming::Progress(progress) => ui.event(&Event::Progress {
-                tool: tool.to_owned(),
-                done: progress.progress,
-                total: progress.total,
-                message: progress.message,
-            }),
-            Incoming::Log(log) => ui.event(&Event::Logged {
+            Question::Form(form, to) => drop(while_wanted(to, elicit::form(&form, ui)).await),
+            Question::Visit(visit, to) => drop(while_wanted(to, ui.visit(&visit)).await),
+            Question::Sample(mut asks, to) => {
+                under.samplings += 1;
+                if under.samplings > SAMPLINGS {
+                    drop(to.send(Err(sample::too_many())));
+                    return;
+                }
+                asks.shown.server = under.server();
+                let costs = (under.cause, &mut under.used);
+                let sampling = self.sample(&mut asks, costs, ui);
+                drop(while_wanted(to, sampling).await);
+            }
+        }
+    }
+
+    /// Takes note of what has changed.
+    pub(crate) fn take_news(&mut self) {
+        let [tools, prompts, resources] = self.inbox.changed();
+        self.stale.tools |= tools;
+        self.stale.prompts |= prompts;
+        self.stale.resources |= resources;
+    }
+}
+
+/// What came of a request, and what happened meanwhile.
+pub(crate) struct Heard {
+    pub(crate) answer: Result<ServerResult, ServiceError>,
+    /// What a person who said no wants the model to know.
+    denied: Option<String>,
+    /// What models took that servers asked.
+    used: Costs,
+}
+
+impl Heard {
+    const fn of(answer: Result<ServerResult, ServiceError>) -> Self {
+        Self { answer, denied: None, used: Costs::new() }
+    }
+}
+
+/// How often servers may ask a model within one call.
+const SAMPLINGS: usize = 4;
+/// How many times the usual limit a call may take that goes on and on making progress, or that
+/// people think about.
+const LONGEST: u32 = 4;
+
+/// A request that waits for its answer.
+struct UnderWay {
+    about: String,
+    token: ProgressToken,
+    /// How much is done, as it was told last.
+    done: Option<f64>,
+    /// Without progress.
+    limit: Duration,
+    until: Instant,
+    at_last: Instant,
+    /// The record that proposed it.
+    cause: Option<u64>,
+    denied: Option<String>,
+    used: Costs,
+    samplings: usize,
+}
+
+impl UnderWay {
+    fn new(about: &str, token: ProgressToken, limit: Duration) -> Self {
+        let began = Instant::now();
+        Self {
+            about: about.to_owned(),
+            token,
+            done: None,
+            limit,
+            until: began + limit,
+            at_last: began + limit.saturating_mul(LONGEST),
+            cause: None,
+            denied: None,
+            used: Costs::new(),
+            samplings: 0,
+        }
+    }
+
+    /// The server that it is about, as far as its name tells.
+    fn server(&self) -> String {
+        let server = self.about.split_once("__").map(|(server, _)| server);
+        server.unwrap_or_default().to_owned()
+    }
+
+    /// Somebody has thought for so long, and the call could not go on.
+    fn goes_on(&mut self, thought: Duration) {
+        self.until = (self.until + thought).min(self.at_last);
+    }
+
+    fn too_late(&self) -> ServiceError {
+        ServiceError::Timeout { timeout: self.limit }
+    }
+
+    /// Shows news of this request; those of others are nobody's any more.
+    fn show(&mut self, news: News, ui: &mut dyn Ui) {
+        match news {
+            News::Progress(progress) if progress.progress_token == self.token => {
+                // They come in no order that holds, and progress only grows.
+                if self.done.is_some_and(|done| progress.progress <= done) {
+                    return;
+                }
+                self.done = Some(progress.progress);
+                self.until = self.until.max(Instant::now() + self.limit).min(self.at_last);
+                ui.event(&Event::Progress {
+                    tool: self.about.clone(),
+                    done: progress.progress,
+                    total: progress.total,
+                    message: progress.message,
+                });
+            }
+            News::Progress(_) => {}
+            News::Log(log) => ui.event(&Event::Logged {
                 level: serde_json::to_value(log.level)
                     .ok()
                     .and_then(|level| level.as_str().map(str::to_owned))
@@ -119,36 +265,40 @@ impl Session {
                 from: log.logger,
                 text: log.data.as_str().map_or_else(|| log.data.to_string(), str::to_owned),
             }),
-            Incoming::ToolsChanged => self.stale.tools = true,
-            Incoming::PromptsChanged => self.stale.prompts = true,
-            Incoming::ResourcesChanged => self.stale.resources = true,
-        }
-        None
-    }
-
-    /// Takes in what came while nobody worked on anything.
-    pub(crate) fn take_news(&mut self) {
-        while let Ok(incoming) = self.inbox.from.try_recv() {
-            match incoming {
-                Incoming::ToolsChanged => self.stale.tools = true,
-                Incoming::PromptsChanged => self.stale.prompts = true,
-                Incoming::ResourcesChanged => self.stale.resources = true,
-                // Dropped with the way to answer them, so whoever asked gets a no.
-                Incoming::Approve(..)
-                | Incoming::Form(..)
-                | Incoming::Visit(..)
-                | Incoming::Sample(..)
-                | Incoming::Progress(_)
-                | Incoming::Log(_) => {}
-            }
         }
     }
 }
 
+/// The answer, sent on; `None` if nobody waits for it any more, and then the question is withdrawn.
+async fn while_wanted<T: Clone>(
+    mut to: oneshot::Sender<T>,
+    asking: impl Future<Output = T>,
+) -> Option<T> {
+    let answer = tokio::select! {
+        biased;
+        () = to.closed() => return None,
+        answer = asking => answer,
+    };
+    // Whoever asked may be gone by now; then nobody needs the answer.
+    drop(to.send(answer.clone()));
+    Some(answer)
+}
+
 /// Tells the gateway that nobody waits any more.
-struct CancelOnDrop {
+pub(crate) struct CancelOnDrop {
     peer: rmcp::Peer<RoleClient>,
     id: Option<RequestId>,
+}
+
+impl CancelOnDrop {
+    pub(crate) const fn of(peer: rmcp::Peer<RoleClient>, id: RequestId) -> Self {
+        Self { peer, id: Some(id) }
+    }
+
+    /// There is an answer.
+    pub(crate) fn disarm(&mut self) {
+        self.id = None;
+    }
 }
 
 impl Drop for CancelOnDrop {
@@ -173,7 +323,7 @@ fn outcome(result: ServerResult) -> Outcome {
     )
 }
 
-fn failure(error: ServiceError) -> Outcome {
+pub(crate) fn failure(error: ServiceError) -> Outcome {
     match error {
         ServiceError::McpError(error) => {
             Outcome::from_rpc_error(error.code.0, error.message.into_owned(), error.data.as_ref())

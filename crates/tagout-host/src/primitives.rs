@@ -1,9 +1,23 @@
 //! What servers offer beside tools, and what they ask of people: prompts, resources, completion;
 //! elicitation, sampling, roots.
 pub(crate) mod asked;
+mod complete;
+mod content;
 pub(crate) mod elicit;
+mod fetch;
+mod form;
+mod formats;
+mod offers;
+mod request;
 pub(crate) mod roots;
 pub(crate) mod sample;
+mod visit;
+
+pub use complete::Reference;
+pub use form::{Field, FieldKind, FieldOption, FieldProblem};
+pub use formats::TextFormat;
+pub(crate) use offers::Offers;
+pub use offers::{PromptArgumentSpec, PromptSpec, ResourceSpec, TemplateSpec};
 
 use rmcp::model::{
     ClientCapabilities, ElicitationCapability, FormElicitationCapability, RootsCapabilities,

@@ -45,8 +45,8 @@ impl Question {
         for attached in &self.attached {
             match attached {
                 Attached::Resource { uri, parts: contents } => {
-                    parts.push(Part::text(format!("[attached: {uri}]")));
-                    parts.extend(contents.iter().cloned());
+                    let (uri, contents) = (uri.clone(), contents.clone());
+                    parts.push(Part::Attached { uri, parts: contents });
                 }
                 Attached::Prompt { messages: prompted, .. } => {
                     messages.extend(prompted.iter().cloned());

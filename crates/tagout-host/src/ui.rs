@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tagout_llm::{Candidate, MissingSlot, Provider};
 
-use crate::Event;
+use crate::{Event, Field};
 
 /// A question that is being put to a person. Dropping it withdraws the question.
 pub type Asking<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -122,6 +122,8 @@ pub struct Form {
     pub message: String,
     /// A flat JSON Schema: an object of texts, numbers, truth values and choices.
     pub schema: Value,
+    /// The same, field by field, in the server's order.
+    pub fields: Vec<Field>,
 }
 
 /// What a person says to a form.
@@ -162,11 +164,14 @@ pub enum VisitAnswer {
 /// What a server wants to ask a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Sampling {
+    /// The server whose tool is being called, as the gateway calls it; empty where that is not
+    /// known.
+    pub server: String,
     /// The server's own system prompt, which is shown as text and never becomes ours.
     pub system: Option<String>,
     /// All messages, whole: who speaks, and what.
     pub messages: Vec<(String, String)>,
-    /// How many tokens it wants at most.
+    /// How many tokens it wants at most, and gets at most.
     pub tokens: u32,
     /// The models that it would like; hints, no more.
     pub hints: Vec<String>,
