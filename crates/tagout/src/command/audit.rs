@@ -1,8 +1,10 @@
 //! `audit`: what happened.
+mod trace;
+
 use std::process::ExitCode;
 
 use tagout_audit::{
-    PublicKey, Reader, Record, Verdict, What,
+    AuditError, PublicKey, Reader, Record, Verdict, What,
     record::{Call, Payload, Subject, Uttered},
     verify, verify_as_owner,
 };
@@ -18,7 +20,6 @@ use crate::{
 
 /// Reads or verifies the audit log.
 pub(crate) fn audit(places: &Places, audit: &Audit, json: bool) -> Result<ExitCode, Failure> {
-    let failed = |error: tagout_audit::AuditError| Failure::of(&error, error.code(), error.help());
     // A log that is gone while its key is there was taken away, and that is an error.
     if !places.audit().is_dir() && !places.head_key.exists() {
         let nothing = format!("nothing is recorded yet in `{}`", places.audit().display());
@@ -52,6 +53,7 @@ pub(crate) fn audit(places: &Places, audit: &Audit, json: bool) -> Result<ExitCo
                 show(&record, remedy(places, &record).as_deref())?
             }
         }
+        Audit::Trace { number } => trace::trace(&reader, *number, &sentence_of, json)?,
         Audit::Verify => {
             // Where the key is not at hand, the one that the log itself names must do.
             let report = if PublicKey::of_key_file(&places.head_key).is_ok() {
@@ -73,6 +75,16 @@ pub(crate) fn audit(places: &Places, audit: &Audit, json: bool) -> Result<ExitCo
         }
     }
     Ok(Ended::Done.into())
+}
+
+fn failed(error: AuditError) -> Failure {
+    Failure::of(&error, error.code(), error.help())
+}
+
+/// The words of a record, from where conversations are stored; the log itself keeps digests of
+/// them, unless it is told to keep more.
+const fn sentence_of(_record: u64) -> Option<String> {
+    None
 }
 
 /// A record as a line of a table.
@@ -197,6 +209,13 @@ fn of_call(call: &Call) -> Vec<(&'static str, String)> {
     add("definition", begin.definition.map(|digest| digest.to_string()));
     add("arguments", Some(payload(&call.payload)));
     add("arguments digest", begin.arguments.map(|digest| digest.to_string()));
+    add("claimed model", begin.model.as_deref().map(one_line));
+    let cause = begin.cause.as_ref();
+    let cause = cause.map(|cause| format!("call `{}` of record {}", cause.call, cause.record));
+    add("claimed cause", cause.map(|cause| one_line(&cause)));
+    for (key, said) in claimed(&call.payload) {
+        add(key, Some(said));
+    }
     if let Some(decision) = &call.decision {
         add("verdict", Some(word(decision.verdict).to_owned()));
     }
@@ -268,7 +287,7 @@ fn of_said(said: &Uttered, beside: &Payload) -> Vec<(&'static str, String)> {
 }
 
 /// The words, where they are kept.
-pub(super) fn content(beside: &Payload) -> String {
+fn content(beside: &Payload) -> String {
     match beside {
         Payload::Present(text) => match serde_json::from_str::<KeptWords>(text) {
             Ok(KeptWords { content: Some(content), .. }) => one_line(&content),
@@ -283,12 +302,58 @@ pub(super) fn content(beside: &Payload) -> String {
     }
 }
 
+/// The words alone; nothing where they are not kept.
+fn words_in(beside: &Payload) -> Option<String> {
+    let Payload::Present(text) = beside else { return None };
+    serde_json::from_str::<KeptWords>(text).ok()?.content
+}
+
 /// What is kept of words beside the chain.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct KeptWords {
     content: Option<String>,
     left_out_bytes: Option<u64>,
+}
+
+/// What the client says about its call in words, as far as it is kept.
+fn claimed(payload: &Payload) -> Vec<(&'static str, String)> {
+    let told = told_in(payload);
+    let words = told.words.into_iter().map(|words| ("claimed words", one_line(&words)));
+    let concerns = told.concerns.into_iter().map(|concern| {
+        let ToldConcern { path, code, detail, holds } = concern;
+        let held = if holds { ", which holds it" } else { "" };
+        ("claimed concern", one_line(&format!("{path}: {code}, {detail}{held}")))
+    });
+    words.chain(concerns).collect()
+}
+
+fn told_in(payload: &Payload) -> Told {
+    let Payload::Present(text) = payload else { return Told::default() };
+    serde_json::from_str(text).map(|Beside { told }| told).unwrap_or_default()
+}
+
+/// What is kept of what a client says about its call.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Beside {
+    told: Told,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Told {
+    words: Option<String>,
+    concerns: Vec<ToldConcern>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct ToldConcern {
+    path: String,
+    code: String,
+    detail: String,
+    holds: bool,
 }
 
 /// What is kept beside the chain.

@@ -1,0 +1,230 @@
+//! `audit trace`: from a record back to the question that led to it, and forward to what came of
+//! it.
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tagout_audit::{
+    Doubt, Part, Reader, Step, Trace, What,
+    record::{Approved, Call, Payload, Subject, Uttered},
+};
+use tagout_gateway::said::is_what_was_said;
+use tagout_inspect::characters::one_line;
+
+use super::{failed, outcome, rule, word};
+use crate::{failure::Failure, output};
+
+/// Finds the words of a record where they are kept beside the log: in a stored conversation.
+pub(super) type Sentences<'a> = &'a dyn Fn(u64) -> Option<String>;
+
+/// Words and arguments of the record that was asked about are shown up to here, in characters…
+const LONG: usize = 4000;
+/// …and those of others up to here.
+const SHORT: usize = 200;
+
+/// A trace, with words that the log itself does not hold.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    trace: &'a Trace,
+    /// By record.
+    words: BTreeMap<u64, String>,
+}
+
+pub(super) fn trace(
+    reader: &Reader,
+    number: u64,
+    sentence_of: Sentences<'_>,
+    json: bool,
+) -> Result<(), Failure> {
+    let Some(trace) = reader.trace(number).map_err(failed)? else {
+        let message = format!("there is no record {number}");
+        return Err(Failure::usage("record-unknown", message, "see `tagout audit tail`"));
+    };
+    let words = words(&trace, sentence_of);
+    if json {
+        return output::json(&Told { trace: &trace, words });
+    }
+    let mut lines = Vec::new();
+    for step in &trace.steps {
+        lines.extend(told(step, &words, &trace.doubts));
+    }
+    if trace.left_out > 0 {
+        lines.push(format!("      and {} records more, which find no room here", trace.left_out));
+    }
+    lines.extend(what_is_missing(&trace));
+    output::line(lines.join("\n"))
+}
+
+/// The words of what was said, where they are kept, in the log or elsewhere; others than those on
+/// record are none.
+fn words(trace: &Trace, sentence_of: Sentences<'_>) -> BTreeMap<u64, String> {
+    let words = trace.steps.iter().filter_map(|step| {
+        let Subject::Said { said, payload } = &step.record.subject else { return None };
+        let n = step.record.n;
+        let kept = super::words_in(payload).or_else(|| {
+            let found = sentence_of(n)?;
+            Some(match is_what_was_said(said, payload, &found) {
+                Some(true) => found,
+                Some(false) => "CHANGED: what is kept is not what was said".to_owned(),
+                None => format!("{found} (not compared: the record's own part was erased)"),
+            })
+        });
+        kept.map(|text| (n, text))
+    });
+    words.collect()
+}
+
+/// The lines of one step: the first with its number, the others below.
+fn told(step: &Step, words: &BTreeMap<u64, String>, doubts: &[Doubt]) -> Vec<String> {
+    let (record, asked) = (&step.record, step.part == Part::Asked);
+    let (depth, first, more) = match &record.subject {
+        Subject::Call(call) => (2, of_call(call), below_call(call, step)),
+        Subject::Said { said, .. } => {
+            let text = words.get(&record.n).map(|text| format!("\"{}\"", cut(text, most(asked))));
+            (usize::from(said.what != What::Prompt), of_said(said), text.into_iter().collect())
+        }
+        Subject::Other { event } => (0, super::describe(event), Vec::new()),
+    };
+    let at = record.at.strftime("%Y-%m-%d %H:%M:%SZ");
+    let mark = if asked { "=>" } else { "  " };
+    let head = format!("{mark} {:>6}  {at}  {}", record.n, "  ".repeat(depth));
+    let below = " ".repeat(head.chars().count() + 2);
+    let mut lines = vec![format!("{head}{}", one_line(&first))];
+    lines.extend(more.iter().map(|text| format!("{below}{}", one_line(text))));
+    let doubts = doubts.iter().filter(|doubt| doubt.n == record.n);
+    lines.extend(doubts.map(|doubt| format!("{below}!! {}", doubtful(doubt, &record.subject))));
+    lines
+}
+
+fn doubtful(doubt: &Doubt, subject: &Subject) -> String {
+    let whose = match subject {
+        Subject::Call(_) => "the client claims that",
+        Subject::Said { .. } | Subject::Other { .. } => "the host says that",
+    };
+    one_line(&format!("{whose} {}", doubt.detail))
+}
+
+fn of_said(said: &Uttered) -> String {
+    let mut text = super::in_short(said);
+    if said.what == What::Prompt {
+        text.push_str(&format!(
+            " by {} ({})",
+            said.principal.user, said.principal.authenticated_by
+        ));
+    }
+    let results = said.results.iter().map(|result| match result.record {
+        Some(record) => record.to_string(),
+        None => format!("`{}`, which reached no server", result.id),
+    });
+    let results: Vec<_> = results.collect();
+    if !results.is_empty() {
+        text.push_str(&format!(", with the results of {}", results.join(", ")));
+    }
+    if let Some(tokens) = said.tokens {
+        text.push_str(&format!(", {} tokens read, {} written", tokens.input, tokens.output));
+    }
+    text.push_str(&format!(", {} bytes", said.bytes));
+    text
+}
+
+fn of_call(call: &Call) -> String {
+    let begin = &call.begin;
+    let mut text = match &begin.subject {
+        Some(subject) if begin.method == "tools/call" => format!("call {subject}"),
+        Some(subject) => format!("{} {subject}", begin.method),
+        None => begin.method.clone(),
+    };
+    if let Some(server) = &begin.server {
+        text.push_str(&format!(" on server {server}"));
+    }
+    format!("{text}: {}", outcome(call))
+}
+
+fn below_call(call: &Call, step: &Step) -> Vec<String> {
+    let (begin, asked) = (&call.begin, step.part == Part::Asked);
+    let mut lines = Vec::new();
+    let mut add = |key: &str, text: String| lines.push(format!("{key:<10} {text}"));
+    if let Some(principal) = begin.principal.as_ref().filter(|_| asked) {
+        let from = begin.origin.as_ref().map_or("", |origin| &origin.client);
+        add("for", format!("{} ({}), through {from}", principal.user, principal.authenticated_by));
+    }
+    let (kept, words) = beside(&call.payload);
+    let brief = |text: &str| cut(text, most(asked));
+    add("arguments", brief(&kept));
+    let said = [
+        begin.model.as_ref().map(|model| format!("model {model}")),
+        begin.cause.as_ref().map(|c| format!("call `{}` of record {}", c.call, c.record)),
+        words.map(|words| format!("words \"{}\"", brief(&words))),
+    ];
+    let said: Vec<_> = said.into_iter().flatten().collect();
+    if asked && !said.is_empty() {
+        add("claimed", said.join(", "));
+    }
+    add("decided", decided(call));
+    for answer in &step.answers {
+        add("answered", format!("{} (record {})", answer.detail, answer.n));
+    }
+    add("ended", ended(call, step));
+    lines
+}
+
+/// What was decided, by which rule, and what people said to it.
+fn decided(call: &Call) -> String {
+    let decision = call.decision.as_ref();
+    let verdict = decision.map(|decision| word(decision.verdict));
+    let verdict = match (verdict, call.end.as_ref().and_then(|end| end.refusal.as_deref())) {
+        (Some(verdict), _) => verdict,
+        (None, Some("policy-denied")) => "deny",
+        (None, _) => "not decided",
+    };
+    let rule = rule(call).map(|rule| format!(" by {rule}")).unwrap_or_default();
+    let approval = decision.and_then(|decision| decision.approval.as_ref());
+    let approval = approval.or_else(|| call.end.as_ref()?.approval.as_ref());
+    let approval = approval.map(|approval| format!("; {}", approved(approval))).unwrap_or_default();
+    format!("{verdict}{rule}{approval}")
+}
+
+fn approved(approval: &Approved) -> String {
+    let by = approval.by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
+    let scope = approval.scope.as_deref().map(|scope| format!(", {scope}")).unwrap_or_default();
+    let question = approval.question.as_deref();
+    let question = question.map(|id| format!(", question {id}")).unwrap_or_default();
+    format!("{}{by}{scope}, asked on: {}{question}", approval.decision, approval.how)
+}
+
+fn ended(call: &Call, step: &Step) -> String {
+    let Some(end) = &call.end else { return "nobody knows how".to_owned() };
+    let took = end.at.duration_since(step.record.at).as_millis();
+    let bytes = end.result_bytes.map(|bytes| format!(", {bytes} bytes")).unwrap_or_default();
+    format!("{} after {took} ms{bytes}", outcome(call))
+}
+
+/// Arguments, and the words that the client gives with them, as far as they are kept.
+fn beside(payload: &Payload) -> (String, Option<String>) {
+    (super::payload(payload), super::told_in(payload).words)
+}
+
+/// What the log does not tell of how it came to the record.
+fn what_is_missing(trace: &Trace) -> Option<String> {
+    let asked = trace.steps.iter().find(|step| step.part == Part::Asked)?;
+    let said = match &asked.record.subject {
+        Subject::Call(call) if call.begin.cause.is_none() => {
+            "what led to this call is not on record: its client does not say"
+        }
+        Subject::Call(_) | Subject::Said { .. } | Subject::Other { .. } => return None,
+    };
+    Some(format!("      {said}"))
+}
+
+const fn most(asked: bool) -> usize {
+    if asked { LONG } else { SHORT }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    let left = text.chars().count().saturating_sub(most);
+    if left == 0 {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(most).collect();
+    format!("{start}… and {left} characters more")
+}
