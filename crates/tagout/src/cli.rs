@@ -2,6 +2,7 @@
 mod approve;
 mod models;
 mod policy;
+mod sessions;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -11,6 +12,7 @@ pub(crate) use self::{
     approve::{AnswerDeny, Approve, Approver, ApproverAdd, Scope},
     models::{Compare, Models},
     policy::{Policy, ProfileName},
+    sessions::{SessionFormat, SessionsCommand, SessionsExport},
 };
 
 /// Lockout/tagout for AI agents: no tool call gets through unless identity, inspection, policy
@@ -71,6 +73,9 @@ pub(crate) enum Command {
     /// Check, test, try out, explain and learn rules.
     #[command(subcommand)]
     Policy(Policy),
+    /// List, show, export and remove what was said to the assistant.
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
     /// List, give and revoke consent: which servers and models may get what somebody sends.
     #[command(subcommand)]
     Consent(Consent),
@@ -306,6 +311,11 @@ pub(crate) enum Audit {
     /// One record, whole.
     Show {
         /// Its number.
+        number: u64,
+    },
+    /// What led to a record, back to somebody's question, and all that came of it.
+    Trace {
+        /// Its number: of a call, or of what was said.
         number: u64,
     },
     /// Find a changed, removed, reordered or cut record.

@@ -17,6 +17,7 @@ mod policy;
 mod privacy;
 mod run;
 mod serve;
+mod sessions;
 mod tools;
 
 use std::{future::Future, path::Path, process::ExitCode, sync::Arc, time::Duration};
@@ -61,6 +62,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Import(import) => import::import(&places, &import, cli.json),
         Command::Key(key) => key::key(&places, &key, cli.json),
         Command::Policy(policy) => policy::policy(&places, &policy, cli.json),
+        Command::Sessions(command) => sessions::sessions(&places, &command, cli.json),
         Command::Consent(consent) => consent::consent(&places, &consent, cli.json),
         Command::Privacy(privacy) => privacy::privacy(&places, &privacy, cli.json),
         Command::Approve(approve) => approve::approve(&places, approve, cli.json),
@@ -70,7 +72,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
 }
 
 /// Runs a command that waits for others.
-fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn in_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     // One client at a time: handing its calls from thread to thread costs more than it brings.
     // What may block has threads of its own.
     on_threads(1, work)
@@ -93,11 +95,11 @@ fn on_threads<T>(
 }
 
 /// Cancelled when this process is asked to end.
-fn stop_on_signals() -> Result<CancellationToken, Failure> {
+pub(crate) fn stop_on_signals() -> Result<CancellationToken, Failure> {
     stop_on(&[SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()])
 }
 
-fn stop_on(kinds: &[SignalKind]) -> Result<CancellationToken, Failure> {
+pub(crate) fn stop_on(kinds: &[SignalKind]) -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
     for kind in kinds {
         let mut signals = signal(*kind).map_err(|e| Failure::io(Path::new("signals"), e))?;
@@ -143,13 +145,13 @@ async fn following<T>(
 }
 
 /// How long servers may take to start, downloads of their own among it.
-const CONNECT: Duration = Duration::from_secs(120);
+pub(crate) const CONNECT: Duration = Duration::from_secs(120);
 
 /// Bytes that may be on their way between host and gateway.
 const DUPLEX: usize = 256 << 10;
 
 /// Opens the gateway, connects a host to it over memory, and does `work` with that; then ends
-/// whatever was started.
+/// whatever was started. It ends early when this process is asked to end.
 async fn with_session<T, F>(
     places: &Places,
     options: impl FnOnce(CancellationToken) -> Options,
@@ -158,16 +160,30 @@ async fn with_session<T, F>(
 where
     F: AsyncFnOnce(&mut Session) -> Result<T, Failure>,
 {
-    let gateway = Setup::read(places)?.open(places)?;
     let stop = stop_on_signals()?;
+    let options = options(stop.clone());
+    with_gateway(places, options, stop, async |session, _| work(session).await).await
+}
+
+/// As [`with_session`], until `stop`; the gateway is at hand, too.
+pub(crate) async fn with_gateway<T, F>(
+    places: &Places,
+    options: Options,
+    stop: CancellationToken,
+    work: F,
+) -> Result<T, Failure>
+where
+    F: AsyncFnOnce(&mut Session, &Arc<Gateway>) -> Result<T, Failure>,
+{
+    let gateway = Setup::read(places)?.open(places)?;
     let (ours, theirs) = tokio::io::duplex(DUPLEX);
     let serving = tokio::spawn({
-        let stop = stop.clone();
+        let gateway = Arc::clone(&gateway);
         async move { gateway.serve(tokio::io::split(theirs), "memory", &stop).await }
     });
-    let connected = Session::connect(ours, options(stop)).await;
+    let connected = Session::connect(ours, options).await;
     let outcome = match connected {
-        Ok(mut session) => work(&mut session).await,
+        Ok(mut session) => work(&mut session, &gateway).await,
         Err(error) => Err(Failure::of(&error, error.code(), "")),
     };
     // The session is gone, so the gateway sees its client's end; servers end with it.

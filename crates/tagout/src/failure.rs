@@ -80,6 +80,11 @@ impl Failure {
         format!("{}{}", place.unwrap_or_default(), self.message)
     }
 
+    /// What to do about it.
+    pub(crate) fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     /// What happened.
     pub(crate) fn message(&self) -> &str {
         &self.message

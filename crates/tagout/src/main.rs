@@ -2,6 +2,7 @@
 mod cli;
 mod clients;
 mod command;
+mod conversation;
 mod failure;
 mod import;
 mod models;

@@ -16,6 +16,7 @@ use tagout_store::{HeldRow, HeldValue, Store, StoreError};
 use crate::{
     cli::{Privacy, Whose},
     clients::confirm::confirm,
+    conversation::{Conversations, Decisions, Document, escaped},
     failure::{Ended, Failure},
     output,
     places::Places,
@@ -32,11 +33,13 @@ pub(crate) fn privacy(places: &Places, privacy: &Privacy, json: bool) -> Result<
 
 /// Prints one JSON document, piece by piece: a log may be larger than the memory.
 fn export(places: &Places, whose: &Whose) -> Result<ExitCode, Failure> {
+    let config = Setup::read(places)?.config;
     let (gateway, log) = opened(places)?;
     let principal = known(whose, &gateway, &log)?;
     let who = json!({"user": principal.user, "authenticated_by": principal.authenticated_by});
     output::line(format_args!("{{\"principal\":{who},\"exported_at\":\"{}\"", clock().now()))?;
     output::line(format_args!(",\"held\":{}", held(gateway.store(), &principal)?))?;
+    sessions(&Conversations::of(places, &config, principal.clone())?)?;
     output::line(",\"records\":[")?;
     let mut about = About::new(&principal);
     let (mut printed, mut first) = (Ok(()), true);
@@ -51,6 +54,21 @@ fn export(places: &Places, whose: &Whose) -> Result<ExitCode, Failure> {
     printed?;
     output::line("]}")?;
     Ok(Ended::Done.into())
+}
+
+/// What was said in each session; why not, where that cannot be known. One at a time: a session may
+/// be large.
+fn sessions(own: &Conversations<'_>) -> Result<(), Failure> {
+    output::line(",\"sessions\":[")?;
+    for (n, id) in own.ids()?.iter().enumerate() {
+        let comma = if n == 0 { "" } else { "," };
+        let session = match own.whole(id) {
+            Ok(whole) => Document::new(&whole, &Decisions::new()).json(),
+            Err(failure) => json!({"session": {"id": id.as_str()}, "code": failure.code()}),
+        };
+        output::line(format_args!("{comma}{}", escaped(&session.to_string())))?;
+    }
+    output::line("]")
 }
 
 /// A line of the log; of a call with what was sent, and of what was said with its words, as far as
@@ -112,7 +130,7 @@ fn erase(places: &Places, whose: &Whose, yes: bool, json: bool) -> Result<ExitCo
     let shown = format!(
         "What `{user}` (known by `{how}`) sent, as far as it was kept; the names of their clients;\n\
          questions about their calls, what was granted and agreed to; their answers to questions\n\
-         about others' calls. It does not come back.\n\
+         about others' calls; their sessions with the assistant. It does not come back.\n\
          That they called, when, and which tools, and what they approved, stays on record, and so do\n\
          their keys, an approver's among them."
     );
@@ -124,17 +142,18 @@ fn erase(places: &Places, whose: &Whose, yes: bool, json: bool) -> Result<ExitCo
             "erased": {"user": user, "authenticated_by": how}, "record": erased.record,
             "payloads": erased.payloads, "conversations": forgotten.conversations,
             "approvals": forgotten.approvals, "consents": forgotten.consents,
-            "answers": forgotten.answers,
+            "answers": forgotten.answers, "sessions": forgotten.sessions,
         }))?;
     } else {
         output::line(format_args!(
             "erased what `{user}` sent in {} calls, the clients of {} conversations, {} questions \
-             and grants, {} consents, {} answers about others' calls; record {}",
+             and grants, {} consents, {} answers about others' calls, {} sessions; record {}",
             erased.payloads,
             forgotten.conversations,
             forgotten.approvals,
             forgotten.consents,
             forgotten.answers,
+            forgotten.sessions,
             erased.record
         ))?;
     }

@@ -1,0 +1,194 @@
+//! `sessions`: what is kept of conversations with the assistant.
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    process::ExitCode,
+};
+
+use serde_json::{Value, json};
+use tagout_inspect::characters::one_line;
+use tagout_store::{Listed, SessionId, Standing};
+
+use crate::{
+    cli::{SessionFormat, SessionsCommand, SessionsExport},
+    conversation::{Conversations, Document, Which, decisions, escaped},
+    failure::{Ended, Failure},
+    output,
+    places::Places,
+    setup::Setup,
+};
+
+/// Lists, shows, exports or removes one's own.
+pub(crate) fn sessions(
+    places: &Places,
+    command: &SessionsCommand,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let config = Setup::read(places)?.config;
+    // Removing what is too old is said here by those alone who ask for it.
+    let own = Conversations::of(places, &config, tagout_gateway::identity::os_user(&config))?;
+    match command {
+        SessionsCommand::Ls => ls(&own, json),
+        SessionsCommand::Show { id } => {
+            let format = if json { SessionFormat::Json } else { SessionFormat::Md };
+            output::line(text(places, &own, (id, format))?.trim_end())?;
+            Ok(Ended::Done.into())
+        }
+        SessionsCommand::Export(wanted) => export(places, &own, wanted, json),
+        SessionsCommand::Rm { id } => remove(&own, id, json),
+        SessionsCommand::Expire => expire(&own, json),
+    }
+}
+
+fn ls(own: &Conversations<'_>, json: bool) -> Result<ExitCode, Failure> {
+    let listed = own.list()?;
+    if json {
+        for one in &listed {
+            output::line(escaped(&row_as_json(one).to_string()))?;
+        }
+    } else if listed.is_empty() {
+        output::line(match own.keep_days() {
+            0 => "there are no sessions, and none are kept (`keep_days = 0`)".to_owned(),
+            days => format!("there are no sessions; one is kept for {days} days"),
+        })?;
+    } else {
+        let rows: Vec<_> = listed.iter().map(row).collect();
+        output::line(output::table(&rows))?;
+    }
+    Ok(Ended::Done.into())
+}
+
+fn row(listed: &Listed) -> Vec<String> {
+    let when = listed.updated_at.map(|at| at.strftime("%Y-%m-%d %H:%M").to_string());
+    let (messages, model, title) = match &listed.standing {
+        Standing::Sealed { about, .. } => {
+            let messages = format!("{} messages", about.messages);
+            (messages, one_line(&about.model), one_line(&about.title))
+        }
+        Standing::OtherKey => (String::new(), String::new(), "(sealed under another key)".into()),
+        Standing::NotValid => {
+            (String::new(), String::new(), "(changed since it was kept: not valid)".into())
+        }
+    };
+    vec![listed.id.short().to_owned(), when.unwrap_or_default(), messages, model, title]
+}
+
+fn row_as_json(listed: &Listed) -> Value {
+    let (id, updated_at) = (listed.id.as_str(), listed.updated_at);
+    match &listed.standing {
+        Standing::Sealed { about, started_at } => json!({
+            "id": id, "updated_at": updated_at, "standing": "sealed", "title": about.title,
+            "model": about.model, "messages": about.messages, "started_at": started_at,
+        }),
+        Standing::OtherKey => {
+            json!({"id": id, "updated_at": updated_at, "standing": "other_key"})
+        }
+        Standing::NotValid => {
+            json!({"id": id, "updated_at": updated_at, "standing": "not_valid"})
+        }
+    }
+}
+
+/// The whole session in one text.
+fn text(
+    places: &Places,
+    own: &Conversations<'_>,
+    (id, format): (&str, SessionFormat),
+) -> Result<String, Failure> {
+    let whole = own.whole(&own.find(&which(id))?)?;
+    let decisions = decisions(places, &whole.entries, whole.session.started_at())?;
+    let document = Document::new(&whole, &decisions);
+    match format {
+        SessionFormat::Md => Ok(document.markdown()),
+        SessionFormat::Json => Ok(escaped(&document.json().to_string()) + "\n"),
+    }
+}
+
+fn which(id: &str) -> Which {
+    match id.parse() {
+        Ok(which) => which,
+        Err(never) => match never {},
+    }
+}
+
+fn export(
+    places: &Places,
+    own: &Conversations<'_>,
+    wanted: &SessionsExport,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let text = text(places, own, (&wanted.id, wanted.format))?;
+    let Some(path) = &wanted.output else {
+        output::line(text.trim_end())?;
+        return Ok(Ended::Done.into());
+    };
+    write(path, &text, wanted.force).map_err(|error| {
+        let help = match error.kind() {
+            io::ErrorKind::AlreadyExists => "choose another name, or replace it with `--force`",
+            _ => "",
+        };
+        Failure::io(path, error).with_help(help)
+    })?;
+    let shown = path.display().to_string();
+    if json {
+        output::json(&json!({ "exported": shown }))?;
+    } else {
+        output::line(format_args!("written to `{}`", one_line(&shown)))?;
+    }
+    Ok(Ended::Done.into())
+}
+
+/// For its owner alone. What is replaced is replaced whole: never through a link, and whoever had
+/// the old file open does not get the new one.
+fn write(path: &Path, text: &str, replace: bool) -> io::Result<()> {
+    let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let fill = |mut file: std::fs::File| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    if !replace {
+        return open(path).and_then(fill);
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let draft = Path::new(&name);
+    let written = open(draft).and_then(fill).and_then(|()| std::fs::rename(draft, path));
+    if written.is_err() {
+        // If it was never made, there is nothing to take away.
+        drop(std::fs::remove_file(draft));
+    }
+    written
+}
+
+fn remove(own: &Conversations<'_>, ids: &[String], json: bool) -> Result<ExitCode, Failure> {
+    // All are found before the first goes.
+    let found: Vec<SessionId> =
+        ids.iter().map(|id| own.find(&which(id))).collect::<Result<_, _>>()?;
+    for id in found {
+        if !own.remove(&id)? {
+            continue;
+        }
+        if json {
+            output::json(&json!({ "removed": id.as_str() }))?;
+        } else {
+            output::line(format_args!("removed session {id}"))?;
+        }
+    }
+    Ok(Ended::Done.into())
+}
+
+fn expire(own: &Conversations<'_>, json: bool) -> Result<ExitCode, Failure> {
+    let (gone, days) = (own.expire()?, own.keep_days());
+    if json {
+        output::json(&json!({ "expired": gone, "keep_days": days }))?;
+    } else {
+        let noun = if gone == 1 { "session" } else { "sessions" };
+        output::line(match days {
+            0 => format!("removed {gone} {noun}; none are kept (`keep_days = 0`)"),
+            days => format!("removed {gone} {noun} not used for {days} days"),
+        })?;
+    }
+    Ok(Ended::Done.into())
+}
