@@ -1,13 +1,14 @@
 //! From what a model proposes to what is sent. There is one way, and it is this file.
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
-use tagout_llm::{InputSchema, ToolCall, ToolSpec};
+use tagout_llm::{
+    InputSchema, Message, Part, Role, ToolCall, ToolResult, ToolSpec, Usage, read_arguments,
+};
+use tokio::time::Instant;
 
 use crate::{
-    Concern, Event, Failure, Outcome, Session, Ui,
+    CallReport, Concern, Event, Failure, HostError, Outcome, SaidResult, Session, Status, Ui,
     ask::Inquiry,
-    guard::{READ_ON, Seen, concerns},
+    guard::{READ_ON, Seen, Timed, by_host, concerns, read, reading_tool},
 };
 
 /// A call that may be sent: a person's own, or one of a model that was looked at. Nothing else can
@@ -21,24 +22,20 @@ pub(crate) struct Checked {
 /// What came of a call that was sent.
 pub(crate) struct Done {
     pub(crate) outcome: Outcome,
-    /// How long people thought about it.
-    pub(crate) thought: Duration,
     /// What a person who said no wants the model to know.
     pub(crate) denied: Option<String>,
-}
-
-/// What the model proposed, and may not be sent.
-enum Stopped {
-    /// It has its result.
-    Answered(Box<Outcome>),
-    /// So has it, and there will be no other call for this question.
-    AndEnds(Box<Outcome>),
+    /// What models took that servers asked meanwhile.
+    pub(crate) used: Vec<Usage>,
 }
 
 /// The person's words go along with each call, to here.
 const WORDS_BYTES: usize = 4_096;
 /// What is odd about one call, at most.
 const CONCERNS: usize = 16;
+/// The longest name of a model that goes along.
+const MODEL_BYTES: usize = 256;
+/// The longest identifier of a call that does.
+const CALL_BYTES: usize = 200;
 
 impl Checked {
     /// A call that a person makes.
@@ -53,13 +50,91 @@ impl Checked {
 
 impl Done {
     pub(crate) const fn of(outcome: Outcome) -> Self {
-        Self { outcome, thought: Duration::ZERO, denied: None }
+        Self { outcome, denied: None, used: Vec::new() }
     }
 }
 
 impl Session {
-    /// Gives a call of a finished turn its one result.
-    pub(crate) async fn dispatched(
+    /// Gives every call its result, in order, one after the other; only those of a finished turn
+    /// are sent, and none of a turn that gives the instructions away.
+    pub(crate) async fn dispatch(
+        &mut self,
+        calls: Vec<ToolCall>,
+        finished: bool,
+        inquiry: &mut Inquiry,
+        ui: &mut dyn Ui,
+    ) -> Result<(), HostError> {
+        if !inquiry.leaks.is_empty() {
+            let why = "stopped: the model tried to hand its instructions to a tool, as if it was \
+                       led astray";
+            inquiry.ends = Some((Status::CanaryFound, why.to_owned()));
+        }
+        for (index, call) in calls.into_iter().enumerate() {
+            let arguments = read_arguments(&call.arguments_raw)
+                .unwrap_or_else(|_| Value::String(call.arguments_raw.clone()));
+            ui.event(&Event::Proposed {
+                id: call.id.clone(),
+                tool: call.name.clone(),
+                arguments: arguments.clone(),
+            });
+            let start = Instant::now();
+            let done = match self.barred(&call, index, finished, inquiry) {
+                Some(outcome) => Done::of(outcome),
+                None => self.dispatched(&call, inquiry, ui).await,
+            };
+            done.used.iter().for_each(|usage| inquiry.budget.spent(*usage));
+            let elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let (id, tool, outcome) = (call.id, call.name, done.outcome);
+            inquiry.repeats.came_to(outcome.digest());
+            let report = CallReport { id, tool, arguments, outcome, elapsed_ms };
+            announce(&report, ui);
+            self.remember_result(result(&report, done.denied))?;
+            let record = report.outcome.decision().record;
+            inquiry.results.push(SaidResult { id: report.id.clone(), record });
+            inquiry.images.extend(report.outcome.images());
+            inquiry.calls.push(report);
+        }
+        Ok(())
+    }
+
+    /// Why a call is not even looked at.
+    fn barred(
+        &self,
+        call: &ToolCall,
+        index: usize,
+        finished: bool,
+        inquiry: &Inquiry,
+    ) -> Option<Outcome> {
+        if inquiry.leaks.contains(&call.id) {
+            let why = "the arguments carry the mark of the instructions, which no tool may see";
+            return Some(Outcome::not_sent(Failure::CanaryFound, why));
+        }
+        let most = self.options.limits.calls_per_round;
+        let why = if !finished {
+            "the model's turn was not finished".to_owned()
+        } else if let Some((_, why)) = &inquiry.ends {
+            format!("the question was ended: {why}")
+        } else if index >= most {
+            format!("a turn may hold {most} calls and this one holds more")
+        } else {
+            return None;
+        };
+        Some(Outcome::not_sent(Failure::NotDispatched, why))
+    }
+
+    /// Keeps a result with the others of its turn.
+    fn remember_result(&mut self, result: ToolResult) -> Result<(), HostError> {
+        let message = Message { role: Role::Tool, parts: vec![Part::ToolResult(result)] };
+        self.journal.keep(&message)?;
+        match self.messages.last_mut() {
+            Some(last) if last.role == Role::Tool => last.parts.extend(message.parts),
+            Some(_) | None => self.messages.push(message),
+        }
+        Ok(())
+    }
+
+    /// What comes of a call of a finished turn.
+    async fn dispatched(
         &mut self,
         call: &ToolCall,
         inquiry: &mut Inquiry,
@@ -67,56 +142,59 @@ impl Session {
     ) -> Done {
         let checked = match self.check(call, inquiry, ui) {
             Ok(checked) => checked,
-            Err(Stopped::Answered(outcome)) => return Done::of(*outcome),
-            Err(Stopped::AndEnds(outcome)) => {
-                inquiry.ends = true;
-                return Done::of(*outcome);
-            }
+            Err(outcome) => return Done::of(*outcome),
         };
-        let done = self.send(checked, ui).await;
-        inquiry.budget.thought(done.thought);
-        done
+        let clock = inquiry.budget.clock().clone();
+        let mut timed = Timed::new(ui, &clock);
+        tokio::select! {
+            biased;
+            done = self.send(checked, &mut timed) => done,
+            () = clock.ran_out() => {
+                inquiry.ends = Some(inquiry.budget.out_of_time());
+                let why = "the question's time was up, and the call was cancelled";
+                Done::of(Outcome::lost(Failure::Timeout, why))
+            }
+        }
     }
 
+    /// Looks at a call. What may not be sent has its result.
     fn check(
         &self,
         call: &ToolCall,
         inquiry: &mut Inquiry,
         ui: &mut dyn Ui,
-    ) -> Result<Checked, Stopped> {
-        let not_sent =
-            |code, message: String| Stopped::Answered(Box::new(Outcome::not_sent(code, message)));
-        let ends =
-            |code, message: &str| Stopped::AndEnds(Box::new(Outcome::not_sent(code, message)));
+    ) -> Result<Checked, Box<Outcome>> {
+        let not_sent = |code, message: &str| Box::new(Outcome::not_sent(code, message));
         if self.options.stop.is_cancelled() {
-            return Err(not_sent(Failure::Cancelled, "the call was cancelled".into()));
+            return Err(not_sent(Failure::Cancelled, "the call was cancelled"));
         }
-        let reads_on = self.shelf.tool().filter(|tool| tool.name == call.name);
+        if inquiry.repeats.again(&call.name, &call.arguments_raw) {
+            let why = "stopped: the model makes the same call again and again, and it comes to the \
+                       same";
+            inquiry.ends = Some((Status::Repeating, why.to_owned()));
+            return Err(not_sent(Failure::Repeated, "the same call came to the same before"));
+        }
+        let reads_on = (call.name == READ_ON).then(|| reading_tool(&self.messages)).flatten();
         let listed = self.tools.iter().find(|tool| tool.name == call.name);
         let Some(tool) = reads_on.as_ref().or(listed) else {
             let message = format!("there is no tool `{}`", call.name);
-            return Err(not_sent(Failure::UnknownTool, message));
+            return Err(not_sent(Failure::UnknownTool, &message));
         };
         let arguments = arguments(tool, &call.arguments_raw)
-            .map_err(|message| not_sent(Failure::ArgumentsInvalid, message))?;
+            .map_err(|message| not_sent(Failure::ArgumentsInvalid, &message))?;
         if !inquiry.budget.one_more_call() {
             let most = self.options.limits.calls;
             let message = format!("a question may take {most} calls");
-            return Err(not_sent(Failure::NotDispatched, message));
+            return Err(not_sent(Failure::NotDispatched, &message));
         }
-        if call.name == READ_ON {
-            let read = self.shelf.read(&arguments);
-            return Err(Stopped::Answered(Box::new(Outcome::of_host(read))));
+        if reads_on.is_some() {
+            return Err(Box::new(Outcome::of_host(read(&self.messages, &arguments))));
         }
-        if self.instructions.leak_in(&call.arguments_raw) {
-            let message = "the arguments carry the mark of the instructions, which no tool may see";
-            return Err(ends(Failure::CanaryFound, message));
-        }
-        if inquiry.repeats.again(&call.name, &arguments) {
-            let message = "the same call was made before, again and again";
-            return Err(ends(Failure::Repeated, message));
-        }
-        let seen = Seen { words: &inquiry.words, messages: &self.messages };
+        let seen = Seen {
+            messages: &self.messages,
+            calls: &inquiry.calls,
+            operator: self.instructions.operator(),
+        };
         let concerns = concerns(tool, &arguments, seen);
         if !concerns.is_empty() {
             let (id, tool) = (call.id.clone(), call.name.clone());
@@ -134,12 +212,15 @@ impl Session {
         concerns: &[Concern],
     ) -> Map<String, Value> {
         let mut meta = Map::new();
-        meta.insert("tagout/model".to_owned(), self.options.provider.describe().name.into());
+        let model = self.options.provider.describe().name;
+        meta.insert("tagout/model".to_owned(), cut(&model, MODEL_BYTES).into());
         if !inquiry.words.is_empty() {
             let words = cut(&inquiry.words, WORDS_BYTES);
             meta.insert("tagout/user-words".to_owned(), words.into());
         }
-        if let Some(record) = inquiry.response {
+        if let Some(record) = inquiry.response
+            && (1..=CALL_BYTES).contains(&call.id.len())
+        {
             let cause = json!({"record": record, "call": call.id});
             meta.insert("tagout/cause".to_owned(), cause);
         }
@@ -164,4 +245,27 @@ fn arguments(tool: &ToolSpec, raw: &str) -> Result<Map<String, Value>, String> {
     let raw = if raw.trim().is_empty() { "{}" } else { raw };
     let schema = InputSchema::compile(&tool.input_schema).map_err(|error| error.to_string())?;
     schema.parse(raw).map_err(|error| error.to_string())
+}
+
+/// The result as the model is told it.
+fn result(report: &CallReport, denied: Option<String>) -> ToolResult {
+    let mut result = report.outcome.to_result(&report.id);
+    if let Some(message) = denied.filter(|_| report.outcome.is_refused()) {
+        result.parts.push(by_host(format!("The person who said no adds: {message}")));
+    }
+    result
+}
+
+fn announce(report: &CallReport, ui: &mut dyn Ui) {
+    let CallReport { id, tool, outcome, elapsed_ms, .. } = report;
+    let decision = outcome.decision().clone();
+    if !decision.is_empty() {
+        ui.event(&Event::Decided { id: id.clone(), tool: tool.clone(), decision });
+    }
+    ui.event(&Event::Finished {
+        id: id.clone(),
+        tool: tool.clone(),
+        outcome: outcome.clone(),
+        elapsed_ms: *elapsed_ms,
+    });
 }

@@ -1,20 +1,27 @@
 //! What stands between what a model says and what is done: it can be led astray by anything that
 //! it reads.
 mod budget;
+mod clock;
 mod concern;
 mod instructions;
+mod origin;
 mod present;
 mod repair;
 mod repeat;
 mod shelf;
+mod token;
+mod veil;
 
 pub use concern::Concern;
 pub(crate) use {
     budget::Budget,
+    clock::Timed,
     concern::{Seen, concerns},
     instructions::Instructions,
+    origin::by_host,
     present::presented,
     repair::repair,
     repeat::Repeats,
-    shelf::{READ_ON, Shelf},
+    shelf::{READ_ON, read, tool as reading_tool},
+    veil::Veil,
 };

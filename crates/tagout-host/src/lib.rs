@@ -10,6 +10,7 @@
 //! lost.
 
 mod allow;
+mod answer;
 mod ask;
 mod call;
 mod client;
@@ -24,16 +25,21 @@ mod primitives;
 mod printable;
 mod question;
 mod session;
+mod turn;
 mod ui;
 
 pub use allow::{AllowList, BadPattern};
-pub use ask::{Answer, CallReport, Status};
+pub use answer::{Answer, CallReport, Status};
 pub use error::HostError;
 pub use event::Event;
 pub use guard::Concern;
 pub use journal::{Journal, JournalError, Said, SaidCall, SaidResult, Unkept, What};
 pub use options::{Limits, Options};
 pub use outcome::{Decision, Failed, Failure, Outcome, Refused, Returned, Verdict};
+pub use primitives::{
+    Field, FieldKind, FieldOption, FieldProblem, PromptArgumentSpec, PromptSpec, Reference,
+    ResourceSpec, TemplateSpec, TextFormat,
+};
 pub use printable::printable;
 pub use question::{Attached, Question};
 pub use session::{Peer, Session};

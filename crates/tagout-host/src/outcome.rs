@@ -2,6 +2,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tagout_llm::{Image, Part, ToolResult};
+use tagout_proto::Digest;
+
+use crate::guard::by_host;
 
 /// What came of a call. There is no third way: a call that got no answer is [`Outcome::Failed`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -234,7 +237,8 @@ impl Outcome {
         }
     }
 
-    /// The outcome as the provider is told it.
+    /// The outcome as it is kept for the provider. What a server says has no mark; what the gateway
+    /// and the host say has.
     pub(crate) fn to_result(&self, call_id: &str) -> ToolResult {
         let (parts, structured, is_error) = match self {
             Self::Returned(returned) => (
@@ -242,10 +246,45 @@ impl Outcome {
                 returned.structured.clone(),
                 returned.is_error,
             ),
-            Self::Refused(refused) => (vec![Part::text(refused.to_string())], None, true),
-            Self::Failed(failed) => (vec![Part::text(failed.to_string())], None, true),
+            Self::Refused(refused) => (vec![by_host(refused.to_string())], None, true),
+            Self::Failed(failed) => (failed.parts(), None, true),
         };
         ToolResult { call_id: call_id.to_owned(), parts, structured, is_error }
+    }
+
+    /// What came of it, without what is another each time.
+    pub(crate) fn digest(&self) -> Digest {
+        let said = match self {
+            Self::Returned(Returned { content, structured, is_error, .. }) => {
+                serde_json::json!([content, structured, is_error])
+            }
+            Self::Refused(Refused { code, message, .. }) => serde_json::json!([code, message]),
+            Self::Failed(Failed { code, message, .. }) => serde_json::json!([code, message]),
+        };
+        Digest::of(said.to_string().as_bytes())
+    }
+}
+
+impl Failed {
+    fn parts(&self) -> Vec<Part> {
+        let by_server = match self.code {
+            Failure::ServerError => self.gateway_code.is_none(),
+            Failure::Malformed => true,
+            Failure::UnknownTool
+            | Failure::ArgumentsInvalid
+            | Failure::NotDispatched
+            | Failure::CanaryFound
+            | Failure::Repeated
+            | Failure::Timeout
+            | Failure::Disconnected
+            | Failure::Cancelled => false,
+        };
+        if !by_server {
+            return vec![by_host(self.to_string())];
+        }
+        let what = "the server did not answer as it should, and says why".to_owned();
+        let ours = Self { message: what, ..self.clone() };
+        vec![by_host(ours.to_string()), Part::text(&self.message)]
     }
 }
 

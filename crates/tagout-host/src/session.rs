@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     AllowList, HostError, Journal, Options, Unkept,
     client::{Client, Inbox},
-    guard::{Instructions, READ_ON, Shelf, repair},
+    guard::{Instructions, READ_ON, repair},
+    primitives::Offers,
 };
 
 /// How many pages a list of tools may have.
@@ -36,10 +37,11 @@ pub struct Session {
     pub(crate) tools: Vec<ToolSpec>,
     pub(crate) options: Options,
     pub(crate) instructions: Instructions,
-    pub(crate) shelf: Shelf,
     pub(crate) messages: Vec<Message>,
     pub(crate) journal: Box<dyn Journal>,
     pub(crate) stale: Stale,
+    /// What else was listed.
+    pub(crate) offers: Offers,
 }
 
 /// What the gateway said has changed since it was listed.
@@ -87,10 +89,10 @@ impl Session {
             tools: Vec::new(),
             options,
             instructions,
-            shelf: Shelf::default(),
             messages: Vec::new(),
             journal: Box::new(Unkept),
             stale: Stale::default(),
+            offers: Offers::default(),
         };
         session.refresh().await?;
         Ok(session)
@@ -103,7 +105,7 @@ impl Session {
     /// # Errors
     /// [`HostError::List`] or [`HostError::ListTooLong`]; the list is then as it was.
     pub async fn refresh(&mut self) -> Result<(), HostError> {
-        let failed = |detail: String| HostError::List { detail };
+        let failed = |detail: String| HostError::List { list: "tools", detail };
         let mut tools: Vec<ToolSpec> = Vec::new();
         let mut cursor = None;
         for _ in 0..PAGES {
@@ -114,7 +116,7 @@ impl Session {
                 .map_err(|error| failed(error.to_string()))?;
             tools.extend(page.tools.into_iter().map(spec));
             if tools.len() > TOOLS {
-                return Err(HostError::ListTooLong { limit: TOOLS, what: "tools" });
+                return Err(HostError::ListTooLong { list: "tools", limit: TOOLS, what: "entries" });
             }
             cursor = page.next_cursor;
             if cursor.is_none() {
@@ -126,7 +128,7 @@ impl Session {
                 return Ok(());
             }
         }
-        Err(HostError::ListTooLong { limit: PAGES, what: "pages" })
+        Err(HostError::ListTooLong { list: "tools", limit: PAGES, what: "pages" })
     }
 
     fn choose_tools(&mut self) {
@@ -208,7 +210,6 @@ impl Session {
     /// Forgets the conversation; what was kept of it stays kept.
     pub fn clear(&mut self) {
         self.messages.clear();
-        self.shelf = Shelf::default();
     }
 
     /// Adds a message to the conversation, once it is kept.

@@ -1,27 +1,54 @@
 //! How much one question may take.
-use std::time::Duration;
+use tagout_llm::{Facts, Message, Part, ToolSpec, Turn, Usage};
 
-use tagout_llm::{Facts, Usage};
-use tokio::time::Instant;
-
-use crate::{Limits, Status};
+use super::clock::Clock;
+use crate::{HostError, Limits, Status};
 
 /// What one question has taken so far.
 pub(crate) struct Budget {
     limits: Limits,
     facts: Option<Facts>,
     calls: usize,
+    /// More calls were proposed than may be made.
+    beyond: bool,
     tokens: u64,
     cost_usd: f64,
-    began: Instant,
-    /// How long people thought.
-    thought: Duration,
+    /// Tokens of the conversation when it was counted last, and its bytes then.
+    measured: Option<(u64, u64)>,
+    clock: Clock,
 }
 
+/// Bytes of a token, about; the fewer, the earlier a limit is reached.
+const TOKEN_BYTES: u64 = 4;
+/// Tokens of a picture, about.
+const PICTURE_TOKENS: u64 = 1_600;
+/// A conversation that takes more of the model's context than this, in percent, is mentioned.
+const CROWDED: u64 = 80;
+/// Said of a turn that its provider does not count.
+const ESTIMATED: &str = "the provider counts no tokens: they are estimated, four bytes each";
+
 impl Budget {
-    pub(crate) fn new(limits: Limits, facts: Option<Facts>) -> Self {
-        let began = Instant::now();
-        Self { limits, facts, calls: 0, tokens: 0, cost_usd: 0.0, began, thought: Duration::ZERO }
+    /// A new question's.
+    ///
+    /// # Errors
+    /// [`HostError::CostUnknown`]: what has no price cannot be held to a limit on cost.
+    pub(crate) fn new(
+        limits: Limits,
+        facts: Option<Facts>,
+        model: Option<&str>,
+    ) -> Result<Self, HostError> {
+        let priced = facts.is_some_and(|facts| facts.cost(Usage::default()).is_some());
+        if let (Some(_), Some(model), false) = (limits.cost_usd, model, priced) {
+            return Err(HostError::CostUnknown { model: model.to_owned() });
+        }
+        let clock = Clock::new(limits.time);
+        let (calls, tokens, cost_usd) = (0, 0, 0.0);
+        Ok(Self { limits, facts, calls, beyond: false, tokens, cost_usd, measured: None, clock })
+    }
+
+    /// What the time of the question is measured with.
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// The limit that is reached before another turn, in words.
@@ -34,41 +61,93 @@ impl Budget {
             let text = format!("stopped after US$ {:.4} without an answer", self.cost_usd);
             return Some((Status::CostLimit, text));
         }
-        if self.calls >= self.limits.calls {
+        if self.beyond {
             let text = format!("stopped after {} calls without an answer", self.calls);
             return Some((Status::CallLimit, text));
         }
-        if self.left().is_zero() {
-            let text = format!("stopped after {} s without an answer", self.limits.time.as_secs());
-            return Some((Status::TimeLimit, text));
-        }
-        None
+        self.clock.left().is_zero().then(|| self.out_of_time())
     }
 
-    /// How much time is left.
-    pub(crate) fn left(&self) -> Duration {
-        let worked = self.began.elapsed().saturating_sub(self.thought);
-        self.limits.time.saturating_sub(worked)
+    pub(crate) fn out_of_time(&self) -> (Status, String) {
+        let text = format!("stopped after {} s without an answer", self.limits.time.as_secs());
+        (Status::TimeLimit, text)
     }
 
     /// Whether one more call may be made; counts it.
     pub(crate) fn one_more_call(&mut self) -> bool {
         let more = self.calls < self.limits.calls;
         self.calls += usize::from(more);
+        self.beyond |= !more;
         more
     }
 
-    /// Counts a turn. What its provider does not count is taken for nothing, and said so by the
-    /// provider's notes.
-    pub(crate) fn turn(&mut self, usage: Option<Usage>) {
-        let Some(usage) = usage else { return };
+    /// Whether a request fits into the model's context; gives what is to be said of it.
+    ///
+    /// # Errors
+    /// [`HostError::ConversationTooLong`].
+    pub(crate) fn fits(
+        &self,
+        messages: &[Message],
+        tools: &[ToolSpec],
+    ) -> Result<Option<String>, HostError> {
+        let Some(context) = self.facts.and_then(|facts| facts.context) else { return Ok(None) };
+        let now = size(messages, tools);
+        let grown = |(tokens, before): (u64, u64)| {
+            tokens.saturating_add(now.saturating_sub(before) / TOKEN_BYTES)
+        };
+        let tokens = self.measured.map_or(now / TOKEN_BYTES, grown);
+        if tokens > context {
+            return Err(HostError::ConversationTooLong { tokens, context });
+        }
+        let crowded = tokens > context / 100 * CROWDED;
+        Ok(crowded.then(|| {
+            format!("the conversation takes about {tokens} of the model's {context} tokens")
+        }))
+    }
+
+    /// Counts a turn of a language model, and notes on it what was not counted by its provider.
+    pub(crate) fn turn(&mut self, turn: &mut Turn, messages: &[Message], tools: &[ToolSpec]) {
+        let asked = size(messages, tools);
+        let usage = turn.usage.filter(|usage| usage.input_tokens > 0).unwrap_or_else(|| {
+            turn.notes.push(ESTIMATED.to_owned());
+            Usage {
+                input_tokens: asked / TOKEN_BYTES,
+                output_tokens: turn.parts.iter().map(bytes).sum::<u64>() / TOKEN_BYTES,
+                ..Usage::default()
+            }
+        });
+        self.measured = Some((usage.input_tokens, asked));
+        self.spent(usage);
+    }
+
+    /// Counts what a turn took, also one that a server asked for.
+    pub(crate) fn spent(&mut self, usage: Usage) {
         let tokens = usage.input_tokens.saturating_add(usage.output_tokens);
         self.tokens = self.tokens.saturating_add(tokens);
         self.cost_usd += self.facts.and_then(|facts| facts.cost(usage)).unwrap_or_default();
     }
+}
 
-    /// Somebody thought for so long.
-    pub(crate) fn thought(&mut self, time: Duration) {
-        self.thought = self.thought.saturating_add(time);
+fn size(messages: &[Message], tools: &[ToolSpec]) -> u64 {
+    let said: u64 = messages.iter().flat_map(|message| &message.parts).map(bytes).sum();
+    let shown = |tool: &ToolSpec| {
+        let description = tool.description.as_deref().map_or(0, str::len);
+        to_u64(tool.name.len() + description + tool.input_schema.to_string().len())
+    };
+    said.saturating_add(tools.iter().map(shown).sum())
+}
+
+fn bytes(part: &Part) -> u64 {
+    match part {
+        Part::Text { text, .. } | Part::Refusal { text } => to_u64(text.len()),
+        Part::Image(_) => PICTURE_TOKENS * TOKEN_BYTES,
+        Part::ToolCall(call) => to_u64(call.name.len() + call.arguments_raw.len()),
+        Part::ToolResult(result) => result.parts.iter().map(bytes).sum(),
+        Part::Attached { parts, .. } => parts.iter().map(bytes).sum(),
+        Part::Reasoning { state, .. } => to_u64(state.value.to_string().len()),
     }
+}
+
+fn to_u64(size: usize) -> u64 {
+    u64::try_from(size).unwrap_or(u64::MAX)
 }

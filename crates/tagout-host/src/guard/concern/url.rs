@@ -1,0 +1,175 @@
+//! Addresses in texts: of pages, of mail, of files, of accounts.
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// A URL in a text, in its parts.
+pub(super) struct Url<'a> {
+    pub(super) whole: &'a str,
+    pub(super) host: &'a str,
+    user: &'a str,
+    /// Path, query and fragment.
+    rest: &'a str,
+}
+
+static URLS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?i)\b[a-z][a-z0-9+.-]{1,15}://[^\s<>"'`|\\^{}]+"#).ok());
+static MAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)[a-z0-9][a-z0-9._%+-]{0,63}@(?:[a-z0-9-]{1,63}\.)+[a-z]{2,24}").ok()
+});
+static HOSTS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)^(?:[a-z0-9-]{1,63}\.)+[a-z]{2,24}(?::\d+)?(?:/\S*)?$").ok());
+static ACCOUNTS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b").ok());
+
+/// Ends of names that are files', where hosts would have a country or the like.
+const FILES: &[&str] = &[
+    "bak", "bin", "c", "cfg", "conf", "cpp", "css", "csv", "db", "doc", "docx", "exe", "gif", "go",
+    "gz", "h", "htm", "html", "ini", "ipynb", "java", "jpeg", "jpg", "js", "json", "jsonl", "lock",
+    "log", "md", "mp", "parquet", "pdf", "png", "ppt", "pptx", "py", "rb", "rs", "rst", "sh",
+    "sql", "svg", "tar", "tex", "toml", "ts", "tsv", "tsx", "txt", "wav", "xls", "xlsx", "xml",
+    "yaml", "yml", "zip",
+];
+
+/// A query, a path's piece or a user longer than this is more than an address.
+const LONG: usize = 160;
+/// A run of letters and digits that nobody would type.
+const CODED: usize = 32;
+/// The longest part of a host's name that is a name.
+const LABEL: usize = 30;
+/// URLs of one text that are looked at.
+const MOST: usize = 64;
+
+/// The URLs in a text.
+pub(super) fn urls(text: &str) -> Vec<Url<'_>> {
+    let Some(pattern) = URLS.as_ref() else { return Vec::new() };
+    pattern.find_iter(text).take(MOST).filter_map(|found| url(found.as_str())).collect()
+}
+
+fn url(whole: &str) -> Option<Url<'_>> {
+    let whole = whole.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '*']);
+    let (_, after) = whole.split_once("://")?;
+    let end = after.find(['/', '?', '#']).unwrap_or(after.len());
+    let (authority, rest) = after.split_at(end);
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let host = host.rsplit_once(':').map_or(host, |(host, port)| {
+        if port.bytes().all(|b| b.is_ascii_digit()) { host } else { authority }
+    });
+    Some(Url { whole, host, user, rest })
+}
+
+impl Url<'_> {
+    /// What in it looks like data, in words.
+    pub(super) fn data(&self) -> Option<String> {
+        if !self.user.is_empty() {
+            return Some("it has something before the host's name".to_owned());
+        }
+        let labels: Vec<_> = self.host.split('.').collect();
+        if labels.iter().any(|label| label.len() > LABEL || coded(label)) || labels.len() > 8 {
+            return Some("its host's name is longer than names are".to_owned());
+        }
+        let query = self.rest.split_once(['?', '#']).map_or("", |(_, query)| query);
+        if query.len() > LONG {
+            return Some(format!("its query has {} bytes", query.len()));
+        }
+        for piece in self.pieces() {
+            if piece.len() > LONG {
+                return Some(format!("a part of it has {} bytes", piece.len()));
+            }
+            if coded(&piece) {
+                return Some("a part of it looks encoded".to_owned());
+            }
+        }
+        None
+    }
+
+    /// What stands between slashes and the like, with the escapes undone.
+    pub(super) fn pieces(&self) -> Vec<String> {
+        let pieces = self.rest.split(['/', '?', '&', '=', '#', ';']);
+        let labels = self.host.split('.').rev().skip(2);
+        let all = pieces.chain(labels).chain([self.user]);
+        all.filter(|piece| !piece.is_empty()).take(MOST).map(decoded).collect()
+    }
+}
+
+fn decoded(piece: &str) -> String {
+    let mut out: Vec<u8> = Vec::with_capacity(piece.len());
+    let mut rest = piece.as_bytes();
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        let escaped = match (byte, after) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        match escaped {
+            Some((high, low)) => {
+                out.push(high << 4 | low);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => out.push(if *byte == b'+' { b' ' } else { *byte }),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// Whether there is a long run of letters and digits that mixes them as no words do.
+fn coded(text: &str) -> bool {
+    let runs = text.split(|c: char| !c.is_ascii_alphanumeric());
+    runs.filter(|run| run.len() >= CODED).any(|run| {
+        let count = |kind: fn(&u8) -> bool| run.bytes().filter(|b| kind(b)).count();
+        let digits = count(u8::is_ascii_digit);
+        let (upper, lower) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
+        digits > 2 || (upper > 3 && lower > 3)
+    })
+}
+
+/// Where something would be sent: the addresses in a text that only somebody's data may name.
+pub(super) struct Address<'a> {
+    pub(super) text: &'a str,
+    pub(super) kind: &'static str,
+    /// It is all of the text, or leads anybody who reads it somewhere.
+    pub(super) leads: bool,
+}
+
+/// The addresses in a text.
+pub(super) fn addresses(text: &str) -> Vec<Address<'_>> {
+    let trimmed = text.trim();
+    let mut found = Vec::new();
+    let mut add = |text, kind, leads| found.push(Address { text, kind, leads });
+    for url in urls(text) {
+        add(url.whole, "URL", true);
+    }
+    for mail in MAIL.iter().flat_map(|mail| mail.find_iter(text)).take(MOST) {
+        add(mail.as_str(), "mail address", mail.as_str() == trimmed);
+    }
+    for account in ACCOUNTS.iter().flat_map(|account| account.find_iter(text)).take(MOST) {
+        add(account.as_str(), "account", account.as_str() == trimmed);
+    }
+    let is_host = HOSTS.as_ref().is_some_and(|hosts| hosts.is_match(trimmed)) && !is_file(trimmed);
+    if is_host {
+        add(trimmed, "host", true);
+    }
+    if is_path(trimmed) {
+        add(trimmed, "path", true);
+    }
+    found
+}
+
+fn is_file(name: &str) -> bool {
+    let end = name.rsplit_once('.').map_or("", |(_, end)| end).to_ascii_lowercase();
+    FILES.contains(&end.as_str())
+}
+
+/// A path from the root, from somebody's home, or upwards. Others stay where they are.
+fn is_path(text: &str) -> bool {
+    let absolute = text.starts_with('/') && text.len() > 1 && !text.starts_with("//");
+    let home = text.starts_with("~/") || text.starts_with("$HOME");
+    let windows = matches!(text.as_bytes(), [letter, b':', b'\\' | b'/', ..] if letter.is_ascii_alphabetic())
+        || text.starts_with("\\\\");
+    let upwards = text.split(['/', '\\']).any(|piece| piece == "..");
+    (absolute || home || windows || upwards) && !text.contains(['\n', '\t'])
+}
