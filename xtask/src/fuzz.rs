@@ -9,7 +9,7 @@ use std::{
 use crate::root;
 
 const TARGETS: &[&str] =
-    &["reader", "headers", "state", "sse", "shape", "assertion", "models", "pipeline"];
+    &["reader", "headers", "state", "sse", "shape", "assertion", "models", "markdown", "pipeline"];
 /// Where new inputs go, relative to the repository.
 const FOUND: &str = "target/fuzz-found";
 /// Where the fuzzer leaves what breaks something.

@@ -16,7 +16,7 @@ mod wrap;
 
 pub use ask::{Answered, Asked, ask_line};
 pub use card::{Card, Tone, paint};
-//pub use editor::{Candidate, Complete, Editor, Read};
+pub use editor::{Candidate, Complete, Editor, Read};
 pub use markdown::{Markdown, render};
 pub use printable::{Cleaner, printable};
 pub use progress::{Progress, Status};

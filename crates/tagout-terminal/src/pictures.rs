@@ -1,1 +1,96 @@
-//! x
+//! Pictures on terminals that can show them.
+//!
+//! A picture comes from a tool, so its bytes are nothing that a terminal should see: they are decoded
+//! here, within limits, and what is sent is made anew from the dots.
+mod blocks;
+mod decode;
+mod inline;
+mod palette;
+mod scale;
+mod sixel;
+
+use crate::{Pictures, Screen};
+use decode::decode;
+use scale::{Fit, scaled};
+
+/// The largest file that is looked at.
+pub const MAX_BYTES: usize = 32 << 20;
+/// The most dots that a picture may have.
+pub const MAX_DOTS: u64 = 40_000_000;
+
+/// Why a picture is not shown.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureError {
+    /// More bytes than [`MAX_BYTES`], or more dots than [`MAX_DOTS`].
+    #[error("the picture is larger than 32 MB or 40 million dots")]
+    TooLarge,
+    /// It begins neither as PNG nor as JPEG, whatever it was said to be.
+    #[error("what was sent as `{media_type}` is neither PNG nor JPEG")]
+    Format {
+        /// What it was said to be.
+        media_type: String,
+    },
+    /// It begins as a picture, and goes on as none.
+    #[error("the picture is broken: {0}")]
+    Broken(String),
+}
+
+impl PictureError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge => "picture-too-large",
+            Self::Format { .. } => "picture-format",
+            Self::Broken(_) => "picture-broken",
+        }
+    }
+}
+
+/// Dots of red, green and blue, row by row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Picture {
+    width: usize,
+    height: usize,
+    dots: Vec<[u8; 3]>,
+}
+
+impl Picture {
+    /// The rows of dots. There is at least one dot.
+    fn rows(&self) -> impl Iterator<Item = &[[u8; 3]]> {
+        self.dots.chunks(self.width.max(1))
+    }
+}
+
+/// What to write to show the picture, no larger than the screen and no larger than it is; nothing
+/// where the screen cannot show pictures. The cursor is at the start of a row before and after.
+///
+/// What it is, its first bytes say; `media_type` is for the error. Decoding a large picture takes
+/// up to a second.
+///
+/// # Errors
+/// [`PictureError`]: it is too large, of another format, or broken.
+pub fn show(
+    bytes: &[u8],
+    media_type: &str,
+    screen: &Screen,
+) -> Result<Option<String>, PictureError> {
+    if !screen.is_terminal() || screen.pictures() == Pictures::Path {
+        return Ok(None);
+    }
+    let picture = decode(bytes, media_type)?;
+    let fit = Fit::of(&picture, screen);
+    let (width, height) = fit.dots();
+    let mut out = match screen.pictures() {
+        Pictures::Kitty => inline::kitty(&scaled(&picture, width, height), fit)?,
+        Pictures::Iterm2 => inline::iterm2(&scaled(&picture, width, height), fit)?,
+        Pictures::Sixel => sixel::encode(&scaled(&picture, width, height)),
+        Pictures::Blocks => {
+            let dots = scaled(&picture, fit.columns, fit.rows * 2);
+            blocks::draw(&dots, screen.depth())
+        }
+        Pictures::Path => return Ok(None),
+    };
+    out.push_str(screen.line_end());
+    Ok(Some(out))
+}

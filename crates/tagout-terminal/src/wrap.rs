@@ -17,7 +17,7 @@ pub(crate) fn clusters_of(text: &str) -> impl Iterator<Item = (&str, usize)> {
         // Most text is ASCII, where it needs no tables.
         let cluster = match rest.as_bytes() {
             [] => return None,
-            [b' '..=b'~' | b'\n'] | [b' '..=b'~' | b'\n', ..=b'\x7f', ..] => rest.get(..1)?,
+            [b' '..=b'~' | b'\n'] | [b' '..=b'~' | b'\n', b'\0'..=b'\x7f', ..] => rest.get(..1)?,
             _ => rest.graphemes(true).next()?,
         };
         rest = rest.get(cluster.len()..)?;

@@ -79,9 +79,7 @@ impl Blocks {
     /// How what is under way looks, below the rows that were taken, if `line` is all of its last line.
     pub(super) fn preview(&self, line: &str, continued: bool) -> Vec<Row> {
         if let Leaf::Table { .. } = self.leaf {
-            let mut row = self.prefix_of_more();
-            row.push(Span::new("… a table", Style::DIM));
-            return vec![row];
+            return vec![[self.prefix_of_more(), vec![Span::new("…", Style::DIM)]].concat()];
         }
         let mut then = self.clone();
         if !line.is_empty() {
@@ -236,7 +234,10 @@ impl Blocks {
         }
         if let Some((fence, info)) = Fence::of(text, spaces) {
             self.begin();
-            self.row(vec![Span::new(format!("┌ {info}").trim_end(), Style::DIM)]);
+            for (n, row) in chop(info, Style::DIM, self.room() - 2).into_iter().enumerate() {
+                let corner = if n == 0 { "┌ " } else { "┊ " };
+                self.row([vec![Span::new(corner, Style::DIM)], row].concat());
+            }
             self.leaf = Leaf::Code(fence);
             return;
         }

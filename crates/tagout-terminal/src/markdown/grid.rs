@@ -32,7 +32,7 @@ pub(crate) struct Grid {
 
 impl Grid {
     pub(crate) fn new(header: Vec<Row>, alignments: Vec<Alignment>) -> Self {
-        let natural = header.iter().map(|cell| cell_width(cell)).collect();
+        let natural = header.iter().map(cell_width).collect();
         Self { header, alignments, natural, ..Self::default() }
     }
 

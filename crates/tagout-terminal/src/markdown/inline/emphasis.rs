@@ -92,8 +92,8 @@ const fn meaning(sign: char, both: bool) -> (usize, Style) {
 
 /// Whether one run may close the other (CommonMark 0.31, rules 9 and 10).
 const fn pairs(opener: Delimiter, closer: Delimiter) -> bool {
-    let odd = (opener.closes || closer.opens) && (opener.length + closer.length) % 3 == 0;
-    let multiples = opener.length % 3 == 0 && closer.length % 3 == 0;
+    let odd = (opener.closes || closer.opens) && (opener.length + closer.length).is_multiple_of(3);
+    let multiples = opener.length.is_multiple_of(3) && closer.length.is_multiple_of(3);
     opener.sign as u32 == closer.sign as u32 && (!odd || multiples)
 }
 

@@ -1,0 +1,196 @@
+//! A person at a terminal, and what is read of what they type.
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal as _, Write as _},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tagout_terminal::{Answered, Asked, Candidate, Complete, Editor, Read, Screen, Size, ask_line};
+use tagout_testkit::pty::{Pty, Seat, Streams};
+
+const SOON: Duration = Duration::from_secs(20);
+/// What this program is to do when it is started again on a terminal.
+const ROLE: &str = "TAGOUT_TERMINAL_ROLE";
+
+/// Not a test by itself: the program that the others type to.
+#[test]
+fn role() {
+    let said = |text: String| io::stdout().write_all(text.as_bytes()).unwrap();
+    match std::env::var(ROLE).as_deref() {
+        Ok("edit") => edit(&said),
+        Ok("ask") => {
+            let answered = asked(SOON, &Arc::default());
+            said(format!("{answered:?}\r\n"));
+        }
+        Ok("ask-twice") => {
+            said(format!("{:?}\r\n", asked(Duration::from_millis(300), &Arc::default())));
+            said(format!("{:?}\r\n", asked(SOON, &Arc::default())));
+        }
+        Ok("ask-withdrawn") => {
+            let withdrawn = Arc::new(AtomicBool::new(false));
+            let flag = Arc::clone(&withdrawn);
+            let later = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(300));
+                flag.store(true, Ordering::Relaxed);
+            });
+            said(format!("{:?}\r\n", asked(SOON, &withdrawn)));
+            later.join().unwrap();
+        }
+        _ => {}
+    }
+}
+
+fn screen() -> Screen {
+    let out = io::stdout();
+    Screen::detect(|name| std::env::var(name).ok(), out.is_terminal(), Size::of(&out))
+}
+
+fn asked(limit: Duration, withdrawn: &Arc<AtomicBool>) -> Answered {
+    let question = "How \u{1b}[31mmany? Think.";
+    ask_line(&Asked { question, limit, withdrawn, screen: &screen() }).unwrap()
+}
+
+fn edit(said: &dyn Fn(String)) {
+    let complete: Complete = Box::new(|line, pos| {
+        let words = ["/help", "/model", "/model-check", "@grid:\u{1b}[31mdata"];
+        let fitting = words.iter().filter(|word| word.starts_with(&line[..pos]));
+        let candidate = |word: &&str| Candidate {
+            replacement: format!("{word} "),
+            display: (*word).to_owned(),
+        };
+        (0, fitting.map(candidate).collect())
+    });
+    let history = ["first".to_owned(), "second".to_owned()];
+    let mut editor = Editor::new(&screen(), history, Some(complete)).unwrap();
+    loop {
+        let read = editor.read("you> ").unwrap();
+        if let Read::Text(text) = &read {
+            editor.remember(text);
+        }
+        said(format!("{read:?}.\r\n"));
+        if read == Read::End {
+            return;
+        }
+    }
+}
+
+fn seat(role: &str, term: &str) -> Seat {
+    let mut seat = Seat::new(std::env::current_exe().unwrap());
+    seat.args = ["typing::role", "--exact", "--nocapture"].map(Into::into).to_vec();
+    seat.env = BTreeMap::from([(ROLE.into(), role.into()), ("TERM".into(), term.into())]);
+    seat
+}
+
+fn sit(role: &str) -> Pty {
+    Pty::spawn(&seat(role, "xterm-256color")).unwrap()
+}
+
+/// Types each, and waits for what shows.
+fn talk(pty: &mut Pty, talk: &[(&str, &str)]) {
+    for (typed, shown) in talk {
+        pty.expect("you> ", SOON).unwrap();
+        pty.send(typed).unwrap();
+        pty.expect(shown, SOON).unwrap_or_else(|error| panic!("{typed:?}: {error}"));
+    }
+}
+
+#[test]
+fn texts_are_typed_completed_and_gone_back_to() {
+    let mut pty = sit("edit");
+    talk(
+        &mut pty,
+        &[
+            ("hello schön\r", "Text(\"hello schön\")."),
+            ("/he\t\r", "Text(\"/help \")."),
+            ("\u{1b}[A\u{1b}[A\u{1b}[A\r", "Text(\"second\")."),
+            ("one\\\rtwo\r", "Text(\"one\\ntwo\")."),
+            ("@g\t\r", "Text(\"@grid:data \")."),
+            ("begun\u{3}", "Interrupted."),
+            ("\u{4}", "End."),
+        ],
+    );
+    assert!(pty.wait(SOON).unwrap().success());
+}
+
+#[test]
+fn candidates_are_listed() {
+    let mut pty = sit("edit");
+    pty.expect("you> ", SOON).unwrap();
+    pty.send("/m\t\t").unwrap();
+    pty.expect("/model-check", SOON).unwrap();
+}
+
+#[test]
+fn what_is_pasted_is_one_text_and_its_control_is_seen() {
+    let mut pty = sit("edit");
+    let pasted = "\u{1b}[200~rm -rf \\\ntwo\u{7}\u{8}\u{9b}31m\u{202e}x\u{1b}[201~";
+    pty.expect("you> ", SOON).unwrap();
+    pty.send(pasted).unwrap();
+    pty.expect("two\u{2407}\u{2408}\u{fffd}31m\u{fffd}x", SOON).unwrap();
+    pty.send("\r").unwrap();
+    let text = r#"Text("rm -rf \\\ntwo<U+0007><U+0008><U+009B>31m<U+202E>x")."#;
+    pty.expect(text, SOON).unwrap();
+}
+
+#[test]
+fn a_dumb_terminal_reads_lines() {
+    let mut pty = Pty::spawn(&seat("edit", "dumb")).unwrap();
+    talk(
+        &mut pty,
+        &[
+            ("hello\n", "Text(\"hello\")."),
+            ("one\\\ntwo\n", "Text(\"one\\ntwo\")."),
+            ("\u{4}", "End."),
+        ],
+    );
+    assert!(!pty.screen().contains('\u{1b}'));
+}
+
+#[test]
+fn input_that_nobody_types_is_read_in_lines() {
+    let mut seat = seat("edit", "xterm");
+    seat.streams = Streams::Piped;
+    let mut pty = Pty::spawn(&seat).unwrap();
+    let mut stdin = pty.stdin.take().unwrap();
+    stdin.write_all(b"a\\\r\n\xff\x1b[31m\nlast").unwrap();
+    drop(stdin);
+    let read = io::read_to_string(pty.stdout.take().unwrap()).unwrap();
+    let expected =
+        "Text(\"a\\\\\").\r\nText(\"\u{fffd}<U+001B>[31m\").\r\nText(\"last\").\r\nEnd.\r\n";
+    assert!(read.contains(expected), "{read:?}");
+}
+
+#[test]
+fn a_question_is_answered_by_what_is_typed_after_it() {
+    let mut pty = sit("ask");
+    pty.expect("How many? Think. ", SOON).unwrap();
+    pty.send("42\t\u{7f}x\n").unwrap();
+    pty.expect("Line(\"42x\")", SOON).unwrap();
+}
+
+#[test]
+fn what_was_begun_for_one_question_is_no_answer_to_the_next() {
+    let mut pty = sit("ask-twice");
+    pty.expect("Think. ", SOON).unwrap();
+    pty.send("ye").unwrap();
+    pty.expect("TimedOut", SOON).unwrap();
+    pty.expect("Think. ", SOON).unwrap();
+    pty.send("no\n").unwrap();
+    pty.expect("Line(\"no\")", SOON).unwrap();
+}
+
+#[test]
+fn a_question_can_be_withdrawn_or_left() {
+    let mut pty = sit("ask-withdrawn");
+    pty.expect("Think. ", SOON).unwrap();
+    pty.expect("Withdrawn", SOON).unwrap();
+    let mut pty = sit("ask");
+    pty.expect("Think. ", SOON).unwrap();
+    pty.send("\u{4}").unwrap();
+    pty.expect("End", SOON).unwrap();
+}
