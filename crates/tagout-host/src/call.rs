@@ -346,3 +346,41 @@ pub(crate) fn failure(error: ServiceError) -> Outcome {
         | _) => Outcome::lost(Failure::Malformed, other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rmcp::model::{NumberOrString, ProgressNotificationParam};
+
+    use super::*;
+    use crate::Nobody;
+
+    fn token(number: i64) -> ProgressToken {
+        ProgressToken(NumberOrString::Number(number))
+    }
+
+    fn progress(of: i64, done: f64) -> News {
+        News::Progress(ProgressNotificationParam::new(token(of), done))
+    }
+
+    #[test]
+    fn progress_and_thought_give_more_time_to_an_end() {
+        let limit = Duration::from_secs(10);
+        let mut under = UnderWay::new("grid__work", token(1), limit);
+        let began = under.until - limit;
+        under.goes_on(Duration::from_secs(5));
+        assert_eq!(under.until, began + Duration::from_secs(15));
+        // Of another call, and backwards: neither is progress.
+        under.until = began;
+        under.show(progress(2, 9.0), &mut Nobody);
+        assert_eq!((under.until, under.done), (began, None));
+        under.show(progress(1, 2.0), &mut Nobody);
+        let later = under.until;
+        assert!(later >= began + limit);
+        under.until = began;
+        under.show(progress(1, 1.0), &mut Nobody);
+        assert_eq!((under.until, under.done), (began, Some(2.0)));
+        under.goes_on(limit * 100);
+        assert_eq!(under.until, began + limit * LONGEST);
+        assert_eq!(under.server(), "grid");
+    }
+}

@@ -7,9 +7,11 @@
     clippy::wildcard_enum_match_arm,
     reason = "a test that meets something else than it expects should panic, helpers included"
 )]
+mod frames;
 mod gateway;
 mod loops;
 mod planned;
+mod primitives;
 mod script;
 
 use tagout_host::{Asking, Event, Ui};

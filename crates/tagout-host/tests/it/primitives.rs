@@ -1,0 +1,4 @@
+//! Prompts, resources and completion; forms, URLs, models and folders for servers.
+mod asked;
+mod attached;
+mod models;
