@@ -12,5 +12,5 @@ pub(crate) use chosen::{Chosen, choose, provider};
 pub(crate) use consent::{agreed, recipient_of};
 pub(crate) use key::{Standing, standing};
 pub(crate) use local::{ModelFile, measured, named};
-pub(crate) use metered::{Metered, cost, patience};
+pub(crate) use metered::{Metered, Total, cost, patience};
 pub(crate) use table::providers;

@@ -349,10 +349,13 @@ fn spelled(text: &str) -> Vec<Quantity> {
         if token.eq_ignore_ascii_case("half") {
             half = Some(span.start);
         }
-        let Some((_, whole)) = NAMES.iter().find(|(name, _)| token.eq_ignore_ascii_case(name))
+        // `two-day` is `two day`, as `2-day` is.
+        let word = token.split('-').next().unwrap_or(token);
+        let Some((_, whole)) = NAMES.iter().find(|(name, _)| word.eq_ignore_ascii_case(name))
         else {
             continue;
         };
+        let span = Span { start: span.start, end: span.start + word.len() };
         let (unit, _, length) = unit_at(text.get(span.end..).unwrap_or_default());
         // `half an inch` cannot mean anything else; `a metre` and `one bar` can.
         let Some(unit) =
@@ -390,6 +393,7 @@ mod tests {
             ("minus 5 degrees celsius and -3.5 C and −2 C", "-5 °C, -3.5 °C, -2 °C"),
             ("45 mph, 20 m/s, 30 knots", "45 mph, 20 m/s, 30 kn"),
             ("a 48-hour window over 2 days or two weeks", "48 h, 2 d, 2 wk"),
+            ("a two-day window, one-way, a three-phase line", "2 d"),
             ("1,200 mm or 38,5 C or 0.5 inches", "1200 mm, 38.5 °C, 0.5 in"),
             ("38 degrees", "38 deg"),
             ("half an inch in half a day", "0.5 in, 0.5 d"),

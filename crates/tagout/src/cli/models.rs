@@ -15,6 +15,10 @@ pub(crate) enum Models {
         /// The model.
         #[arg(value_name = "PROVIDER:MODEL")]
         model: String,
+        /// How long it may take, in seconds: 1 to 86400 [default: 600, and 120 without a language
+        /// model].
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        seconds: Option<u64>,
     },
     /// Write the digest of a model's file into the lockfile: only what is pinned is served.
     Pin {

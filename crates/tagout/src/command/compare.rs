@@ -29,7 +29,8 @@ pub(crate) fn compare(places: &Places, compare: &Compare, json: bool) -> Result<
         let turn_timeout = models::patience(metered.as_ref());
         let options = |stop| {
             let options = Options::new(provider);
-            Options { stop, connect_timeout: CONNECT, turn_timeout, ..options }
+            let seed = chosen.seed.unwrap_or(options.seed);
+            Options { stop, connect_timeout: CONNECT, turn_timeout, seed, ..options }
         };
         let began = Instant::now();
         let mut counting = Counting::default();

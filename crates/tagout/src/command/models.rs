@@ -1,7 +1,11 @@
 //! `models`: which there are, and whether one works.
 mod pin;
 
-use std::{process::ExitCode, sync::Arc, time::Instant};
+use std::{
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use tagout_host::{HostError, printable};
@@ -22,7 +26,7 @@ pub(crate) fn models(places: &Places, models: &Models, json: bool) -> Result<Exi
     match models {
         Models::Ls { provider: None } => list(places, json),
         Models::Ls { provider: Some(provider) } => ask_for_list(places, provider, json),
-        Models::Check { model } => check(places, model, json),
+        Models::Check { model, seconds } => check(places, model, *seconds, json),
         Models::Pin { model } => pin::pin(places, model, json),
     }
 }
@@ -83,7 +87,7 @@ fn list(places: &Places, json: bool) -> Result<ExitCode, Failure> {
 fn ask_for_list(places: &Places, provider: &str, json: bool) -> Result<ExitCode, Failure> {
     let remote = models::provider(places, provider)?;
     let names = in_runtime(async {
-        let listed = in_time(&remote, remote.list()).await?;
+        let listed = in_time(models::patience(&remote), remote.list()).await?;
         listed.map_err(|error| Failure::of(&error, error.code(), ""))
     })?;
     for name in names {
@@ -97,12 +101,8 @@ fn ask_for_list(places: &Places, provider: &str, json: bool) -> Result<ExitCode,
     Ok(Ended::Done.into())
 }
 
-/// What comes of `waited`, if it comes as soon as a turn has to.
-async fn in_time<T>(
-    provider: &dyn Provider,
-    waited: impl Future<Output = T>,
-) -> Result<T, Failure> {
-    let most = models::patience(provider);
+/// What comes of `waited`, if it comes in time.
+async fn in_time<T>(most: Duration, waited: impl Future<Output = T>) -> Result<T, Failure> {
     timeout(most, waited).await.map_err(|_elapsed| {
         let error = HostError::ProviderTimeout { waited: most };
         Failure::of(&error, error.code(), "")
@@ -142,18 +142,22 @@ fn probe() -> ToolSpec {
     }
 }
 
-fn check(places: &Places, model: &str, json: bool) -> Result<ExitCode, Failure> {
+fn check(
+    places: &Places,
+    model: &str,
+    seconds: Option<u64>,
+    json: bool,
+) -> Result<ExitCode, Failure> {
     let chosen = models::choose(places, model)?;
     let metered = Arc::new(Metered::new(chosen.provider));
     let messages =
         [Message::text(Role::User, "Call the tool `tagout_probe` with the word `ready`.")];
     let tools = [probe()];
+    let most = seconds.map_or_else(|| models::patience(metered.as_ref()), Duration::from_secs);
     let began = Instant::now();
     let turn = in_runtime(async {
         let asked = metered.turn(TurnRequest::new(&messages, &tools));
-        in_time(metered.as_ref(), asked)
-            .await?
-            .map_err(|error| Failure::of(&error, error.code(), ""))
+        in_time(most, asked).await?.map_err(|error| Failure::of(&error, error.code(), ""))
     })?;
     let elapsed_ms = began.elapsed().as_millis();
     let calls = calls_it(&turn);

@@ -15,7 +15,8 @@ use super::{
     consent, key,
     local::{self, Local},
     network::{Network, Passing},
-    recorded, table,
+    recorded::{self, Seed},
+    table,
 };
 use crate::{
     failure::Failure,
@@ -32,11 +33,13 @@ pub(crate) struct Chosen {
     pub(crate) warning: Option<String>,
     /// Who gets to see what it is sent, where that leaves this machine.
     pub(crate) recipient: Option<Recipient>,
+    /// What the random parts of the conversation are to be made from, where it is recorded or played.
+    pub(crate) seed: Option<Seed>,
 }
 
 impl Chosen {
     fn plain(provider: Arc<dyn Provider>) -> Self {
-        Self { provider, facts: None, warning: None, recipient: None }
+        Self { provider, facts: None, warning: None, recipient: None, seed: None }
     }
 }
 
@@ -78,7 +81,8 @@ pub(crate) fn provider(places: &Places, name: &str) -> Result<Remote, Failure> {
     let there_is = format!("there is no provider `{name}`");
     let row = providers.find(name).ok_or_else(|| unknown(&there_is, &providers))?.clone();
     let model = parsed(&format!("{name}:any"))?;
-    let (key, transport) = (key::key(places, &row)?, transport(&model, &row, Way::Network)?);
+    let key = key::key(places, &row)?;
+    let (transport, _) = transport(&model, &row, Way::Network)?;
     let reach = Reach { key, transport, clock: Arc::new(Passing(clock())) };
     Ok(Remote::new(row, model, None, reach))
 }
@@ -120,12 +124,12 @@ fn from_file(places: &Places, file: &str, way: Way<'_>) -> Result<Chosen, Failur
     let entry = providers.catalogue.find(&started.model).cloned();
     let free = Facts { input: Some(0.0), output: Some(0.0), ..Facts::default() };
     let facts = entry.as_ref().map_or(free, |entry| entry.facts);
-    let transport = transport(&started.model, &started.row, way)?;
+    let (transport, seed) = transport(&started.model, &started.row, way)?;
     let key = Some(Secret::new(started.key.expose().clone()));
     let reach = Reach { key, transport, clock: Arc::new(Passing(clock())) };
     let inner = Remote::new(started.row.clone(), started.model.clone(), entry, reach);
     let provider = Arc::new(started.with(Arc::new(inner)));
-    Ok(Chosen { facts: Some(facts), ..Chosen::plain(provider) })
+    Ok(Chosen { facts: Some(facts), seed, ..Chosen::plain(provider) })
 }
 
 fn replay(places: &Places, name: &str, folder: &Path) -> Result<Chosen, Failure> {
@@ -134,7 +138,8 @@ fn replay(places: &Places, name: &str, folder: &Path) -> Result<Chosen, Failure>
     let played = remote(places, &parsed(&first)?, Way::Played(exchanges))?;
     let note = format!("no language model: a recording of `{first}`");
     let info = ProviderInfo { name: name.to_owned(), language_model: false, note };
-    Ok(Chosen::plain(Arc::new(Replayed { info, inner: played.provider })))
+    let seed = recorded::seed(folder)?;
+    Ok(Chosen { seed, ..Chosen::plain(Arc::new(Replayed { info, inner: played.provider })) })
 }
 
 /// A recording, which is not the model that was recorded.
@@ -175,7 +180,7 @@ fn remote(places: &Places, model: &ModelId, way: Way<'_>) -> Result<Chosen, Fail
         Way::Played(_) => None,
     };
     let recipient = consent::recipient(&row, model);
-    let transport = transport(model, &row, way)?;
+    let (transport, seed) = transport(model, &row, way)?;
     let reach = Reach { key, transport, clock: Arc::new(Passing(clock())) };
     let warning = entry.is_none().then(|| {
         let day = &providers.catalogue.as_of;
@@ -185,21 +190,26 @@ fn remote(places: &Places, model: &ModelId, way: Way<'_>) -> Result<Chosen, Fail
     let no_tools = facts.is_some_and(|facts| facts.tools == Some(false));
     let warning = warning.or_else(|| no_tools.then(|| format!("`{model}` calls no tools")));
     let provider = Arc::new(Remote::new(row, model.clone(), entry, reach));
-    Ok(Chosen { provider, facts, warning, recipient })
+    Ok(Chosen { provider, facts, warning, recipient, seed })
 }
 
-fn transport(model: &ModelId, row: &Row, way: Way<'_>) -> Result<Arc<dyn Transport>, Failure> {
+/// The way, and the seed that goes with it.
+type Reached = (Arc<dyn Transport>, Option<Seed>);
+
+fn transport(model: &ModelId, row: &Row, way: Way<'_>) -> Result<Reached, Failure> {
     let network = || {
         let network = Network::new(&row.url);
         network.map_err(|problem| Failure::usage("provider-invalid", problem, ""))
     };
     Ok(match way {
-        Way::Network => Arc::new(network()?),
+        Way::Network => (Arc::new(network()?), None),
         Way::Recorded(folder) => {
             let deck = Arc::new(recorded::Folder::new(folder)?);
-            Arc::new(Recorder::new(model.to_string(), Arc::new(network()?), deck))
+            let seed = deck.seed()?;
+            let recorder = Recorder::new(model.to_string(), Arc::new(network()?), deck);
+            (Arc::new(recorder), Some(seed))
         }
-        Way::Played(exchanges) => Arc::new(Player::new(model.to_string(), exchanges)),
+        Way::Played(exchanges) => (Arc::new(Player::new(model.to_string(), exchanges)), None),
     })
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use tagout_llm::tape::{Deck, Exchange};
+use tagout_proto::Digest;
 
 use crate::{failure::Failure, setup};
 
@@ -20,6 +21,12 @@ pub(crate) struct Folder {
     next: AtomicUsize,
 }
 
+/// What the random parts of a conversation are made from, so that it can be the same again.
+pub(crate) type Seed = [u8; 32];
+
+/// The file of the seed.
+const SEED: &str = "seed";
+
 impl Folder {
     /// A new recording at `path`, where nothing may be yet.
     pub(crate) fn new(path: &Path) -> Result<Self, Failure> {
@@ -29,6 +36,18 @@ impl Folder {
             return Err(unusable(path, "it is not empty"));
         }
         Ok(Self { path: path.to_owned(), next: AtomicUsize::new(1) })
+    }
+
+    /// Draws the seed of what is recorded here, and keeps it.
+    pub(crate) fn seed(&self) -> Result<Seed, Failure> {
+        let mut seed = Seed::default();
+        getrandom::fill(&mut seed).map_err(|error| unusable(&self.path, &error.to_string()))?;
+        let failed = |error: io::Error| unusable(&self.path, &error.to_string());
+        let path = self.path.join(SEED);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let text = Digest::from_bytes(seed).hex();
+        file.and_then(|mut file| writeln!(file, "{text}")).map_err(failed)?;
+        Ok(seed)
     }
 
     fn write(&self, exchange: &Exchange) -> io::Result<()> {
@@ -55,6 +74,16 @@ impl Deck for Folder {
             tracing::error!(%error, folder = %self.path.display(), "an exchange was not recorded");
         }
     }
+}
+
+/// The seed of the recording at `path`; older ones have none.
+pub(crate) fn seed(path: &Path) -> Result<Option<Seed>, Failure> {
+    let file = path.join(SEED);
+    let Some(text) = setup::read(&file)? else { return Ok(None) };
+    let seed: Digest = format!("sha256:{}", text.trim_end())
+        .parse()
+        .map_err(|_| unusable(&file, "it is no seed: 64 hexadecimal digits"))?;
+    Ok(Some(*seed.as_bytes()))
 }
 
 /// The exchanges of the recording at `path`, in order; at least one.

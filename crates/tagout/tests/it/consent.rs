@@ -111,7 +111,7 @@ fn built_in_servers_need_none() {
 fn consent_is_of_one_user_and_one_recipient() {
     let place = reviewed();
     place.done(&["consent", "give", "s", "--for", "ann"]);
-    place.done(&["consent", "give", "s", "--model"]);
+    place.done(&["consent", "give", "openai:s", "--model"]);
     assert_eq!(call(&place).0, 4);
     let listed = each(&place.done(&["--json", "consent", "ls"]));
     let whose: Vec<_> = listed.iter().map(|one| (&one["authenticated_by"], &one["kind"])).collect();
@@ -119,5 +119,5 @@ fn consent_is_of_one_user_and_one_recipient() {
     assert_eq!(whose, expected.each_ref().map(|(a, b)| (a, b)));
     assert_eq!(place.run(&["consent", "revoke", "s"]).code, 2);
     place.done(&["consent", "revoke", "s", "--for", "ann"]);
-    place.done(&["consent", "revoke", "s", "--model"]);
+    place.done(&["consent", "revoke", "openai:s", "--model"]);
 }

@@ -8,7 +8,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::place::{Place, Ran, each, one};
+use tagout_testkit::pty::Pty;
+
+use crate::{
+    place::{LIMIT, Place, Ran, each, one},
+    terminal::seat,
+};
 
 const QUESTION: &str = "What is the outage risk of transformer A7 at 38 C with 70 km/h wind?";
 const KEY: &str = "topsecret-0123456789";
@@ -77,6 +82,10 @@ fn answer(path: &str, body: &Value, turns: usize) -> (u16, String) {
     }
     if path.ends_with("/models") {
         return (200, json!({"data": [{"id": "b\u{1b}[2J"}, {"id": "a"}]}).to_string());
+    }
+    if path.starts_with("/silent/") {
+        thread::sleep(LIMIT);
+        return (200, String::new());
     }
     if path.starts_with("/echo/") {
         return (400, json!({"error": {"message": format!("no {KEY}"), "code": "x"}}).to_string());
@@ -189,7 +198,7 @@ fn place(server: &StandIn) -> Place {
              key = \"file://key\"\nmodel.m = {{ input = 1.0, output = 10.0 }}\n"
         ));
     }
-    for odd in ["busy", "echo", "away"] {
+    for odd in ["busy", "echo", "away", "silent"] {
         text.push_str(&format!(
             "[provider.{odd}]\nurl = \"http://127.0.0.1:{port}/{odd}\"\nwire = \"openai-chat\"\n\
              key = \"file://key\"\n"
@@ -375,4 +384,115 @@ fn a_script_plays_a_model() {
     }
     let ran = place.run(&["ask", "--model", "script:none.toml", "Hi"]);
     assert!(ran.stderr.contains("[provider-file]"), "{ran:?}");
+}
+
+#[test]
+fn a_check_does_not_wait_for_ever() {
+    let server = StandIn::new();
+    let place = place(&server);
+    let ran = place.run(&["models", "check", "silent:m", "--seconds", "1"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("[provider-timeout]") && ran.stderr.contains("1 s"), "{ran:?}");
+    assert_eq!(server.seen().len(), 1, "nothing is sent again");
+    let ran = place.run(&["models", "check", "silent:m", "--seconds", "0"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+}
+
+/// A model at an address that is this machine, and does not say so.
+const ELSEWHERE: &str = "elsewhere:m";
+
+fn elsewhere(server: &StandIn, more: &str) -> Place {
+    let place = Place::new();
+    let url = format!("http://0.0.0.0:{}/openai-chat", server.port);
+    place.configure(&format!(
+        "{more}[server.grid]\nbuiltin = \"grid\"\n[provider.elsewhere]\nurl = \"{url}\"\n\
+         wire = \"openai-chat\"\nallow_plain_http = true\n"
+    ));
+    place
+}
+
+fn consents(place: &Place) -> Vec<Value> {
+    each(&place.done(&["--json", "consent", "ls"]))
+}
+
+#[test]
+fn nothing_goes_to_a_model_elsewhere_before_it_is_agreed_to() {
+    let server = StandIn::new();
+    let place = elsewhere(&server, "");
+    for args in [
+        vec!["ask", "--model", ELSEWHERE, QUESTION],
+        vec!["--json", "ask", "--model", ELSEWHERE, QUESTION],
+        vec!["compare", "--model", "offline:planner", "--model", ELSEWHERE, QUESTION],
+        vec!["ask", "--model", "record:recording,elsewhere:m", QUESTION],
+    ] {
+        let ran = place.run(&args);
+        assert_eq!(ran.code, 4, "{ran:?}");
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains("consent-model"), "{ran:?}");
+        assert!(said.contains("tagout consent give elsewhere:m --model"), "{ran:?}");
+    }
+    assert_eq!(server.seen().len(), 0, "nothing was sent");
+    place.done(&["consent", "give", ELSEWHERE, "--model"]);
+    assert_eq!(place.run(&["ask", "--model", ELSEWHERE, QUESTION]).code, 0);
+    assert_eq!(server.seen().len(), 2);
+    place.done(&["consent", "revoke", ELSEWHERE, "--model"]);
+    assert_eq!(place.run(&["ask", "--model", ELSEWHERE, QUESTION]).code, 4);
+    assert_eq!(server.seen().len(), 2);
+    place.done(&["audit", "verify"]);
+}
+
+#[test]
+fn consent_is_to_a_model_at_its_address() {
+    let server = StandIn::new();
+    let place = elsewhere(&server, "");
+    place.done(&["consent", "give", ELSEWHERE, "--model"]);
+    assert_eq!(place.run(&["ask", "--model", "elsewhere:other", QUESTION]).code, 4);
+    let text = String::from_utf8(std::fs::read(place.config_file()).unwrap()).unwrap();
+    place.configure(&text.replace("/openai-chat", "/other/openai-chat"));
+    assert_eq!(place.run(&["ask", "--model", ELSEWHERE, QUESTION]).code, 4);
+    assert_eq!(consents(&place)[0]["holds"], false);
+    assert_eq!(server.seen().len(), 0, "nothing was sent");
+}
+
+#[test]
+fn the_operator_may_agree_for_everybody_to_a_model() {
+    let server = StandIn::new();
+    let place = elsewhere(&server, "[consent]\nmodels = [\"elsewhere:m\"]\n");
+    assert_eq!(place.run(&["ask", "--model", ELSEWHERE, QUESTION]).code, 0);
+    assert_eq!(place.run(&["ask", "--model", "elsewhere:other", QUESTION]).code, 4);
+    assert!(place.done(&["consent", "ls"]).contains("everybody, to model elsewhere:m"));
+    let place = elsewhere(&server, "[consent]\nmodels = [\"elsewhere\"]\n");
+    assert_eq!(place.run(&["check"]).code, 2);
+}
+
+#[test]
+fn what_stays_on_this_machine_needs_no_consent() {
+    let server = StandIn::new();
+    let place = place(&server);
+    for (model, needless) in
+        [("ollama:qwen3:8b", true), ("lmstudio:a/b", true), ("ollama:qwen3:480b-cloud", false)]
+    {
+        let ran = place.run(&["consent", "give", model, "--model"]);
+        assert_eq!(ran.stderr.contains("[consent-needless]"), needless, "{ran:?}");
+        assert_eq!(ran.code, if needless { 2 } else { 0 }, "{ran:?}");
+    }
+    let ran = place.run(&["consent", "give", "nobody:m", "--model"]);
+    assert!(ran.stderr.contains("[model-unknown]"), "{ran:?}");
+}
+
+#[test]
+fn on_a_terminal_it_is_asked_once() {
+    for (answer, code) in [("yes\n", 0), ("y\n", 3), ("\n", 3)] {
+        let server = StandIn::new();
+        let place = elsewhere(&server, "");
+        let mut pty = Pty::spawn(&seat(&place, &["ask", "--model", ELSEWHERE, QUESTION])).unwrap();
+        pty.expect("Type `yes` to go ahead: ", LIMIT).unwrap();
+        pty.send(answer).unwrap();
+        assert_eq!(pty.wait(LIMIT).unwrap().code(), Some(code), "{answer:?}");
+        assert_eq!(server.seen().is_empty(), code != 0);
+        if code == 0 {
+            assert_eq!(consents(&place)[0]["channel"], "terminal");
+            assert_eq!(place.run(&["ask", "--model", ELSEWHERE, QUESTION]).code, 0);
+        }
+    }
 }
