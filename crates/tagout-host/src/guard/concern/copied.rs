@@ -45,8 +45,8 @@ pub(super) fn concerns(leaves: &[Leaf<'_>], seen: Seen<'_>) -> Vec<Concern> {
     let said = Said::of(seen);
     let mut found = Vec::new();
     instructions(leaves, seen.operator, &mut found);
-    let mut all = copied(leaves, &said, &mut found);
-    all &= destinations(leaves, &said, &mut found);
+    let mut all = destinations(leaves, &said, &mut found);
+    all &= copied(leaves, &said, &mut found);
     for leaf in leaves {
         for url in urls(leaf.text) {
             found.extend(carries(leaf, &url, &said, seen.operator));
@@ -174,7 +174,11 @@ fn copied(leaves: &[Leaf<'_>], said: &Said, found: &mut Vec<Concern>) -> bool {
         let name = said.sources.get(source).map_or("", |source| source.name.as_str());
         let piece = String::from_utf8_lossy(text.as_bytes().get(from..to).unwrap_or_default());
         let detail = format!("it stands in {name} and not in the question: {}", quoted(&piece));
-        found.push(concern(&leaf.path, "copied-from-result", detail, length >= TEXT));
+        let holds = length >= TEXT || (leaf.is_secret() && from == 0 && to == text.len());
+        // A shorter piece of what was said to be odd already is no news.
+        if holds || !found.iter().any(|concern| concern.path == leaf.path) {
+            found.push(concern(&leaf.path, "copied-from-result", detail, holds));
+        }
     }
     all
 }
@@ -187,13 +191,13 @@ fn destinations(leaves: &[Leaf<'_>], said: &Said, found: &mut Vec<Concern>) -> b
         for Address { text, kind, leads } in addresses(leaf.text) {
             let Some(fewer) = left.checked_sub(1) else { return false };
             left = fewer;
-            let text = alike(text);
-            if said.by_person(&text) {
+            let written = alike(text);
+            if said.by_person(&written) {
                 continue;
             }
-            if let Some(source) = said.source(&text) {
+            if let Some(source) = said.source(&written) {
                 let name = &source.name;
-                let detail = format!("only {name} names this {kind}: {}", quoted(&text));
+                let detail = format!("only {name} names this {kind}: {}", quoted(text));
                 let holds = leads || leaf.purpose != Purpose::Prose;
                 found.push(concern(&leaf.path, "copied-from-result", detail, holds));
             }

@@ -12,6 +12,17 @@ pub(super) struct Leaf<'a> {
     pub(super) purpose: Purpose,
 }
 
+/// Names of what nobody but the person should choose.
+const SECRETS: &[&str] = &["credential", "passphrase", "password", "passwd", "pin", "secret"];
+
+impl Leaf<'_> {
+    /// Whether it is a secret, by its name.
+    pub(super) fn is_secret(&self) -> bool {
+        let name = self.path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        SECRETS.iter().any(|secret| name.contains(secret))
+    }
+}
+
 /// Texts that are looked at…
 const MOST: usize = 4_096;
 /// …and bytes of them…

@@ -17,11 +17,14 @@ static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"(?i)\bdelete\s+from\s+[\w.\x22`\[\]]+\s*(?:where\b|;|--)|\bDELETE\s+FROM\s",
         r"(?i)\bupdate\s+[\w.\x22`\[\]]+\s+set\s+[\w.\x22`\[\]]+\s*=",
         // A condition that breaks out of a value.
-        r#"(?i)['")`]\s*(?:or|and|\|\||&&|xor|having|rlike|like|div|regexp)\s*[\s('"!~@\d+-][^'"]{0,40}['"]?\s*(?:=|<|>|\blike\b|\bis\b|\bbetween\b|\bin\b)"#,
-        r#"(?i)['"]\s*(?:or|and|\|\||&&)\s*['"(]"#,
-        r"(?i)\b(?:or|and)\s+\(?(\d+)\s*=\s*\(?\d+",
+        r#"(?i)'\s*(?:or|and|\|\||&&|xor|having|rlike|like|div|regexp)\s*[\s('"!~@\d+-][^'"]{0,40}['"]?\s*(?:=|<|>|\blike\b|\bis\b|\bbetween\b|\bin\b)"#,
+        r#"(?i)[")`]\s*(?:or|and|\|\||&&|xor|having|rlike|like|div|regexp)\s*[\s('"!~@\d+-][^'"]{0,40}['"]*\s*(?:=|<|>)"#,
+        r"(?i)'\s*(?:or|and|\|\||&&)\s*['(]",
+        r"(?i)(?:\b(?:or|and)|\|\||&&)\s*\(*\d+\)*\s*=\s*\(*\d+",
+        r"(?i)^-?\d+\s+(?:order|group)\s+by\s+\d",
+        r"(?i)\bunion\s+(?:exec|all)\b|\bPRAGMA\s+\w+\s*=",
         r#"(?i)\b(?:or|and)\s+['"]\w*['"]\s*=\s*['"]"#,
-        r#"['")]\s*(?:;\s*)?(?:--|#|/\*)\s*(?:[^'"]{0,20})$"#,
+        r#"['")]\s*(?:;\s*)?(?:(?:--|/\*)\s*[^'"]{0,20}|#)$"#,
         r"\d\s*;?\s*--\s*[-+a-z]?$",
         r#"(?i)['"]?/\*[!+]?[^/]{0,60}\*/\s*(?:or|and|union|select|\d)"#,
         // Functions and places that are nothing else.
@@ -48,6 +51,6 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        assert_eq!(PATTERNS.len(), 23);
+        assert_eq!(PATTERNS.len(), 26);
     }
 }
