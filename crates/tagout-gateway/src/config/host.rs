@@ -43,8 +43,8 @@ pub struct QuestionBounds {
     pub calls_per_round: usize,
     /// Tokens, read and written.
     pub tokens: u64,
-    /// What the model may cost, in US dollars.
-    pub cost_usd: f64,
+    /// What the model may cost, in US dollars, where that is bounded.
+    pub cost_usd: Option<f64>,
     /// How long it may take, the person's own time not among it.
     pub time: Duration,
 }
@@ -89,7 +89,7 @@ impl Default for QuestionBounds {
             calls: 32,
             calls_per_round: 8,
             tokens: 200_000,
-            cost_usd: 1.0,
+            cost_usd: None,
             time: Duration::from_secs(900),
         }
     }
@@ -177,7 +177,7 @@ impl Reader<'_> {
                 let problem = format!("cost_usd is {usd}");
                 return Err(self.error(problem, Some(help), Some(cost.span())));
             }
-            bounds.cost_usd = usd;
+            bounds.cost_usd = Some(usd);
         }
         Ok(bounds)
     }
@@ -282,7 +282,7 @@ mod tests {
             calls: 4,
             calls_per_round: 2,
             tokens: 5000,
-            cost_usd: 0.0,
+            cost_usd: Some(0.0),
             time: Duration::from_secs(60),
         };
         assert_eq!(host.bounds, bounds);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tagout_gateway::identity::os_user;
 use tagout_inspect::characters::one_line;
 use tagout_store::{Listed, SessionId, Standing};
 
@@ -28,7 +29,7 @@ pub(crate) fn sessions(
 ) -> Result<ExitCode, Failure> {
     let config = Setup::read(places)?.config;
     // Removing what is too old is said here by those alone who ask for it.
-    let own = Conversations::of(places, &config, tagout_gateway::identity::os_user(&config))?;
+    let own = Conversations::of(places, &config, os_user(&config))?;
     match command {
         SessionsCommand::Ls => ls(&own, json),
         SessionsCommand::Show { id } => {
@@ -54,22 +55,43 @@ fn ls(own: &Conversations<'_>, json: bool) -> Result<ExitCode, Failure> {
             days => format!("there are no sessions; one is kept for {days} days"),
         })?;
     } else {
-        let rows: Vec<_> = listed.iter().map(row).collect();
+        let mut rows: Vec<_> = listed.iter().map(row).collect();
+        for messages in rows.iter_mut().filter_map(|row| row.get_mut(2)) {
+            let noun = if messages == "1" { "message" } else { "messages" };
+            *messages = format!("{messages} {noun}");
+        }
         output::line(output::table(&rows))?;
     }
     Ok(Ended::Done.into())
+}
+
+/// All of one's own as rows of a table: identifier, last use, messages, model, title.
+pub(crate) fn rows(own: &Conversations<'_>) -> Result<Vec<Vec<String>>, Failure> {
+    Ok(own.list()?.iter().map(row).collect())
+}
+
+/// Writes one into a new file, in the format that the file's name ends with.
+pub(crate) fn into_file(
+    places: &Places,
+    own: &Conversations<'_>,
+    id: &str,
+    path: &Path,
+) -> Result<(), Failure> {
+    let json = path.extension().is_some_and(|extension| extension == "json");
+    let format = if json { SessionFormat::Json } else { SessionFormat::Md };
+    let text = text(places, own, (id, format))?;
+    written(path, &text, false)
 }
 
 fn row(listed: &Listed) -> Vec<String> {
     let when = listed.updated_at.map(|at| at.strftime("%Y-%m-%d %H:%M").to_string());
     let (messages, model, title) = match &listed.standing {
         Standing::Sealed { about, .. } => {
-            let messages = format!("{} messages", about.messages);
-            (messages, one_line(&about.model), one_line(&about.title))
+            (about.messages.to_string(), one_line(&about.model), one_line(&about.title))
         }
-        Standing::OtherKey => (String::new(), String::new(), "(sealed under another key)".into()),
+        Standing::OtherKey => ("?".into(), String::new(), "(sealed under another key)".into()),
         Standing::NotValid => {
-            (String::new(), String::new(), "(changed since it was kept: not valid)".into())
+            ("?".into(), String::new(), "(changed since it was kept: not valid)".into())
         }
     };
     vec![listed.id.short().to_owned(), when.unwrap_or_default(), messages, model, title]
@@ -124,13 +146,7 @@ fn export(
         output::line(text.trim_end())?;
         return Ok(Ended::Done.into());
     };
-    write(path, &text, wanted.force).map_err(|error| {
-        let help = match error.kind() {
-            io::ErrorKind::AlreadyExists => "choose another name, or replace it with `--force`",
-            _ => "",
-        };
-        Failure::io(path, error).with_help(help)
-    })?;
+    written(path, &text, wanted.force)?;
     let shown = path.display().to_string();
     if json {
         output::json(&json!({ "exported": shown }))?;
@@ -138,6 +154,16 @@ fn export(
         output::line(format_args!("written to `{}`", one_line(&shown)))?;
     }
     Ok(Ended::Done.into())
+}
+
+fn written(path: &Path, text: &str, replace: bool) -> Result<(), Failure> {
+    write(path, text, replace).map_err(|error| {
+        let help = match error.kind() {
+            io::ErrorKind::AlreadyExists => "choose another name, or replace it with `--force`",
+            _ => "",
+        };
+        Failure::io(path, error).with_help(help)
+    })
 }
 
 /// For its owner alone. What is replaced is replaced whole: never through a link, and whoever had
