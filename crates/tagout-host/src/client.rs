@@ -272,7 +272,7 @@ impl ClientHandler for Client {
 }
 
 fn introduction(options: &Options, samples: bool, roots: bool) -> ClientConfig {
-    let name = Implementation::new("tagout-host", env!("CARGO_PKG_VERSION"));
+    let name = Implementation::new(crate::CLIENT, env!("CARGO_PKG_VERSION"));
     let capabilities = capabilities(options.attended, samples, roots);
     let mut introduction =
         ClientConfig::new(capabilities, name).with_protocol_version(ProtocolVersion::V_2025_11_25);

@@ -47,3 +47,6 @@ pub use ui::{
     ApprovalAnswer, ApprovalCard, ApprovalScope, Asking, Form, FormAnswer, Nobody, Sampled,
     Sampling, SamplingAnswer, Ui, Visit, VisitAnswer,
 };
+
+/// What the host calls itself as a client of the gateway.
+pub const CLIENT: &str = "tagout-host";

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AllowList, HostError, Journal, Options, Unkept,
+    AllowList, HostError, Journal, Limits, Options, Unkept,
     client::{Client, Inbox},
     guard::{Instructions, READ_ON, repair},
     primitives::Offers,
@@ -188,6 +188,11 @@ impl Session {
     #[must_use]
     pub const fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// Changes how much one question may take, from the next one on.
+    pub const fn limit(&mut self, limits: Limits) {
+        self.options.limits = limits;
     }
 
     /// What stops the next question.

@@ -1,5 +1,6 @@
 //! The command line.
 mod approve;
+mod chat;
 mod models;
 mod policy;
 mod sessions;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::{
     approve::{AnswerDeny, Approve, Approver, ApproverAdd, Scope},
+    chat::{Ask, Chat, How, Output},
     models::{Compare, Models},
     policy::{Policy, ProfileName},
     sessions::{SessionFormat, SessionsCommand, SessionsExport},
@@ -41,6 +43,8 @@ Without a configuration file the built-in Grid Operations Assistant is there.";
 pub(crate) enum Command {
     /// Ask the assistant a question; its tool calls go through the gateway.
     Ask(Ask),
+    /// Talk with the assistant at this terminal; its tool calls go through the gateway.
+    Chat(Chat),
     /// Serve MCP clients in front of the configured servers: one on standard input and output, or
     /// any number over HTTP.
     Run(Run),
@@ -136,18 +140,6 @@ pub(crate) struct Whose {
     /// How the user is known, where that is not clear: `os-user`, `api-key`.
     #[arg(long, value_name = "HOW")]
     pub(crate) authenticated_by: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Ask {
-    /// The question.
-    pub(crate) question: String,
-    /// What answers it, of `tagout models ls`; `offline:planner` is rule-based and needs nothing.
-    #[arg(long, default_value = "offline:planner", value_name = "PROVIDER:NAME")]
-    pub(crate) model: String,
-    /// Where pictures are put [default: `tagout/pictures` under `$XDG_STATE_HOME`].
-    #[arg(long, value_name = "DIR")]
-    pub(crate) pictures: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -2,8 +2,7 @@
 pub(crate) mod add;
 mod approve;
 mod approver;
-mod ask;
-mod audit;
+pub(crate) mod audit;
 mod check;
 mod client;
 mod compare;
@@ -17,8 +16,8 @@ mod policy;
 mod privacy;
 mod run;
 mod serve;
-mod sessions;
-mod tools;
+pub(crate) mod sessions;
+pub(crate) mod tools;
 
 use std::{future::Future, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
@@ -31,6 +30,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    chat,
     cli::{Cli, Command},
     failure::{Ended, Failure},
     places::Places,
@@ -45,7 +45,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
     let places = Places::find(cli.config.as_deref())?;
     match cli.command {
-        Command::Ask(ask) => ask::ask(&places, ask, cli.json),
+        Command::Ask(ask) => chat::ask(&places, &ask, cli.json),
+        Command::Chat(talk) => chat::chat(&places, &talk, cli.json),
         Command::Run(run) => match run.http {
             None => run::run(&places),
             Some(address) => serve::serve(&places, address, cli.json),

@@ -1,4 +1,5 @@
 //! Lockout/tagout for AI agents: the one binary.
+mod chat;
 mod cli;
 mod clients;
 mod command;

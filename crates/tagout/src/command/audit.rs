@@ -9,6 +9,7 @@ use tagout_audit::{
     verify, verify_as_owner,
 };
 use tagout_inspect::characters::one_line;
+use tagout_proto::Conversation;
 
 use crate::{
     cli::Audit,
@@ -85,6 +86,22 @@ fn failed(error: AuditError) -> Failure {
 /// them, unless it is told to keep more.
 const fn sentence_of(_record: u64) -> Option<String> {
     None
+}
+
+/// The records of one conversation among the last `most`, as rows of a table.
+pub(crate) fn rows_of(
+    places: &Places,
+    conversation: &Conversation,
+    most: usize,
+) -> Result<Vec<Vec<String>>, Failure> {
+    let failed = |error: tagout_audit::AuditError| Failure::of(&error, error.code(), error.help());
+    let records = Reader::new(&places.audit()).last(most).map_err(failed)?;
+    let of = |record: &&Record| match &record.subject {
+        Subject::Call(call) => call.begin.conversation.as_ref() == Some(conversation),
+        Subject::Said { said, .. } => said.conversation == *conversation,
+        Subject::Other { .. } => false,
+    };
+    Ok(records.iter().filter(of).map(row).collect())
 }
 
 /// A record as a line of a table.

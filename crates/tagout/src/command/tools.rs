@@ -172,7 +172,7 @@ fn call(
 }
 
 /// How a command ends whose one call came to this.
-pub(super) fn ended(outcome: &Outcome) -> Ended {
+pub(crate) fn ended(outcome: &Outcome) -> Ended {
     match outcome {
         Outcome::Returned(returned) if returned.is_error => Ended::Failed,
         Outcome::Returned(_) => Ended::Done,

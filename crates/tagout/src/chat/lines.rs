@@ -1,96 +1,28 @@
-//! `ask`: one question to the assistant.
+//! What happens, line by line: for a terminal that is read later, a file, a program.
 use std::{
-    fs::{DirBuilder, OpenOptions},
     io::{self, BufRead as _, IsTerminal as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
+    path::PathBuf,
 };
 
-use base64::Engine as _;
 use serde_json::{Value, json};
-use tagout_host::{Answer, Asking, Event, Options, Outcome, Status, Ui, Verdict, printable};
-use tagout_llm::{Candidate, Image, MissingSlot, Plan};
+use tagout_host::{Answer, Asking, Event, Outcome, Ui, Verdict};
+use tagout_llm::{Candidate, MissingSlot, Plan};
+use tagout_terminal::printable;
 
-use crate::{
-    cli::Ask,
-    command::{CONNECT, in_runtime, tools, with_session},
-    failure::{Ended, Failure},
-    models::{self, Metered},
-    output,
-    places::Places,
-};
-
-/// Asks, shows what happens on the way, and ends as the last call did.
-pub(crate) fn ask(places: &Places, ask: Ask, json: bool) -> Result<ExitCode, Failure> {
-    let chosen = models::choose(places, &ask.model)?;
-    if let Some(warning) = &chosen.warning {
-        output::aside(printable(warning));
-    }
-    models::agreed(places, [&chosen], !json)?;
-    let metered = Arc::new(Metered::new(chosen.provider));
-    let provider = Arc::clone(&metered);
-    let pictures = ask.pictures.unwrap_or_else(|| places.state.join("pictures"));
-    let turn_timeout = models::patience(metered.as_ref());
-    let options = |stop| {
-        let options = Options::new(provider);
-        Options { stop, connect_timeout: CONNECT, turn_timeout, ..options }
-    };
-    let question = ask.question;
-    let mut shown = Shown { json, pictures, saved: Vec::new(), plans: Vec::new(), failure: None };
-    let answer = in_runtime(with_session(places, options, async |session| {
-        let answer = session.ask(&question, &mut shown).await;
-        answer.map_err(|error| Failure::of(&error, error.code(), ""))
-    }))?;
-    if let Some(failure) = shown.failure.take() {
-        return Err(failure);
-    }
-    let total = metered.total();
-    for note in &total.notes {
-        output::aside(printable(note));
-    }
-    if json {
-        output::json(&shown.as_json(&question, &answer))?;
-    } else if let Some(usage) = total.usage {
-        let (read, written) = (usage.input_tokens, usage.output_tokens);
-        let cost = models::cost(metered.as_ref(), chosen.facts, total.usage);
-        output::line(format_args!("\nCost       {cost} ({read} tokens in, {written} out)"))?;
-    }
-    Ok(ended(&answer).into())
-}
-
-fn ended(answer: &Answer) -> Ended {
-    match answer.status {
-        Status::Complete => answer.calls.last().map_or(Ended::Done, |c| tools::ended(&c.outcome)),
-        Status::NoToolFits
-        | Status::NeedsInput
-        | Status::NeedsChoice
-        | Status::RoundLimit
-        | Status::CallLimit
-        | Status::TokenLimit
-        | Status::CostLimit
-        | Status::TimeLimit
-        | Status::Repeating
-        | Status::CanaryFound
-        | Status::CutShort
-        | Status::Declined
-        | Status::Cancelled => Ended::Failed,
-    }
-}
+use super::pictures::Pictures;
+use crate::{cli::Output, failure::Failure, output};
 
 /// Shows events as they come.
-struct Shown {
-    json: bool,
-    pictures: PathBuf,
-    saved: Vec<PathBuf>,
+pub(crate) struct Lines {
+    output: Output,
+    pictures: Pictures,
     plans: Vec<Plan>,
     failure: Option<Failure>,
 }
 
-impl Ui for Shown {
+impl Ui for Lines {
     fn event(&mut self, event: &Event) {
-        let shown = self.show(event);
+        let shown = self.shown(event);
         if let (Err(failure), None) = (shown, &self.failure) {
             self.failure = Some(failure);
         }
@@ -113,7 +45,12 @@ impl Ui for Shown {
 /// An answer to a question about a missing value is short.
 const ANSWER_BYTES: u64 = 4096;
 
-impl Shown {
+impl Lines {
+    /// Shows events as `output` wants, and puts pictures into `folder`.
+    pub(crate) const fn new(output: Output, folder: PathBuf) -> Self {
+        Self { output, pictures: Pictures::new(folder), plans: Vec::new(), failure: None }
+    }
+
     fn chosen(&self, candidates: &[Candidate]) -> Option<usize> {
         let options: Vec<_> = candidates
             .iter()
@@ -127,7 +64,8 @@ impl Shown {
 
     /// Asks the person at the terminal; nothing where there is none.
     fn prompt(&self, question: &str, hint: &str) -> Option<String> {
-        if self.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if self.output != Output::Text || !io::stdin().is_terminal() || !io::stderr().is_terminal()
+        {
             return None;
         }
         let mut stderr = io::stderr();
@@ -139,14 +77,12 @@ impl Shown {
         Some(line.trim().to_owned()).filter(|line| !line.is_empty())
     }
 
-    fn show(&mut self, event: &Event) -> Result<(), Failure> {
+    fn shown(&mut self, event: &Event) -> Result<(), Failure> {
         match event {
             Event::Planned { plan, .. } => self.plans.push(plan.clone()),
             Event::Finished { outcome, .. } => {
                 for image in outcome.images() {
-                    let record = outcome.decision().record;
-                    let path = save(&self.pictures, record, self.saved.len(), &image)?;
-                    self.saved.push(path);
+                    self.pictures.take(outcome.decision().record, &image)?;
                 }
             }
             Event::Asked { .. }
@@ -162,7 +98,11 @@ impl Shown {
             | Event::Logged { .. }
             | Event::Answered { .. } => {}
         }
-        if self.json { Ok(()) } else { self.print(event) }
+        match self.output {
+            Output::Text => self.print(event),
+            Output::StreamJson => output::json(&as_json(event)),
+            Output::Json => Ok(()),
+        }
     }
 
     fn print(&self, event: &Event) -> Result<(), Failure> {
@@ -217,7 +157,7 @@ impl Shown {
 
     fn print_answer(&self, answer: &Answer) -> Result<(), Failure> {
         output::line(format_args!("\nAnswer\n{}", printable(&answer.text)))?;
-        for path in &self.saved {
+        for path in self.pictures.saved() {
             output::line(format_args!("\nPicture    {}", path.display()))?;
         }
         let records = answer.calls.iter().filter_map(|call| call.outcome.decision().record);
@@ -227,26 +167,42 @@ impl Shown {
         Ok(())
     }
 
-    fn as_json(&self, question: &str, answer: &Answer) -> Value {
-        // Pictures are in files; their bytes would drown the rest.
+    /// All of it, for a program.
+    pub(crate) fn whole(&self, question: &str, answer: &Answer) -> Value {
         let mut answer = serde_json::to_value(answer).unwrap_or_default();
-        if let Some(answer) = answer.as_object_mut() {
-            answer.remove("images");
-            if let Some(Value::Array(calls)) = answer.get_mut("calls") {
-                calls.iter_mut().for_each(without_pictures);
-            }
-        }
-        let pictures: Vec<_> = self.saved.iter().map(|p| p.display().to_string()).collect();
+        without_pictures(&mut answer);
+        let pictures: Vec<_> =
+            self.pictures.saved().iter().map(|path| path.display().to_string()).collect();
         json!({"question": question, "plans": self.plans, "answer": answer, "pictures": pictures})
+    }
+
+    /// What went wrong while something was shown.
+    pub(crate) const fn failure(&mut self) -> Option<Failure> {
+        self.failure.take()
     }
 }
 
-fn without_pictures(call: &mut Value) {
-    let content = call.pointer_mut("/outcome/content").and_then(Value::as_array_mut);
-    for block in content.into_iter().flatten().filter_map(Value::as_object_mut) {
-        if block.get("type").is_some_and(|kind| kind == "image") {
-            block.remove("data");
+/// An event for a program.
+fn as_json(event: &Event) -> Value {
+    let mut event = serde_json::to_value(event).unwrap_or_default();
+    without_pictures(&mut event);
+    event
+}
+
+/// Pictures are in files; their bytes would drown the rest.
+fn without_pictures(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(without_pictures),
+        Value::Object(map) => {
+            if map.get("type").is_some_and(|kind| kind == "image") {
+                map.remove("data");
+            }
+            if map.get("rounds").is_some_and(Value::is_number) {
+                map.remove("images");
+            }
+            map.values_mut().for_each(without_pictures);
         }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -277,32 +233,4 @@ fn print_plan(plan: &Plan) -> Result<(), Failure> {
 fn indented(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(|line| format!("           {line}")).collect();
     lines.join("\n")
-}
-
-/// Puts a picture into a file of its own, readable by its owner only.
-fn save(
-    folder: &Path,
-    record: Option<u64>,
-    number: usize,
-    image: &Image,
-) -> Result<PathBuf, Failure> {
-    let extension = match image.media_type.as_str() {
-        "image/png" => "png",
-        "image/jpeg" => "jpg",
-        "image/webp" => "webp",
-        "image/gif" => "gif",
-        _ => "bin",
-    };
-    let record = record.map_or_else(|| "unrecorded".to_owned(), |record| record.to_string());
-    let path = folder.join(format!("record-{record}-{}.{extension}", number + 1));
-    let failed = |error| Failure::io(&path, error);
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(&image.base64)
-        .map_err(|e| Failure::of(&e, "picture-unreadable", "the server sent no sound picture"))?;
-    let mut open = OpenOptions::new();
-    let mut file =
-        open.write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
-    file.write_all(&bytes).map_err(failed)?;
-    Ok(path)
 }

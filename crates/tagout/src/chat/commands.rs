@@ -1,0 +1,345 @@
+//! What begins with a slash.
+use std::{collections::BTreeMap, path::Path};
+
+use tagout_host::{AllowList, Question, printable};
+use tagout_llm::Provider as _;
+use tagout_terminal::{Tone, paint, table};
+
+use super::{
+    input::words,
+    live::{Leave, Live},
+    start,
+};
+use crate::{
+    command::{audit, sessions},
+    conversation::Conversations,
+    failure::Failure,
+    output,
+};
+
+/// What comes after a line was understood.
+pub(crate) enum Flow {
+    /// The next line.
+    On,
+    /// A question to work on.
+    Ask(Question),
+    /// The end of this session.
+    Leave(Leave),
+}
+
+/// Every command: its name, what may follow it, and what it does.
+pub(crate) const COMMANDS: [(&str, &str, &str); 13] = [
+    ("help", "", "what there is"),
+    ("model", "[PROVIDER:NAME]", "which model answers; go on with another"),
+    ("tools", "[NAME]", "the tools of this session; one of them in full"),
+    ("permissions", "[PATTERN…]", "what may be called here; narrow it, or `reset`"),
+    ("prompts", "", "the prompts that servers offer; `/NAME argument=value` asks one"),
+    ("resources", "", "what can be attached to a question, as @SERVER:URI"),
+    ("audit", "[COUNT]", "the last records of this session"),
+    ("cost", "", "what each model has read, written and cost"),
+    ("context", "", "how full the conversation is"),
+    ("resume", "[ID]", "the sessions that are kept; go on with one"),
+    ("export", "FILE", "write the session to FILE, as Markdown, or as JSON if FILE ends so"),
+    ("clear", "", "begin a new session"),
+    ("quit", "", "end"),
+];
+
+/// Does what `/NAME REST` says. What goes wrong is shown; only a broken terminal is an error.
+pub(crate) async fn run(live: &mut Live<'_>, name: &str, rest: &str) -> Result<Flow, Failure> {
+    let done = match name {
+        "help" | "?" => help(live),
+        "model" => model(live, rest),
+        "tools" => tools(live, rest),
+        "permissions" => permissions(live, rest),
+        "prompts" => prompts(live).await,
+        "resources" => resources(live).await,
+        "audit" => records(live, rest),
+        "cost" => cost(live),
+        "context" => context(live),
+        "resume" => return resume(live, rest),
+        "export" => export(live, rest),
+        "clear" => return Ok(Flow::Leave(Leave::Other(None))),
+        "quit" | "exit" => return Ok(Flow::Leave(Leave::Quit)),
+        other => return prompt(live, other, rest).await,
+    };
+    if let Err(failure) = done {
+        live.trouble(&failure);
+    }
+    Ok(Flow::On)
+}
+
+fn usage(message: impl ToString, help: &str) -> Failure {
+    Failure::usage("chat-command", message, help)
+}
+
+fn show(live: &Live<'_>, header: &[&str], rows: &[Vec<String>]) {
+    live.painter.say(table(header, rows, &live.painter.screen()).trim_end());
+}
+
+fn help(live: &Live<'_>) -> Result<(), Failure> {
+    let rows: Vec<_> = COMMANDS
+        .iter()
+        .map(|(name, rest, does)| vec![format!("/{name} {rest}"), (*does).to_owned()])
+        .collect();
+    show(live, &[], &rows);
+    live.painter.aside(
+        "@SERVER:URI in a question attaches a resource; // begins a question with a slash;\n\
+         a backslash at the end of a line goes on with the next; the tabulator completes.\n\
+         Ctrl-C stops an answer, twice ends; Ctrl-D ends.",
+    );
+    Ok(())
+}
+
+fn model(live: &mut Live<'_>, rest: &str) -> Result<(), Failure> {
+    if rest.is_empty() {
+        let info = live.start.model.metered.describe();
+        live.painter.say(&printable(&format!("{} ({})", info.name, info.note)));
+        live.painter.aside("`tagout models ls` lists those that there are.");
+        return Ok(());
+    }
+    live.painter.asks();
+    let chosen = start::model(live.places, rest, true);
+    live.painter.asked();
+    let chosen = chosen?;
+    live.session.change_model(chosen.metered.clone(), chosen.facts);
+    live.session.limit(start::limits(&live.start.config, chosen.facts));
+    live.conversation.answered_by(&chosen.name);
+    let note = chosen.metered.describe().note;
+    live.painter.say(&printable(&format!("{} answers from now on ({note}).", chosen.name)));
+    live.start.model = chosen;
+    Ok(())
+}
+
+fn tools(live: &Live<'_>, rest: &str) -> Result<(), Failure> {
+    if !rest.is_empty() {
+        let tool = live.session.listed().iter().find(|tool| tool.name == rest);
+        let unknown = || usage(format!("there is no tool `{rest}`"), "see /tools");
+        let tool = tool.ok_or_else(unknown)?;
+        let about = tool.description.as_deref().unwrap_or_default();
+        let schema = serde_json::to_string_pretty(&tool.input_schema).unwrap_or_default();
+        live.painter.say(&printable(&format!("{}\n{about}\n\narguments\n{schema}", tool.name)));
+        return Ok(());
+    }
+    let rows: Vec<_> = live
+        .session
+        .listed()
+        .iter()
+        .map(|tool| {
+            let shown = live.session.options().allow.allows(&tool.name);
+            let title = tool.title.clone().or_else(|| tool.description.clone());
+            let title = title.unwrap_or_default();
+            let title = title.lines().next().unwrap_or_default().to_owned();
+            vec![tool.name.clone(), if shown { "yes" } else { "no" }.to_owned(), title]
+        })
+        .collect();
+    show(live, &["TOOL", "HERE", "WHAT"], &rows);
+    live.painter.aside("What policy says of each: `tagout tools ls`.");
+    Ok(())
+}
+
+fn permissions(live: &mut Live<'_>, rest: &str) -> Result<(), Failure> {
+    let configured = live.start.allowed().clone();
+    if rest == "reset" {
+        live.session.allow(configured);
+    } else if !rest.is_empty() {
+        let patterns = words(rest).map_err(|why| usage(why, "/permissions PATTERN…"))?;
+        let wanted = AllowList::new(&patterns)
+            .map_err(|error| usage(error, "tools are called as in /tools"))?;
+        // The operator's list is never widened here: only what both allow is left.
+        let names = live.session.listed().iter().map(|tool| tool.name.clone());
+        let both = names.filter(|name| wanted.allows(name) && configured.allows(name));
+        let narrowed = AllowList::new(both).map_err(|error| usage(error, ""))?;
+        live.session.allow(narrowed);
+    }
+    let (listed, here) = (live.session.listed().len(), live.session.tools().len());
+    let patterns = live.session.options().allow.patterns().join(", ");
+    live.painter.say(&format!("{here} of {listed} tools may be called here."));
+    if here < listed {
+        live.painter.aside(&format!("allowed: {patterns}"));
+    }
+    live.painter.aside("Kept approvals: `tagout approve ls`; rules: `tagout policy explain`.");
+    Ok(())
+}
+
+async fn prompts(live: &mut Live<'_>) -> Result<(), Failure> {
+    let prompts = live.session.prompts().await.map_err(|e| Failure::of(&e, e.code(), ""))?;
+    let rows: Vec<_> = prompts
+        .iter()
+        .map(|prompt| {
+            let arguments = prompt.arguments.iter().map(|argument| {
+                let name = &argument.name;
+                if argument.required { format!("{name}=") } else { format!("[{name}=]") }
+            });
+            let arguments = arguments.collect::<Vec<_>>().join(" ");
+            let about = prompt.title.clone().or_else(|| prompt.description.clone());
+            vec![format!("/{}", prompt.name), arguments, about.unwrap_or_default()]
+        })
+        .collect();
+    if rows.is_empty() {
+        live.painter.say("No server offers a prompt.");
+    } else {
+        show(live, &["PROMPT", "ARGUMENTS", "WHAT"], &rows);
+    }
+    live.look_at_offers().await;
+    Ok(())
+}
+
+async fn resources(live: &mut Live<'_>) -> Result<(), Failure> {
+    let resources = live.session.resources().await.map_err(|e| Failure::of(&e, e.code(), ""))?;
+    let rows: Vec<_> = resources
+        .iter()
+        .map(|one| {
+            let about = one.title.clone().or_else(|| one.description.clone());
+            vec![format!("@{}:{}", one.server, one.uri), about.unwrap_or_default()]
+        })
+        .collect();
+    if rows.is_empty() {
+        live.painter
+            .say("No server lists a resource; what is not listed may be there all the same.");
+    } else {
+        show(live, &["RESOURCE", "WHAT"], &rows);
+    }
+    live.look_at_offers().await;
+    Ok(())
+}
+
+/// Most records that are looked through for those of this session.
+const RECORDS: usize = 2_000;
+
+fn records(live: &Live<'_>, rest: &str) -> Result<(), Failure> {
+    let wanted = match rest {
+        "" => 20,
+        number => number.parse().map_err(|_| usage("how many is a number", "/audit COUNT"))?,
+    };
+    let rows = match live.conversation.on_record() {
+        Some(conversation) => audit::rows_of(live.places, &conversation, RECORDS)?,
+        None => Vec::new(),
+    };
+    let from = rows.len().saturating_sub(wanted);
+    let rows = rows.get(from..).unwrap_or_default();
+    if rows.is_empty() {
+        live.painter.say("Nothing of this session is on record yet.");
+    } else {
+        show(live, &[], rows);
+    }
+    live.painter
+        .aside("`tagout audit trace NUMBER` tells how it came to one, and what came of it.");
+    Ok(())
+}
+
+fn cost(live: &Live<'_>) -> Result<(), Failure> {
+    let rows = live.spent.rows();
+    if rows.is_empty() {
+        live.painter.say("Nothing was asked yet.");
+    } else {
+        show(live, &["MODEL", "TURNS", "TOKENS IN", "OUT", "COST"], &rows);
+    }
+    Ok(())
+}
+
+fn context(live: &Live<'_>) -> Result<(), Failure> {
+    let messages = live.session.conversation();
+    let bytes = serde_json::to_string(messages).map_or(0, |text| text.len());
+    // A token of English has about four letters.
+    let tokens = bytes.div_ceil(4);
+    let room = live.start.model.facts.and_then(|facts| facts.context);
+    let room = room.map_or_else(|| "not known".to_owned(), |tokens| format!("{tokens} tokens"));
+    live.painter.say(&format!(
+        "{} messages, {bytes} bytes, about {tokens} tokens; the model's room: {room}",
+        messages.len()
+    ));
+    Ok(())
+}
+
+fn resume(live: &Live<'_>, rest: &str) -> Result<Flow, Failure> {
+    let all = match Conversations::open(live.places, &live.start.config) {
+        Ok(all) => all,
+        Err(failure) => {
+            live.trouble(&failure);
+            return Ok(Flow::On);
+        }
+    };
+    if !rest.is_empty() {
+        let which = crate::conversation::Which::Named(rest.to_owned());
+        return Ok(match all.find(&which) {
+            Ok(id) => Flow::Leave(Leave::Other(Some(id.to_string()))),
+            Err(failure) => {
+                live.trouble(&failure);
+                Flow::On
+            }
+        });
+    }
+    match sessions::rows(&all) {
+        Ok(rows) if rows.is_empty() => live.painter.say("No session is kept."),
+        Ok(rows) => {
+            show(live, &["ID", "LAST", "MESSAGES", "MODEL", "ABOUT"], &rows);
+            live.painter.aside("/resume ID goes on with one.");
+        }
+        Err(failure) => live.trouble(&failure),
+    }
+    Ok(Flow::On)
+}
+
+fn export(live: &Live<'_>, rest: &str) -> Result<(), Failure> {
+    if rest.is_empty() {
+        return Err(usage("where to is missing", "/export FILE"));
+    }
+    let id = live.conversation.id();
+    let id =
+        id.ok_or_else(|| usage("nothing of this session is kept yet", "ask something first"))?;
+    let path = Path::new(rest);
+    let all = Conversations::open(live.places, &live.start.config)?;
+    sessions::into_file(live.places, &all, &id, path)?;
+    live.painter.say(&paint(&format!("written to {rest}"), Tone::Plain, &live.painter.screen()));
+    Ok(())
+}
+
+/// `/PROMPT argument=value …`: what a server's prompt says becomes the question.
+async fn prompt(live: &mut Live<'_>, name: &str, rest: &str) -> Result<Flow, Failure> {
+    match asked(live, name, rest).await {
+        Ok(question) => Ok(Flow::Ask(question)),
+        Err(failure) => {
+            live.trouble(&failure);
+            Ok(Flow::On)
+        }
+    }
+}
+
+async fn asked(live: &mut Live<'_>, name: &str, rest: &str) -> Result<Question, Failure> {
+    let of = |error: tagout_host::HostError| Failure::of(&error, error.code(), "");
+    let prompts = live.session.prompts().await.map_err(of)?;
+    // The server's name may be left out where that is clear.
+    let named: Vec<_> = prompts
+        .iter()
+        .filter(|one| one.name == name || one.name.ends_with(&format!("__{name}")))
+        .collect();
+    let [one] = named.as_slice() else {
+        let (message, help) = if named.is_empty() {
+            (format!("there is no command and no prompt `/{name}`"), "see /help and /prompts")
+        } else {
+            (format!("more than one server offers `{name}`"), "write SERVER__NAME")
+        };
+        return Err(usage(message, help));
+    };
+    let given = words(rest).map_err(|why| usage(why, "/NAME argument=value"))?;
+    let mut arguments = BTreeMap::new();
+    let mut unnamed = one.arguments.iter().map(|argument| &argument.name);
+    for word in given {
+        let known = |(key, _): &(&str, &str)| one.arguments.iter().any(|a| a.name == *key);
+        match word.split_once('=').filter(known) {
+            Some((key, value)) => {
+                arguments.insert(key.to_owned(), value.to_owned());
+            }
+            None => {
+                let Some(key) = unnamed.find(|key| !arguments.contains_key(*key)) else {
+                    return Err(usage(format!("`{word}` belongs to no argument"), "see /prompts"));
+                };
+                arguments.insert(key.clone(), word);
+            }
+        }
+    }
+    let full = one.name.clone();
+    let attached = live.session.prompt(&full, arguments).await.map_err(of)?;
+    output::aside("");
+    Ok(Question { words: format!("/{name} {rest}").trim().to_owned(), attached: vec![attached] })
+}

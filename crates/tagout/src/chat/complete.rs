@@ -1,0 +1,107 @@
+//! What is offered while a person types.
+use tagout_gateway::config::Config;
+use tagout_host::Session;
+use tagout_terminal::Candidate;
+
+use super::commands::COMMANDS;
+
+/// What there is to complete.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Offers {
+    /// Names of prompts, with their arguments.
+    pub(crate) prompts: Vec<(String, Vec<String>)>,
+    /// `@SERVER:URI` of resources.
+    pub(crate) resources: Vec<String>,
+    /// Models that are worth naming.
+    pub(crate) models: Vec<String>,
+    /// Tools, on the allow-list or not.
+    pub(crate) tools: Vec<String>,
+}
+
+/// What can be completed in this session. What cannot be listed is not offered.
+pub(crate) async fn offers(session: &mut Session, config: &Config) -> Offers {
+    let mut offers = Offers { models: vec![config.host.model.clone()], ..Offers::default() };
+    offers.tools = session.listed().iter().map(|tool| tool.name.clone()).collect();
+    if let Ok(prompts) = session.prompts().await {
+        let named = prompts.iter().map(|prompt| {
+            let arguments = prompt.arguments.iter().map(|argument| argument.name.clone());
+            (prompt.name.clone(), arguments.collect())
+        });
+        offers.prompts = named.collect();
+    }
+    if let Ok(resources) = session.resources().await {
+        let named = resources.iter().map(|one| format!("@{}:{}", one.server, one.uri));
+        offers.resources = named.collect();
+    }
+    offers
+}
+
+/// Where the word at `at` starts, and what it could become.
+pub(crate) fn complete(offers: &Offers, line: &str, at: usize) -> (usize, Vec<Candidate>) {
+    let before = line.get(..at).unwrap_or(line);
+    let start = before.rfind(char::is_whitespace).map_or(0, |space| {
+        space + before.get(space..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
+    });
+    let word = before.get(start..).unwrap_or_default();
+    let candidates = possible(offers, before, start)
+        .into_iter()
+        .filter(|candidate| candidate.starts_with(word) && candidate.len() > word.len());
+    let candidate = |word: String| Candidate { display: word.clone(), replacement: word };
+    (start, candidates.map(candidate).collect())
+}
+
+fn possible(offers: &Offers, before: &str, start: usize) -> Vec<String> {
+    if start == 0 && before.starts_with('/') {
+        let commands = COMMANDS.iter().map(|(name, ..)| format!("/{name}"));
+        let prompts = offers.prompts.iter().map(|(name, _)| format!("/{name}"));
+        return commands.chain(prompts).collect();
+    }
+    if before.get(start..).is_some_and(|word| word.starts_with('@')) {
+        return offers.resources.clone();
+    }
+    let command = before.strip_prefix('/').and_then(|rest| rest.split_whitespace().next());
+    match command {
+        Some("model") => offers.models.clone(),
+        Some("tools" | "permissions") => offers.tools.clone(),
+        Some(name) => {
+            let prompt = offers.prompts.iter().find(|(prompt, _)| prompt == name);
+            let arguments = prompt.map(|(_, arguments)| arguments.as_slice()).unwrap_or_default();
+            arguments.iter().map(|argument| format!("{argument}=")).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offered(line: &str) -> (usize, Vec<String>) {
+        let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let offers = Offers {
+            prompts: vec![("grid__morning_brief".into(), own(&["region", "day"]))],
+            resources: own(&["@grid:grid://load/north", "@grid:grid://topology/north"]),
+            models: own(&["offline:planner"]),
+            tools: own(&["grid__forecast_load"]),
+        };
+        let (start, found) = complete(&offers, line, line.len());
+        (start, found.into_iter().map(|one| one.replacement).collect())
+    }
+
+    #[test]
+    fn words_are_completed_by_what_stands_before_them() {
+        for (line, expected) in [
+            ("/mo", (0, vec!["/model"])),
+            ("/grid", (0, vec!["/grid__morning_brief"])),
+            ("/grid__morning_brief re", (21, vec!["region="])),
+            ("/model off", (7, vec!["offline:planner"])),
+            ("/tools g", (7, vec!["grid__forecast_load"])),
+            ("what of @grid:grid://l", (8, vec!["@grid:grid://load/north"])),
+            ("what of mo", (8, vec![])),
+            ("ü @grid:grid://t", (3, vec!["@grid:grid://topology/north"])),
+        ] {
+            let (start, found) = expected;
+            assert_eq!(offered(line), (start, found.into_iter().map(str::to_owned).collect()));
+        }
+    }
+}

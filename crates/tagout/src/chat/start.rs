@@ -1,0 +1,119 @@
+//! From the command line and the configuration to a session that can be asked.
+use std::{path::PathBuf, sync::Arc};
+
+use tagout_gateway::config::{Config, Instructions};
+use tagout_host::{AllowList, Limits, Options, printable};
+use tagout_llm::Facts;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::How,
+    command::CONNECT,
+    failure::Failure,
+    models::{self, Chosen, Metered},
+    output,
+    places::Places,
+    setup::{self, Setup},
+};
+
+/// A model that was chosen and agreed to.
+pub(crate) struct Model {
+    /// As it was named.
+    pub(crate) name: String,
+    pub(crate) metered: Arc<Metered>,
+    pub(crate) facts: Option<Facts>,
+    pub(crate) seed: Option<[u8; 32]>,
+}
+
+/// All that a session is started with.
+pub(crate) struct Start {
+    pub(crate) config: Config,
+    pub(crate) model: Model,
+    pub(crate) pictures: PathBuf,
+    allow: AllowList,
+    instructions: Option<String>,
+}
+
+/// What a question may cost where nobody says so, in US dollars.
+const COST_USD: f64 = 1.0;
+
+/// The model called `name`; whoever has not agreed that anything goes there is asked, if it may be
+/// `asked`.
+pub(crate) fn model(places: &Places, name: &str, asked: bool) -> Result<Model, Failure> {
+    let chosen = models::choose(places, name)?;
+    models::agreed(places, [&chosen], asked)?;
+    if let Some(warning) = &chosen.warning {
+        output::aside(printable(warning));
+    }
+    let Chosen { provider, facts, seed, .. } = chosen;
+    Ok(Model { name: name.to_owned(), metered: Arc::new(Metered::new(provider)), facts, seed })
+}
+
+impl Start {
+    /// Reads the configuration and looks for the model.
+    pub(crate) fn new(places: &Places, how: &How, asked: bool) -> Result<Self, Failure> {
+        let config = Setup::read(places)?.config;
+        let name = how.model.as_deref().unwrap_or(&config.host.model);
+        let model = model(places, name, asked)?;
+        let patterns = if how.tools.is_empty() { &config.host.tools } else { &how.tools };
+        let allow = AllowList::new(patterns).map_err(|error| {
+            Failure::usage("allow-list", error, "tools are called as in `tagout tools ls`")
+        })?;
+        let instructions = match &config.host.instructions {
+            None => None,
+            Some(Instructions::Text(text)) => Some(text.clone()),
+            Some(Instructions::File(path)) => Some(setup::read(path)?.ok_or_else(|| {
+                let message = format!("there is no file `{}`", path.display());
+                Failure::usage("instructions-missing", message, "see `host.instructions`")
+            })?),
+        };
+        let pictures = how.pictures.clone().unwrap_or_else(|| places.state.join("pictures"));
+        Ok(Self { config, model, pictures, allow, instructions })
+    }
+
+    /// The tools that the operator lets this session see and call.
+    pub(crate) const fn allowed(&self) -> &AllowList {
+        &self.allow
+    }
+
+    /// What the session may do. With somebody `attended`, the gateway asks through the host.
+    pub(crate) fn options(
+        &self,
+        stop: CancellationToken,
+        conversation: Option<String>,
+        attended: bool,
+    ) -> Options {
+        let provider: Arc<Metered> = Arc::clone(&self.model.metered);
+        let turn_timeout = models::patience(provider.as_ref());
+        let options = Options::new(provider);
+        Options {
+            facts: self.model.facts,
+            allow: self.allow.clone(),
+            instructions: self.instructions.clone(),
+            limits: limits(&self.config, self.model.facts),
+            connect_timeout: CONNECT,
+            turn_timeout,
+            stop,
+            conversation,
+            attended,
+            roots: self.config.host.roots.clone(),
+            seed: self.model.seed.unwrap_or(options.seed),
+            ..options
+        }
+    }
+}
+
+/// The bounds of the configuration. What a question may cost is bounded without one too, where the
+/// price is known.
+pub(crate) fn limits(config: &Config, facts: Option<Facts>) -> Limits {
+    let bounds = config.host.bounds;
+    let priced = facts.is_some_and(|facts| facts.input.is_some() && facts.output.is_some());
+    Limits {
+        rounds: bounds.rounds,
+        calls: bounds.calls,
+        calls_per_round: bounds.calls_per_round,
+        tokens: Some(bounds.tokens),
+        cost_usd: bounds.cost_usd.or(priced.then_some(COST_USD)),
+        time: bounds.time,
+    }
+}
