@@ -1,6 +1,6 @@
-//! Shows a file of Markdown on this terminal, as if somebody said it: `show FILE [BYTES]`, so many
-//! bytes at a time.
-#![expect(clippy::indexing_slicing, clippy::disallowed_methods, reason = "a tool of developers")]
+//! Shows a picture, or a file of Markdown as if somebody said it: `show FILE [SIZE|HOW]`, so many
+//! characters at a time, or in that way.
+#![expect(clippy::indexing_slicing, reason = "a tool of developers")]
 use std::{
     io::{self, IsTerminal as _, Write as _},
     thread,
@@ -14,7 +14,15 @@ fn main() -> io::Result<()> {
     let out = io::stdout();
     let variable = |name: &str| std::env::var(name).ok();
     let screen = Screen::detect(variable, out.is_terminal(), Size::of(&out));
-    let text: Vec<_> = std::fs::read_to_string(&arguments[1])?.chars().collect();
+    let file = std::fs::read(&arguments[1])?;
+    if file.starts_with(b"\x89PNG") || file.starts_with(b"\xff\xd8") {
+        let how = arguments.get(2).and_then(|how| how.parse().ok());
+        let screen = how.map_or_else(|| screen.clone(), |how| screen.clone().with_pictures(how));
+        let shown =
+            tagout_terminal::pictures::show(&file, "", &screen).map_err(io::Error::other)?;
+        return out.lock().write_all(shown.unwrap_or_default().as_bytes());
+    }
+    let text: Vec<_> = String::from_utf8_lossy(&file).chars().collect();
     let size = arguments.get(2).and_then(|size| size.parse().ok()).unwrap_or(8);
     let mut markdown = Markdown::new(&screen);
     let mut out = out.lock();

@@ -10,11 +10,13 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    termios::{QueueSelector, tcflush, tcgetpgrp},
+    termios::{LocalModes, QueueSelector, tcflush},
 };
 
 use crate::{
-    Screen, printable,
+    Screen,
+    hush::{Modes, is_ours},
+    printable,
     style::{Span, Style, painted},
     wrap::{without_tabs, wrap},
 };
@@ -62,10 +64,12 @@ pub fn ask_line(asked: &Asked<'_>) -> io::Result<Answered> {
     let until = Instant::now() + asked.limit;
     let device = Path::new("/dev/tty");
     let mut terminal = OpenOptions::new().read(true).write(true).open(device)?;
-    if tcgetpgrp(&terminal)? != rustix::process::getpgrp() {
-        // Reading would stop us.
+    if !is_ours(&terminal)? {
         return Ok(Answered::Background);
     }
+    // Somebody may have silenced it, or take every key at once.
+    let lines = LocalModes::ECHO | LocalModes::ICANON;
+    let _modes = Modes::set(terminal.try_clone()?, |modes| modes | lines)?;
     // What was typed before the question was read is no answer to it.
     tcflush(&terminal, QueueSelector::IFlush)?;
     let span = Span::new(without_tabs(&printable(asked.question)), Style::PLAIN);

@@ -5,6 +5,7 @@
 mod ask;
 mod card;
 mod editor;
+mod hush;
 mod markdown;
 pub mod pictures;
 mod printable;
@@ -17,6 +18,7 @@ mod wrap;
 pub use ask::{Answered, Asked, ask_line};
 pub use card::{Card, Tone, paint};
 pub use editor::{Candidate, Complete, Editor, Read};
+pub use hush::Hush;
 pub use markdown::{Markdown, render};
 pub use printable::{Cleaner, printable};
 pub use progress::{Progress, Status};

@@ -105,7 +105,11 @@ impl Blocks {
             && matched == self.containers.len()
         {
             let fence = *fence;
-            return if fence.ends(rest) { self.end_leaf() } else { self.code(fence.code(rest)) };
+            return if fence.ends(rest) {
+                self.end_leaf()
+            } else {
+                self.code_line(fence.inside(rest))
+            };
         }
         if rest.trim().is_empty() {
             self.close_to(matched);
@@ -214,7 +218,7 @@ impl Blocks {
         }
         if spaces > 3 && !matches!(self.leaf, Leaf::Paragraph(_) | Leaf::Table { .. }) {
             self.begin();
-            return self.code(rest.get(4..).unwrap_or_default());
+            return self.code_line(rest.get(4..).unwrap_or_default());
         }
         if let Some((level, words)) = heading(text).filter(|_| spaces <= 3) {
             self.end_leaf();
@@ -307,7 +311,7 @@ impl Blocks {
     /// The next piece of a line that is too long for one.
     fn more(&mut self, piece: &str) {
         if matches!(self.leaf, Leaf::Code(_)) {
-            return self.code(piece);
+            return self.code_line(piece);
         }
         if matches!(self.leaf, Leaf::Table { .. }) {
             self.end_leaf();
@@ -315,7 +319,7 @@ impl Blocks {
         self.words(piece);
     }
 
-    fn code(&mut self, line: &str) {
+    fn code_line(&mut self, line: &str) {
         let room = self.room().saturating_sub(2);
         for (n, mut row) in chop(line, Style::PLAIN, room).into_iter().enumerate() {
             // Where the code itself has a line break, and where only the screen has one.

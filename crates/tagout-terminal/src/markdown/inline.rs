@@ -52,7 +52,7 @@ impl<'a> Reader<'a> {
         while let Some(c) = self.rest().chars().next() {
             match c {
                 '\\' => self.escape(),
-                '`' => self.code(&mut alone),
+                '`' => self.code_span(&mut alone),
                 '!' if self.rest().starts_with("![") => self.open("![", true),
                 '[' => self.open("[", false),
                 ']' => self.close(&mut ranges),
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn code(&mut self, alone: &mut BTreeSet<usize>) {
+    fn code_span(&mut self, alone: &mut BTreeSet<usize>) {
         let rest = self.rest();
         let length = rest.bytes().take_while(|byte| *byte == b'`').count();
         let inside = rest.get(length..).unwrap_or_default();

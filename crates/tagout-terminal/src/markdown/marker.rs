@@ -108,7 +108,7 @@ impl Fence {
     }
 
     /// A line of code without the indentation of the fence.
-    pub(super) fn code(self, line: &str) -> &str {
+    pub(super) fn inside(self, line: &str) -> &str {
         line.get(indent(line).min(self.indent)..).unwrap_or_default()
     }
 }

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use tagout_terminal::{Answered, Asked, Candidate, Complete, Editor, Read, Screen, Size, ask_line};
+use tagout_terminal::{
+    Answered, Asked, Candidate, Complete, Editor, Hush, Read, Screen, Size, ask_line,
+};
 use tagout_testkit::pty::{Pty, Seat, Streams};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -20,7 +22,10 @@ const ROLE: &str = "TAGOUT_TERMINAL_ROLE";
 /// Not a test by itself: the program that the others type to.
 #[test]
 fn role() {
-    let said = |text: String| io::stdout().write_all(text.as_bytes()).unwrap();
+    let said = |text: String| {
+        io::stdout().write_all(text.as_bytes()).unwrap();
+        io::stdout().flush().unwrap();
+    };
     match std::env::var(ROLE).as_deref() {
         Ok("edit") => edit(&said),
         Ok("ask") => {
@@ -30,6 +35,17 @@ fn role() {
         Ok("ask-twice") => {
             said(format!("{:?}\r\n", asked(Duration::from_millis(300), &Arc::default())));
             said(format!("{:?}\r\n", asked(SOON, &Arc::default())));
+        }
+        Ok("hush") => {
+            let hush = Hush::new().unwrap();
+            said("quiet ".into());
+            thread::sleep(Duration::from_millis(300));
+            said(format!("{:?} ", asked(Duration::from_millis(500), &Arc::default())));
+            drop(hush);
+            said("loud\r\n".into());
+            let mut line = String::new();
+            io::stdin().read_line(&mut line).unwrap();
+            said(format!("{line:?}\r\n"));
         }
         Ok("ask-withdrawn") => {
             let withdrawn = Arc::new(AtomicBool::new(false));
@@ -193,4 +209,27 @@ fn a_question_can_be_withdrawn_or_left() {
     pty.expect("Think. ", SOON).unwrap();
     pty.send("\u{4}").unwrap();
     pty.expect("End", SOON).unwrap();
+}
+
+#[test]
+fn what_is_typed_in_silence_does_not_show() {
+    let mut pty = sit("hush");
+    pty.expect("quiet ", SOON).unwrap();
+    pty.send("unseen").unwrap();
+    // A question shows what is typed again, and takes nothing that came before it.
+    let shown = pty.expect("Think. ", SOON).unwrap();
+    assert!(!shown.contains("unseen"), "{shown}");
+    pty.send("seen").unwrap();
+    pty.expect("seen", SOON).unwrap();
+    pty.expect("loud", SOON).unwrap();
+    pty.send("next\n").unwrap();
+    pty.expect("next\n\"next\\n\"", SOON).unwrap();
+}
+
+#[test]
+fn editors_go_to_other_threads() {
+    fn goes<T: Send + 'static>() {}
+    goes::<Editor>();
+    goes::<tagout_terminal::Markdown>();
+    goes::<tagout_terminal::Progress>();
 }
