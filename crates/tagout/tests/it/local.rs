@@ -1,6 +1,7 @@
 //! Models from files, served by a stand-in for `llama-server`.
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
@@ -138,11 +139,25 @@ fn what_is_written_to_while_it_is_loaded_is_not_used() {
 }
 
 #[test]
-fn the_file_that_was_read_is_served_whatever_takes_its_place() {
+fn what_takes_the_place_of_the_file_that_was_read_is_not_served() {
     let local = Local::pinned(calling());
-    local.asked();
-    let options = local.seen().unwrap()["options"].clone();
-    let model = options["--model"].as_str().unwrap();
+    let other = local.place.path("other.gguf");
+    let changed =
+        String::from_utf8(fs::read(&local.file).unwrap()).unwrap().replace("\"A7\"", "\"A8\"");
+    local.place.write(&other, changed);
+    let server = program("tagout-testkit", "stand-in-llama");
+    let script = local.place.path("swaps");
+    // Between the reading and the loading.
+    let text = format!("#!/bin/sh\nmv {other:?} {:?}\nexec {server:?} \"$@\"\n", local.file);
+    local.place.write(&script, text);
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+    local.place.configure(&format!(
+        "[server.grid]\nbuiltin = \"grid\"\n[provider.local]\nprogram = {script:?}\n"
+    ));
+    local.refused("model-changed", 3);
+    assert!(!other.exists(), "it was swapped");
+    // The path that the server was given is no name that others can give to something else.
+    let model = local.seen().unwrap()["options"]["--model"].as_str().unwrap().to_owned();
     assert!(model.starts_with("/proc/") && model.contains("/fd/"), "{model}");
 }
 
