@@ -1,4 +1,5 @@
 //! Prompts, resources and completion; forms, URLs, models and folders for servers.
 mod asked;
 mod attached;
+mod folders;
 mod models;

@@ -2,9 +2,12 @@
 use std::sync::Arc;
 
 use tagout_policy::{Arguments, Decision, Effect, Effects, Labels, Subject, SubjectKind};
-use tagout_proto::{Kind, Message, Method, Revision, quoted};
+use tagout_proto::{Kind, Message, Method, Revision, ServerName, quoted};
 
-use super::super::{identify::Identified, inspect::resource};
+use super::{
+    super::{identify::Identified, inspect::resource},
+    without_ours,
+};
 use crate::{
     Gateway, Session,
     capabilities::{Capabilities, EXTENSION_SKILLS, only_known},
@@ -345,7 +348,7 @@ async fn list(
                     SubjectKind::Resource
                     | SubjectKind::Tool
                     | SubjectKind::Task
-                    | SubjectKind::Question => Some(offer.text.clone()),
+                    | SubjectKind::Question => attributed(&offer.text, server),
                 });
             }
         }
@@ -407,6 +410,22 @@ fn shows(
     });
     verdict.decision != Decision::Deny
 }
+
+/// What a server lists by a URI, with the server's name beside it: a URI alone does not say whose
+/// it is.
+fn attributed(definition: &str, server: &ServerName) -> Option<String> {
+    let document = composed(definition).ok()?;
+    let server = quoted(server.as_str());
+    let meta = document.root().get("_meta").filter(|meta| meta.kind() == Kind::Object);
+    let meta = match meta.map(without_ours) {
+        Some(others) => composed(&others).ok()?.root().with(&[(SERVER, Some(&server))]),
+        None => format!(r#"{{"{SERVER}":{server}}}"#),
+    };
+    Some(document.root().with(&[("_meta", Some(&meta))]))
+}
+
+/// In `_meta` of what is listed: its server, as it is called here.
+const SERVER: &str = "tagout/server";
 
 fn renamed(definition: &str, name: &str) -> Option<String> {
     let document = composed(definition).ok()?;

@@ -1,6 +1,5 @@
 //! What servers, and the gateway, ask of the person.
 use std::{
-    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -12,8 +11,7 @@ use tagout_host::{
 };
 
 use crate::frames::{
-    Answers, Heard, answer, asking, comes, method, notification, params, request, result_of, said,
-    session,
+    Answers, Heard, answer, asking, method, notification, params, request, result_of, said, session,
 };
 
 /// Says what it was told to say, and remembers what it was asked.
@@ -491,28 +489,4 @@ async fn never_done(io: tokio::io::DuplexStream) {
         let answer = result_of(&frame, answer);
         write.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
     }
-}
-
-#[tokio::test]
-async fn servers_are_told_of_the_folders_that_there_are() {
-    let folder = std::env::temp_dir().canonicalize().unwrap();
-    let roots = vec![folder.clone(), PathBuf::from("relative"), folder.join("gone-for-good")];
-    let options = Options { roots, ..Options::default() };
-    let (mut session, heard, _serving) = session(options, asking("roots/list", json!({}))).await;
-    session.call("grid__work", Map::new(), &mut Nobody).await;
-    assert_eq!(params(&heard, "initialize")["capabilities"], json!({"roots": {}}));
-    let uri = format!("file://{}", folder.display());
-    assert_eq!(answer(&heard), json!({"roots": [{"uri": uri}]}));
-}
-
-#[tokio::test]
-async fn servers_are_told_that_there_are_no_folders() {
-    let answers = asking("roots/list", json!({}));
-    let roots = vec![PathBuf::from("relative")];
-    let options = Options { roots, ..Options::default() };
-    let (mut session, heard, _serving) = session(options, answers).await;
-    session.call("grid__work", Map::new(), &mut Nobody).await;
-    comes(&heard, "tools/call").await;
-    assert_eq!(params(&heard, "initialize")["capabilities"], json!({}));
-    assert_eq!(answer(&heard)["code"], -32601);
 }
