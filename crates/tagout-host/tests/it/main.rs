@@ -7,8 +7,11 @@
     clippy::wildcard_enum_match_arm,
     reason = "a test that meets something else than it expects should panic, helpers included"
 )]
+mod desk;
 mod frames;
 mod gateway;
+mod guard;
+mod journal;
 mod loops;
 mod planned;
 mod primitives;
