@@ -81,7 +81,7 @@ fn help(live: &Live<'_>) -> Result<(), Failure> {
         .iter()
         .map(|(name, rest, does)| vec![format!("/{name} {rest}"), (*does).to_owned()])
         .collect();
-    show(live, &[], &rows);
+    show(live, &["COMMAND", "WHAT"], &rows);
     live.painter.aside(
         "@SERVER:URI in a question attaches a resource; // begins a question with a slash;\n\
          a backslash at the end of a line goes on with the next; the tabulator completes.\n\
@@ -220,7 +220,7 @@ fn records(live: &Live<'_>, rest: &str) -> Result<(), Failure> {
     if rows.is_empty() {
         live.painter.say("Nothing of this session is on record yet.");
     } else {
-        show(live, &[], rows);
+        show(live, &["RECORD", "WHEN", "WHO", "WHAT", "OUTCOME", "RULE"], rows);
     }
     live.painter
         .aside("`tagout audit trace NUMBER` tells how it came to one, and what came of it.");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tagout_host::{Concern, Event, Outcome, Status, Verdict, printable};
-use tagout_llm::{Plan, StreamEvent, Usage};
+use tagout_llm::{Plan, Planner, StreamEvent, Usage};
 use tagout_terminal::{Card, Markdown, Progress, Screen, Size, Status as Going, Tone, paint};
 
 use super::pictures::{self, Pictures};
@@ -21,9 +21,13 @@ struct Canvas {
     markdown: Markdown,
     /// Whether the cursor stands somewhere in a line of text.
     writing: bool,
+    /// Whether what answers writes Markdown; rules write lines.
+    marked: bool,
     progress: Progress,
     /// While a person is asked, nothing else is drawn.
     asking: bool,
+    /// Notes that were shown; once is enough.
+    noted: Vec<String>,
     pictures: Pictures,
     began: Instant,
 }
@@ -37,7 +41,9 @@ impl Painter {
             progress,
             screen,
             writing: false,
+            marked: true,
             asking: false,
+            noted: Vec::new(),
             pictures: Pictures::new(folder),
             began: Instant::now(),
         }))
@@ -111,7 +117,7 @@ impl Painter {
         canvas.screen = canvas.screen.clone().with_size(size);
         canvas.progress = Progress::new(&canvas.screen);
         if !canvas.writing {
-            canvas.markdown = Markdown::new(&canvas.screen);
+            canvas.markdown = canvas.reader();
         }
     }
 }
@@ -167,6 +173,11 @@ impl Canvas {
         }
     }
 
+    fn reader(&self) -> Markdown {
+        let lines = Screen::plain().with_size(self.screen.size());
+        Markdown::new(if self.marked { &self.screen } else { &lines })
+    }
+
     fn card(&mut self, card: &Card) {
         self.clear();
         let card = card.render(&self.screen);
@@ -188,12 +199,16 @@ impl Canvas {
         let shown = self.markdown.finish();
         self.write(&shown);
         self.writing = false;
-        self.markdown = Markdown::new(&self.screen);
+        self.markdown = self.reader();
     }
 
     fn event(&mut self, event: &Event) {
         match event {
-            Event::Asked { model, .. } => self.goes_on(&model.name, None, None),
+            Event::Asked { model, .. } => {
+                self.marked = model.name != Planner::NAME;
+                self.markdown = self.reader();
+                self.goes_on(&model.name, None, None);
+            }
             Event::Streamed { piece } => self.streamed(piece),
             Event::Turned { usage, notes, .. } => self.turned(*usage, notes),
             Event::Planned { plan, .. } => self.planned(plan),
@@ -268,6 +283,10 @@ impl Canvas {
     fn turned(&mut self, _usage: Option<Usage>, notes: &[String]) {
         self.end_text();
         for note in notes {
+            if self.noted.contains(note) {
+                continue;
+            }
+            self.noted.push(note.clone());
             self.clear();
             let note = self.toned(Tone::Quiet, &printable(&format!("note: {note}")));
             self.line(&note);
@@ -275,26 +294,22 @@ impl Canvas {
     }
 
     fn planned(&mut self, plan: &Plan) {
-        self.clear();
-        let mut told = format!("plan: {}", plan.summary);
+        let mut card = Card::new("plan", Tone::Quiet).text(&plan.summary, Tone::Plain);
         for binding in &plan.bindings {
             let from = &binding.source.text;
             let converted = binding.conversion.as_deref().map(|c| format!(", {c}"));
             let converted = converted.unwrap_or_default();
-            told.push_str(&format!(
-                "\n  {} = {} from \"{from}\"{converted}",
-                binding.path, binding.value
-            ));
+            card = card
+                .field(&binding.path, &format!("{} from \"{from}\"{converted}", binding.value));
         }
         if !plan.left_out.is_empty() {
-            told.push_str(&format!("\n  not given, so not sent: {}", plan.left_out.join(", ")));
+            card = card.field("not given, so not sent", &plan.left_out.join(", "));
         }
         if !plan.unused.is_empty() {
             let unused: Vec<_> = plan.unused.iter().map(|source| source.text.as_str()).collect();
-            told.push_str(&format!("\n  in the question, and not used: {}", unused.join(", ")));
+            card = card.field("in the question, and not used", &unused.join(", "));
         }
-        let told = self.toned(Tone::Quiet, &printable(&told));
-        self.line(&told);
+        self.card(&card);
     }
 
     /// A call, with its arguments in full.
