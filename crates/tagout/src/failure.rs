@@ -110,7 +110,11 @@ impl Failure {
         let mut message = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
-            message.push_str(&format!(": {error}"));
+            let words = error.to_string();
+            // Some say what their cause says.
+            if !message.ends_with(&words) {
+                message.push_str(&format!(": {words}"));
+            }
             cause = error.source();
         }
         Self::new(Ended::Failed, code, message).with_help(help)

@@ -2,7 +2,7 @@
 //!
 //! What people, models and tools said stands in quotations, every line of it, so that no text can
 //! pass for a heading of the document: for another speaker, or for a decision.
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -21,12 +21,27 @@ use super::{
 pub(crate) struct Document<'a> {
     whole: &'a Whole,
     decisions: &'a Decisions,
+    /// The calls that have a result.
+    answered: BTreeSet<&'a str>,
 }
 
 impl<'a> Document<'a> {
     /// Of `whole`, with what the audit log says of its calls.
-    pub(crate) const fn new(whole: &'a Whole, decisions: &'a Decisions) -> Self {
-        Self { whole, decisions }
+    pub(crate) fn new(whole: &'a Whole, decisions: &'a Decisions) -> Self {
+        let parts = whole.entries.iter().flat_map(|entry| match entry {
+            Entry::Message { message, .. } => message.parts.as_slice(),
+            Entry::Said { .. } => &[],
+        });
+        let answered = parts.filter_map(|part| match part {
+            Part::ToolResult(result) => Some(result.call_id.as_str()),
+            Part::Text { .. }
+            | Part::Image(_)
+            | Part::ToolCall(_)
+            | Part::Attached { .. }
+            | Part::Reasoning { .. }
+            | Part::Refusal { .. } => None,
+        });
+        Self { whole, decisions, answered: answered.collect() }
     }
 
     /// What is known of the session beside what was said.
@@ -125,6 +140,9 @@ impl<'a> Document<'a> {
     fn call(&self, out: &mut String, call: &ToolCall) {
         push(out, &format!("\n### Call of {} ({})", named(&call.name), named(&call.id)));
         fenced(out, &pretty(&call.arguments_raw));
+        if !self.answered.contains(call.id.as_str()) {
+            push(out, "\nNo result of it was kept: the conversation was broken off.");
+        }
         if let Some(decision) = self.decisions.get(&call.id) {
             push(out, &format!("\n{}", decided(decision, &call.name)));
         }

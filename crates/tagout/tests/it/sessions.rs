@@ -101,6 +101,12 @@ fn talk(record: u64) -> Vec<Value> {
                "results": [{"id": "c1", "record": record}, {"id": "c2", "record": null}]}}),
         message(5, "assistant", text("**High**: 0.7.")),
         json!({"kind": "said", "at": at(6), "said": {"what": "response", "tokens": [812, 40]}}),
+        // Broken off.
+        message(
+            7,
+            "assistant",
+            json!([{"kind": "tool_call", "id": "c3", "name": "grid__x", "arguments_raw": "{}"}]),
+        ),
     ]
 }
 
@@ -135,7 +141,7 @@ fn shown(place: &Place, id: &SessionId, text: &str) -> String {
         let time = at(second).strftime("%Y-%m-%d %H:%M:%SZ").to_string();
         text = text.replace(&time, &format!("<time {second}>"));
     }
-    text = text.replace(&at(6).strftime("%Y-%m-%d %H:%M").to_string(), "<minute>");
+    text = text.replace(&at(7).strftime("%Y-%m-%d %H:%M").to_string(), "<minute>");
     // Servers start beside the first calls, and both get their numbers as they come.
     for n in 0..40 {
         text = text.replace(&format!("Record {n}:"), "Record <n>:");
@@ -154,7 +160,7 @@ fn a_session_is_shown_with_what_was_decided() {
     assert!(!whole.contains(['\u{1b}', '\u{202e}']), "{whole}");
     // What is no heading of the document's own stands in a quotation.
     let headings = whole.lines().filter(|line| line.starts_with("## "));
-    assert_eq!(headings.count(), 4, "{whole}");
+    assert_eq!(headings.count(), 5, "{whole}");
     assert_eq!(place.done(&["sessions", "show", "last"]), whole);
     assert_eq!(place.done(&["sessions", "export", id.as_str()]), whole);
 }
@@ -163,7 +169,7 @@ fn a_session_is_shown_with_what_was_decided() {
 fn json_has_the_messages_as_they_are() {
     let (place, id) = talked();
     let listed = one(&place.done(&["--json", "sessions", "ls"]));
-    assert_eq!((&listed["id"], &listed["messages"]), (&json!(id.as_str()), &json!(4)));
+    assert_eq!((&listed["id"], &listed["messages"]), (&json!(id.as_str()), &json!(5)));
     let output = place.done(&["--json", "sessions", "show", id.short()]);
     assert!(!output.contains(['\u{1b}', '\u{202e}']), "{output}");
     let whole = one(&output);
@@ -234,7 +240,7 @@ fn a_session_is_named_by_its_first_digits() {
 fn nothing_is_shown_of_what_was_changed() {
     let (place, id) = talked();
     let file = rusqlite::Connection::open(place.path("state/tagout/state.sqlite")).unwrap();
-    let changed = file.execute("DELETE FROM turn WHERE position = 6", []).unwrap();
+    let changed = file.execute("DELETE FROM turn WHERE position = 7", []).unwrap();
     assert_eq!(changed, 1);
     for args in
         [&["show", "last"][..], &["export", "last"], &["export", id.short(), "--format", "json"]]
