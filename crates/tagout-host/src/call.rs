@@ -227,7 +227,8 @@ impl UnderWay {
     /// The server that it is about, as far as its name tells.
     fn server(&self) -> String {
         let server = self.about.split_once("__").map(|(server, _)| server);
-        server.unwrap_or_default().to_owned()
+        // Resources go by their URIs, which say nothing of a server.
+        server.filter(|server| !server.contains(':')).unwrap_or_default().to_owned()
     }
 
     /// Somebody has thought for so long, and the call could not go on.

@@ -36,7 +36,8 @@ impl Session {
     pub async fn complete(
         &mut self,
         reference: Reference<'_>,
-        (argument, value): (&str, &str),
+        argument: &str,
+        value: &str,
         context: &BTreeMap<String, String>,
     ) -> Result<Vec<String>, HostError> {
         let (about, named) = match reference {

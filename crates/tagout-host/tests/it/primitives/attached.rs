@@ -143,7 +143,7 @@ async fn who_offers_nothing_has_empty_lists() {
     assert!(session.resources().await.unwrap().is_empty());
     assert!(session.templates().await.unwrap().is_empty());
     let context = BTreeMap::new();
-    let values = session.complete(Reference::Prompt("x"), ("a", ""), &context).await.unwrap();
+    let values = session.complete(Reference::Prompt("x"), "a", "", &context).await.unwrap();
     assert!(values.is_empty());
 }
 
@@ -299,14 +299,14 @@ async fn arguments_are_completed_within_bounds() {
     let (mut session, heard, _serving) = session(Options::default(), offering()).await;
     let context = arguments(&[("region", "north")]);
     let values =
-        session.complete(Reference::Prompt("grid__brief"), ("day", "mo"), &context).await.unwrap();
+        session.complete(Reference::Prompt("grid__brief"), "day", "mo", &context).await.unwrap();
     assert_eq!((values.len(), values[0].as_str()), (100, "value 0"));
     let sent = params(&heard, "completion/complete");
     assert_eq!(sent["ref"], json!({"type": "ref/prompt", "name": "grid__brief"}));
     assert_eq!(sent["argument"], json!({"name": "day", "value": "mo"}));
     assert_eq!(sent["context"], json!({"arguments": {"region": "north"}}));
     let template = Reference::Template("grid://load/{region}");
-    session.complete(template, ("region", ""), &BTreeMap::new()).await.unwrap();
+    session.complete(template, "region", "", &BTreeMap::new()).await.unwrap();
     let sent = params(&heard, "completion/complete");
     assert_eq!(sent["ref"], json!({"type": "ref/resource", "uri": "grid://load/{region}"}));
 }
