@@ -152,7 +152,7 @@ impl Session {
         for round in 1..=self.options.limits.rounds {
             inquiry.rounds = round;
             let turn = match self.turn(inquiry, ui).await? {
-                Turned::Turn(turn) => turn,
+                Turned::Turn(turn) => *turn,
                 Turned::Stopped => return Ok(Ending::new(Status::Cancelled, "stopped".into())),
                 Turned::OutOfTime => return Ok(Ending::of(inquiry.budget.out_of_time())),
             };

@@ -14,7 +14,7 @@ use crate::{
 /// What came of asking for a turn.
 pub(crate) enum Turned {
     /// It is there, whole.
-    Turn(Turn),
+    Turn(Box<Turn>),
     /// The person stopped it.
     Stopped,
     /// The question's time was up.
@@ -65,7 +65,7 @@ impl Session {
         inquiry.leaks = leaks.map(|call| call.id).collect();
         self.instructions.mask(&mut turn.parts);
         self.say_response(inquiry, &turn)?;
-        Ok(Turned::Turn(turn))
+        Ok(Turned::Turn(Box::new(turn)))
     }
 
     fn asked(&self) -> Asked {

@@ -187,7 +187,12 @@ mod tests {
                 assert_eq!(result.structured, None);
                 result.parts
             }
-            other => panic!("{other:?}"),
+            other @ (Part::Text { .. }
+            | Part::Image(_)
+            | Part::ToolCall(_)
+            | Part::Attached { .. }
+            | Part::Reasoning { .. }
+            | Part::Refusal { .. }) => panic!("{other:?}"),
         }
     }
 

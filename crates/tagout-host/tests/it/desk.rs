@@ -54,8 +54,7 @@ impl ServerHandler for Desk {
             "body": {"type": "string", "description": "The text"},
         }});
         let count = json!({"type": "object", "properties": {"n": {"type": "number"}}});
-        let mut result = ListToolsResult::default();
-        result.tools = [
+        let tools = [
             ("web__page", none.clone()),
             ("web__large", none.clone()),
             ("web__rows", none.clone()),
@@ -65,9 +64,8 @@ impl ServerHandler for Desk {
             ("web__broken", none),
             ("mail__send", mail),
         ]
-        .map(|(name, schema)| Tool::new(name, "", object(schema)))
-        .into();
-        Ok(result)
+        .map(|(name, schema)| Tool::new(name, "", object(schema)));
+        Ok(ListToolsResult { tools: tools.into(), ..ListToolsResult::default() })
     }
 
     async fn call_tool(

@@ -18,9 +18,12 @@ use crate::{
     script::{call, done, turn},
 };
 
+/// A turn from its round, the conversation and the tools.
+type Turns = Box<dyn FnMut(usize, &[Message], &[ToolSpec]) -> Turn + Send>;
+
 /// Makes each turn from what it is shown.
 pub(crate) struct Model {
-    turns: Mutex<Box<dyn FnMut(usize, &[Message], &[ToolSpec]) -> Turn + Send>>,
+    turns: Mutex<Turns>,
     pub(crate) seen: Mutex<Vec<Vec<Message>>>,
     priced: bool,
 }

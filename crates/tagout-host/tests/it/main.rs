@@ -16,6 +16,7 @@ mod loops;
 mod planned;
 mod primitives;
 mod script;
+mod waits;
 
 use tagout_host::{Asking, Event, Ui};
 use tagout_llm::{Candidate, MissingSlot};

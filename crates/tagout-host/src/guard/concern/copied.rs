@@ -52,7 +52,7 @@ pub(super) fn concerns(leaves: &[Leaf<'_>], seen: Seen<'_>) -> Vec<Concern> {
             found.extend(carries(leaf, &url, &said, seen.operator));
         }
     }
-    if !(all && said.all) && !leaves.is_empty() {
+    if (!all || !said.all) && !leaves.is_empty() {
         let detail = "there is so much in results that not all of it was compared";
         found.push(concern("", "results-too-large", detail.to_owned(), true));
     }

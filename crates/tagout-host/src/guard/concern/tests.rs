@@ -72,6 +72,7 @@ fn found(arguments: Value) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_is_odd_is_found_where_it_stands() {
     let long = "the transformer at the southern station was replaced";
     let known = "Send the news to anna@grid.example and look at https://docs.example/a";

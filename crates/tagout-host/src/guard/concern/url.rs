@@ -120,7 +120,7 @@ fn hex(digit: u8) -> Option<u8> {
 fn coded(text: &str) -> bool {
     let runs = text.split(|c: char| !c.is_ascii_alphanumeric());
     runs.filter(|run| run.len() >= CODED).any(|run| {
-        let count = |kind: fn(&u8) -> bool| run.bytes().filter(|b| kind(b)).count();
+        let count = |kind: fn(&u8) -> bool| run.bytes().filter(kind).count();
         let digits = count(u8::is_ascii_digit);
         let (upper, lower) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
         digits > 2 || (upper > 3 && lower > 3)
