@@ -257,8 +257,13 @@ impl Stage {
         }
         let data = &frame["error"]["data"];
         for (name, key) in &step.keeps {
-            let value = data[key].as_str().ok_or_else(|| format!("no `{key}`: {frame}"))?;
-            self.kept.insert(name.clone(), value.to_owned());
+            let said = &frame["result"]["_meta"][format!("tagout/{key}")];
+            let value = match (&data[key], said) {
+                (Value::String(text), _) => text.clone(),
+                (Value::Number(number), _) | (_, Value::Number(number)) => number.to_string(),
+                (_, _) => return Err(format!("no `{key}`: {frame}")),
+            };
+            self.kept.insert(name.clone(), value);
         }
         for (key, value) in &step.holds {
             let at = if frame["error"].is_null() { &frame["result"] } else { data };
