@@ -97,11 +97,12 @@ impl Session {
 
     fn say_response(&mut self, inquiry: &mut Inquiry, turn: &Turn) -> Result<(), HostError> {
         let model = self.options.provider.describe().name;
-        let content = serde_json::to_string(turn).unwrap_or_default();
+        // As it is kept, so that the one can be held against the other.
+        let content = serde_json::to_string(&turn.parts).unwrap_or_default();
         let calls: Vec<_> = proposed(&turn.parts)
             .into_iter()
             .map(|call| SaidCall {
-                arguments: Digest::of(call.arguments_raw.as_bytes()),
+                arguments: Digest::of_json(&call.arguments_raw),
                 id: call.id,
                 tool: call.name,
             })

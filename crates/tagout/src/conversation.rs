@@ -7,6 +7,7 @@ mod entry;
 mod kept;
 mod key;
 mod records;
+mod words;
 
 use std::{fmt, str::FromStr};
 
@@ -34,6 +35,7 @@ pub(crate) use self::{
     entry::Entry,
     kept::{Kept, Recorder, Spent},
     records::{Decisions, decisions},
+    words::{Sentence, Words},
 };
 
 /// Which conversation to go on with.

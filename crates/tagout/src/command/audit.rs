@@ -14,6 +14,7 @@ use tagout_proto::Conversation;
 use crate::{
     cli::Audit,
     command::policy,
+    conversation::Words,
     failure::{Ended, Failure},
     output,
     places::Places,
@@ -54,7 +55,11 @@ pub(crate) fn audit(places: &Places, audit: &Audit, json: bool) -> Result<ExitCo
                 show(&record, remedy(places, &record).as_deref())?
             }
         }
-        Audit::Trace { number } => trace::trace(&reader, *number, &sentence_of, json)?,
+        Audit::Trace { number } => {
+            let words = Words::of(places);
+            let kept = |record: &Record| words.under(record.n, record.at);
+            trace::trace(&reader, *number, &kept, json)?;
+        }
         Audit::Verify => {
             // Where the key is not at hand, the one that the log itself names must do.
             let report = if PublicKey::of_key_file(&places.head_key).is_ok() {
@@ -80,12 +85,6 @@ pub(crate) fn audit(places: &Places, audit: &Audit, json: bool) -> Result<ExitCo
 
 fn failed(error: AuditError) -> Failure {
     Failure::of(&error, error.code(), error.help())
-}
-
-/// The words of a record, from where conversations are stored; the log itself keeps digests of
-/// them, unless it is told to keep more.
-const fn sentence_of(_record: u64) -> Option<String> {
-    None
 }
 
 /// The records of one conversation among the last `most`, as rows of a table.

@@ -24,7 +24,7 @@ pub(crate) enum Entry {
     },
 }
 
-/// That something was said. Its words are in the messages, or were kept nowhere.
+/// That something was said. What a model said is in the messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Spoken {
     /// What it was: `prompt`, `request`, `response`, `stopped`.
@@ -44,6 +44,9 @@ pub(crate) struct Spoken {
     /// Why it stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) why: Option<String>,
+    /// The person's own words, which a message may hold among other things, or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) words: Option<String>,
 }
 
 /// A call whose result went back.
@@ -72,6 +75,7 @@ impl Spoken {
             tokens: said.usage.map(|usage| [usage.input_tokens, usage.output_tokens]),
             why: matches!(said.what, What::Stopped)
                 .then(|| said.content.chars().take(WHY_CHARS).collect()),
+            words: matches!(said.what, What::Prompt).then(|| said.content.to_owned()),
         }
     }
 }

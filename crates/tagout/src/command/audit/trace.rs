@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tagout_audit::{
-    Doubt, Part, Reader, Step, Trace, What,
+    Doubt, Part, Reader, Record, Step, Trace, What,
     record::{Approved, Call, Payload, Subject, Uttered},
 };
 use tagout_gateway::said::is_what_was_said;
 use tagout_inspect::characters::one_line;
 
 use super::{failed, outcome, rule, word};
-use crate::{failure::Failure, output};
+use crate::{conversation::Sentence, failure::Failure, output};
 
 /// Finds the words of a record where they are kept beside the log: in a stored conversation.
-pub(super) type Sentences<'a> = &'a dyn Fn(u64) -> Option<String>;
+pub(super) type Sentences<'a> = &'a dyn Fn(&Record) -> Option<Sentence>;
 
 /// Words and arguments of the record that was asked about are shown up to here, in characters…
 const LONG: usize = 4000;
@@ -62,13 +62,14 @@ fn words(trace: &Trace, sentence_of: Sentences<'_>) -> BTreeMap<u64, String> {
         let Subject::Said { said, payload } = &step.record.subject else { return None };
         let n = step.record.n;
         let kept = super::words_in(payload).or_else(|| {
-            let found = sentence_of(n)?;
-            Some(match is_what_was_said(said, payload, &found) {
-                Some(true) => found,
+            let Sentence { content, shown } = sentence_of(&step.record)?;
+            Some(match is_what_was_said(said, payload, &content) {
+                Some(true) => shown,
                 Some(false) => "CHANGED: what is kept is not what was said".to_owned(),
-                None => format!("{found} (not compared: the record's own part was erased)"),
+                None => format!("{shown} (not compared: the record's own part was erased)"),
             })
         });
+        let kept = kept.filter(|text| !text.is_empty());
         kept.map(|text| (n, text))
     });
     words.collect()
@@ -80,7 +81,8 @@ fn told(step: &Step, words: &BTreeMap<u64, String>, doubts: &[Doubt]) -> Vec<Str
     let (depth, first, more) = match &record.subject {
         Subject::Call(call) => (2, of_call(call), below_call(call, step)),
         Subject::Said { said, .. } => {
-            let text = words.get(&record.n).map(|text| format!("\"{}\"", cut(text, most(asked))));
+            let text = words.get(&record.n).and_then(|text| sentence(said.what, text, asked));
+            let text = text.map(|text| format!("\"{}\"", cut(&text, most(asked))));
             (usize::from(said.what != What::Prompt), of_said(said), text.into_iter().collect())
         }
         Subject::Other { event } => (0, super::describe(event), Vec::new()),
@@ -94,6 +96,44 @@ fn told(step: &Step, words: &BTreeMap<u64, String>, doubts: &[Doubt]) -> Vec<Str
     let doubts = doubts.iter().filter(|doubt| doubt.n == record.n);
     lines.extend(doubts.map(|doubt| format!("{below}!! {}", doubtful(doubt, &record.subject))));
     lines
+}
+
+/// What a person reads of what was said. A request repeats all that went before it, so that it is
+/// shown only where it was asked about.
+fn sentence(what: What, content: &str, asked: bool) -> Option<String> {
+    match what {
+        What::Prompt | What::Stopped => Some(content.to_owned()),
+        What::Request => asked.then(|| content.to_owned()),
+        What::Response => match serde_json::from_str::<Answered>(content) {
+            Ok(Answered::Parts(parts) | Answered::Turn { parts }) => {
+                let texts: Vec<_> = parts.into_iter().filter_map(Piece::into_text).collect();
+                (!texts.is_empty()).then(|| texts.join(" "))
+            }
+            Err(_) => Some(content.to_owned()),
+        },
+    }
+}
+
+/// A model's response, as far as it is for people.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Answered {
+    Parts(Vec<Piece>),
+    Turn { parts: Vec<Piece> },
+}
+
+/// A piece of a response.
+#[derive(serde::Deserialize)]
+struct Piece {
+    #[serde(default)]
+    kind: String,
+    text: Option<String>,
+}
+
+impl Piece {
+    fn into_text(self) -> Option<String> {
+        self.text.filter(|_| self.kind == "text")
+    }
 }
 
 fn doubtful(doubt: &Doubt, subject: &Subject) -> String {
