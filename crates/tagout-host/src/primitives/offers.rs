@@ -172,7 +172,7 @@ impl Session {
     /// The prompts that the gateway shows, in its order. They are listed once, and again when they
     /// have changed.
     ///
-    /// Cancel safe: the list stays as it was until the new one is complete.
+    /// Cancel safe: what was dropped in the middle is listed the next time.
     ///
     /// # Errors
     /// [`HostError::List`] or [`HostError::ListTooLong`].

@@ -103,7 +103,7 @@ pub(crate) fn asking(method_: &'static str, params: Value) -> Answers {
 pub(crate) fn answer(heard: &Heard) -> Value {
     let heard = heard.lock().unwrap();
     let answer = heard.iter().find(|frame| method(frame).is_empty() && frame["id"] == "q");
-    let answer = answer.expect("the question has no answer");
+    let Some(answer) = answer else { panic!("the question has no answer") };
     answer.get("result").or(answer.get("error")).unwrap().clone()
 }
 

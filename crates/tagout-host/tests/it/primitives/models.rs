@@ -16,11 +16,14 @@ use crate::{
     script::{Script, call, done, turn},
 };
 
+/// What a model was asked: messages, how many tools, how many tokens at most.
+type Asked = (Vec<Message>, usize, Option<u32>);
+
 /// A language model that says its lines, and remembers what it was asked.
 struct Model {
     name: &'static str,
     lines: Mutex<Vec<Turn>>,
-    asked: Mutex<Vec<(Vec<Message>, usize, Option<u32>)>>,
+    asked: Mutex<Vec<Asked>>,
 }
 
 impl Model {
@@ -263,9 +266,12 @@ async fn without_a_language_model_or_a_person_nobody_samples() {
     }
 }
 
+/// What was said, what led to it, and its content.
+type Told = (What, Option<u64>, String);
+
 /// Numbers what it is told.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<(What, Option<u64>, String)>>>);
+struct Log(Arc<Mutex<Vec<Told>>>);
 
 impl Journal for Log {
     fn keep(&mut self, _: &Message) -> Result<(), JournalError> {
