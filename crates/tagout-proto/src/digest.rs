@@ -39,11 +39,12 @@ impl Digest {
         Self(hash.finalize().into())
     }
 
-    /// The digest of what `json` means, however it is written: its canonical form, with numbers as
-    /// they are written by whoever has read and writes them again. Of what cannot be read, the
-    /// digest of the text.
+    /// The digest of the arguments that `json` means, however they are written: of the canonical
+    /// form, with numbers as they are written by whoever has read and writes them again. No text
+    /// means no arguments, `{}`. Of what cannot be read, the digest of the text.
     #[must_use]
     pub fn of_json(json: &str) -> Self {
+        let json = if json.trim().is_empty() { "{}" } else { json };
         let read = |text: &str| Document::read(text.as_bytes(), Limits::default()).ok();
         let again = read(json).and_then(|document| document.root().to_tree().ok());
         let again = again.and_then(|tree| read(&tree.to_string()));
@@ -150,6 +151,20 @@ mod tests {
         );
         assert_eq!(digest.to_string().parse(), Ok(digest));
         assert_eq!("sha256:E3B0".parse::<Digest>(), Err(BadDigest));
+    }
+
+    #[test]
+    fn arguments_have_one_digest_however_they_are_written() {
+        let of = Digest::of_json;
+        let written = [r#"{"a":1.5,"b":"é"}"#, "{ \"b\" : \"\\u00e9\",\n\"a\":1.50}"];
+        assert_eq!(of(written[0]), of(written[1]));
+        assert_eq!((of(""), of(" \n")), (of("{}"), of("{}")));
+        for (one, other) in [("{}", "[]"), (r#"{"a":1}"#, r#"{"a":"1"}"#), ("{", "{}"), ("1", "2")]
+        {
+            assert_ne!(of(one), of(other), "{one} {other}");
+        }
+        // What can be read in two ways stands for itself.
+        assert_ne!(of(r#"{"a":1,"a":2}"#), of(r#"{"a":2}"#));
     }
 
     #[test]
