@@ -112,3 +112,5 @@ fn belongs(part: &Part, role: Role, taken: &mut HashSet<String>) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wires;

@@ -134,7 +134,7 @@ fn part() -> impl Strategy<Value = Part> {
     ]
 }
 
-fn conversation() -> impl Strategy<Value = Vec<Message>> {
+pub(super) fn conversation() -> impl Strategy<Value = Vec<Message>> {
     let role = prop::sample::select(vec![
         Role::System,
         Role::User,
