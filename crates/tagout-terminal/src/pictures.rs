@@ -65,8 +65,8 @@ impl Picture {
 /// What to write to show the picture, no larger than the screen and no larger than it is; nothing
 /// where the screen cannot show pictures. The cursor is at the start of a row before and after.
 ///
-/// What it is, its first bytes say; `media_type` is for the error. Decoding a large picture takes
-/// up to a second.
+/// What it is, its first bytes say; `media_type` is for the error. It blocks its thread: a picture
+/// at the limit takes a while, and some hundred megabytes.
 ///
 /// # Errors
 /// [`PictureError`]: it is too large, of another format, or broken.

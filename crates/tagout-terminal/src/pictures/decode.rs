@@ -46,7 +46,7 @@ fn png(bytes: &[u8]) -> Result<Picture, PictureError> {
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: ASIDE_BYTES });
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
-    decoder.set_transformations(Transformations::normalize_to_color8() | Transformations::ALPHA);
+    decoder.set_transformations(Transformations::normalize_to_color8());
     let failed = |error| {
         let limit = matches!(error, DecodingError::LimitsExceeded);
         if limit { PictureError::TooLarge } else { broken(error) }

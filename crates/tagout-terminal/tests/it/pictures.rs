@@ -232,6 +232,32 @@ fn large_pictures_fit_and_small_ones_stay_small() {
 }
 
 #[test]
+fn every_kind_of_png_is_read() {
+    use png::{BitDepth, ColorType};
+    let kinds: [(_, _, &[u8], Dot); 6] = [
+        (ColorType::Grayscale, BitDepth::Eight, &[77], [77; 3]),
+        (ColorType::Grayscale, BitDepth::One, &[0x80], [255; 3]),
+        (ColorType::GrayscaleAlpha, BitDepth::Eight, &[0, 55], [200; 3]),
+        (ColorType::Rgb, BitDepth::Sixteen, &[1, 0, 2, 0, 3, 0], [1, 2, 3]),
+        (ColorType::Rgba, BitDepth::Sixteen, &[1, 0, 2, 0, 3, 0, 255, 255], [1, 2, 3]),
+        (ColorType::Indexed, BitDepth::Eight, &[1], [4, 5, 6]),
+    ];
+    for (colour, depth, data, expected) in kinds {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, 1, 1);
+        encoder.set_color(colour);
+        encoder.set_depth(depth);
+        if colour == ColorType::Indexed {
+            encoder.set_palette(vec![1, 2, 3, 4, 5, 6]);
+        }
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(data).unwrap();
+        writer.finish().unwrap();
+        assert_eq!(from_kitty(&shown(&file, Pictures::Kitty)), [[expected]], "{colour:?}");
+    }
+}
+
+#[test]
 fn a_jpeg_is_shown_too() {
     // 16 by 16, the upper half red and the lower blue.
     let file = STANDARD.decode(include_str!("documents/halves.jpeg.base64").trim()).unwrap();
