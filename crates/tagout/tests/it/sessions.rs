@@ -283,7 +283,14 @@ fn the_key_is_where_the_configuration_says_or_nothing_opens() {
     place.configure("[sessions]\nkey = \"file://own.key\"\n");
     ls("No such file");
     let own_key = place.path("config/tagout/own.key");
-    for wrong in ["", "07", "hunter2", &HEX[1..], &format!("{HEX}07")] {
+    for wrong in [
+        "",
+        "07",
+        "hunter2",
+        HEX.trim_start_matches("07"),
+        &HEX.replacen('0', "", 1),
+        &format!("{HEX}07"),
+    ] {
         place.write(&own_key, wrong);
         ls("32 bytes");
     }
@@ -373,4 +380,61 @@ fn privacy_gives_them_out_and_erases_them() {
     assert!(place.done(&["sessions", "ls"]).contains("there are no sessions"));
     let export = one(&place.done(&["privacy", "export", &user]));
     assert_eq!((&export["sessions"], &export["held"]["sessions"]), (&json!([]), &json!([])));
+}
+
+const RISK: &str = "What is the outage risk of transformer A7 at 38 C?";
+
+#[test]
+fn what_is_asked_is_kept_and_gone_on_with() {
+    let place = Place::new();
+    place.done(&["ask", RISK]);
+    let listed = one(&place.done(&["--json", "sessions", "ls"]));
+    assert_eq!((&listed["title"], &listed["messages"]), (&json!(RISK), &json!(4)));
+    assert_eq!(fs::metadata(key_file(&place)).unwrap().permissions().mode() & 0o777, 0o600);
+    place.done(&["ask", "--continue", RISK]);
+    let id: SessionId = listed["id"].as_str().unwrap().parse().unwrap();
+    place.done(&["ask", "--resume", id.short(), RISK]);
+    let again = one(&place.done(&["--json", "sessions", "ls"]));
+    assert_eq!((&again["id"], &again["messages"]), (&listed["id"], &json!(12)));
+    let shown = place.done(&["sessions", "show", "last"]);
+    assert_eq!(shown.matches(": allowed by rule read-freely; the server answered").count(), 3);
+    assert!(!holds(&files_of_state(&place), b"outage risk of transformer"));
+    // Another question is another session.
+    place.done(&["ask", RISK]);
+    assert_eq!(each(&place.done(&["--json", "sessions", "ls"])).len(), 2);
+}
+
+#[test]
+fn where_nothing_is_to_be_kept_nothing_is() {
+    let place = Place::new();
+    let keep = |days| {
+        let grid = "[server.grid]\nbuiltin = \"grid\"\n";
+        place.configure(&format!("[sessions]\nkeep_days = {days}\n{grid}"));
+    };
+    place.done(&["ask", "--no-keep", RISK]);
+    keep(0);
+    place.done(&["ask", RISK]);
+    assert!(place.done(&["sessions", "ls"]).contains("none are kept"));
+    assert!(!key_file(&place).exists());
+    refused(&place.run(&["ask", "--continue", RISK]), 2, "session-unknown");
+    // What was kept before goes when the assistant starts.
+    keep(30);
+    place.done(&["ask", RISK]);
+    assert_eq!(each(&place.done(&["--json", "sessions", "ls"])).len(), 1);
+    keep(0);
+    place.done(&["ask", RISK]);
+    keep(30);
+    assert!(place.done(&["sessions", "ls"]).contains("there are no sessions"));
+}
+
+#[test]
+fn what_was_changed_is_not_gone_on_with() {
+    let place = Place::new();
+    place.done(&["ask", RISK]);
+    let file = rusqlite::Connection::open(place.path("state/tagout/state.sqlite")).unwrap();
+    let last = "position = (SELECT max(position) FROM turn)";
+    assert_eq!(file.execute(&format!("DELETE FROM turn WHERE {last}"), []).unwrap(), 1);
+    refused(&place.run(&["ask", "--continue", RISK]), 3, "session-not-valid");
+    // Whoever wants to goes on without.
+    place.done(&["ask", RISK]);
 }
