@@ -6,7 +6,7 @@ use tagout_llm::{Candidate, MissingSlot, Plan, ProviderInfo, StreamEvent, Usage}
 use crate::{Answer, Concern, Decision, Outcome};
 
 /// One thing that happened. All text in it that comes from models and tools is raw: pass it
-/// through [`crate::printable`] before it reaches a terminal.
+/// through `tagout_terminal::printable` before it reaches a terminal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {

@@ -22,7 +22,6 @@ mod journal;
 mod options;
 mod outcome;
 mod primitives;
-mod printable;
 mod question;
 mod session;
 mod turn;
@@ -40,7 +39,6 @@ pub use primitives::{
     Field, FieldKind, FieldOption, FieldProblem, PromptArgumentSpec, PromptSpec, Reference,
     ResourceSpec, TemplateSpec, TextFormat,
 };
-pub use printable::printable;
 pub use question::{Attached, Question};
 pub use session::{Peer, Session};
 pub use ui::{

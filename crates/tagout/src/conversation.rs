@@ -153,7 +153,7 @@ impl<'a> Conversations<'a> {
             }
             Which::Named(name) => name,
         };
-        let named = format!("there is no session `{}`", tagout_host::printable(name));
+        let named = format!("there is no session `{}`", tagout_terminal::printable(name));
         let Ok(prefix) = name.parse::<SessionPrefix>() else { return Err(self.unknown(named)) };
         let found = self.store.named_session(&self.principal, &prefix);
         match found.map_err(|error| of_store(&error))? {

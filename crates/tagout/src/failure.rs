@@ -145,7 +145,7 @@ impl Failure {
                 return write!(stderr, "{text}");
             }
         }
-        writeln!(stderr, "tagout: {} [{}]", tagout_host::printable(&self.message), self.code)?;
+        writeln!(stderr, "tagout: {} [{}]", tagout_terminal::printable(&self.message), self.code)?;
         match &self.help {
             Some(help) => writeln!(stderr, "  help: {help}"),
             None => Ok(()),

@@ -7,8 +7,8 @@ use tagout_gateway::{
     Gateway,
     approval::{AnswerTrouble, Asked, Heard, NewAnswer, stored_in_words},
 };
-use tagout_host::printable;
 use tagout_store::{Answer, Scope};
+use tagout_terminal::printable;
 
 use super::approver::{folder, opened, own_key};
 use crate::{

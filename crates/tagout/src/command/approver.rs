@@ -136,7 +136,7 @@ fn list(gateway: &Gateway, json: bool) -> Result<ExitCode, Failure> {
         ]);
     }
     if !rows.is_empty() {
-        output::line(tagout_host::printable(&output::table(&rows)))?;
+        output::line(tagout_terminal::printable(&output::table(&rows)))?;
     }
     Ok(Ended::Done.into())
 }
@@ -218,7 +218,7 @@ pub(super) fn opened(
     key: &ApproverKey,
     why: &str,
 ) -> Result<ApproverSigner, Failure> {
-    let name = tagout_host::printable(key.name());
+    let name = tagout_terminal::printable(key.name());
     let passphrase: Secret<String> = person.passphrase(&format!("Passphrase of {name}{why}"))?;
     key.open(&passphrase).map_err(|error| unusable(&error))
 }

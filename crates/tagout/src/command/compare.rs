@@ -2,8 +2,9 @@
 use std::{process::ExitCode, sync::Arc, time::Instant};
 
 use serde_json::{Value, json};
-use tagout_host::{Answer, Event, Options, Ui, printable};
+use tagout_host::{Answer, Event, Options, Ui};
 use tagout_llm::Provider as _;
+use tagout_terminal::printable;
 
 use crate::{
     cli::Compare,

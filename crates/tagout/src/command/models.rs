@@ -8,8 +8,9 @@ use std::{
 };
 
 use serde_json::json;
-use tagout_host::{HostError, printable};
+use tagout_host::HostError;
 use tagout_llm::{Facts, Message, Part, Provider, Role, ToolSpec, Turn, TurnRequest};
+use tagout_terminal::printable;
 use tokio::time::timeout;
 
 use crate::{

@@ -6,9 +6,10 @@ use tagout_gateway::{
     Gateway,
     inventory::{Inventory, ToolState},
 };
-use tagout_host::{Nobody, Options, Outcome, printable};
+use tagout_host::{Nobody, Options, Outcome};
 use tagout_llm::Planner;
 use tagout_proto::{Document, Limits};
+use tagout_terminal::printable;
 
 use crate::{
     cli::Tools,

@@ -6,10 +6,10 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tagout_host::printable;
 use tagout_inspect::characters::one_line;
 use tagout_llm::{Message, Part, Role, ToolCall, ToolResult};
 use tagout_store::OpenSession;
+use tagout_terminal::printable;
 
 use super::{
     Entry, Whole,

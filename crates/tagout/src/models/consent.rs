@@ -6,9 +6,9 @@ use tagout_gateway::{
     consent::{Agreed, model},
     identity::os_user,
 };
-use tagout_host::printable;
 use tagout_llm::{ModelId, Row};
 use tagout_store::Recipient;
+use tagout_terminal::printable;
 
 use super::{Chosen, table};
 use crate::{

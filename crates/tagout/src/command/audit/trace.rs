@@ -21,6 +21,9 @@ const LONG: usize = 4000;
 /// …and those of others up to here.
 const SHORT: usize = 200;
 
+/// Where what stands below a record begins.
+const BELOW: usize = 12;
+
 /// A trace, with words that the log itself does not hold.
 #[derive(Serialize)]
 struct Told<'a> {
@@ -90,7 +93,7 @@ fn told(step: &Step, words: &BTreeMap<u64, String>, doubts: &[Doubt]) -> Vec<Str
     let at = record.at.strftime("%Y-%m-%d %H:%M:%SZ");
     let mark = if asked { "=>" } else { "  " };
     let head = format!("{mark} {:>6}  {at}  {}", record.n, "  ".repeat(depth));
-    let below = " ".repeat(head.chars().count() + 2);
+    let below = " ".repeat(BELOW + 2 * depth);
     let mut lines = vec![format!("{head}{}", one_line(&first))];
     lines.extend(more.iter().map(|text| format!("{below}{}", one_line(text))));
     let doubts = doubts.iter().filter(|doubt| doubt.n == record.n);

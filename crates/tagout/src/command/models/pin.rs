@@ -3,7 +3,7 @@ use std::{path::Path, process::ExitCode};
 
 use serde_json::json;
 use tagout_gateway::lockfile::with_model;
-use tagout_host::printable;
+use tagout_terminal::printable;
 
 use crate::{
     command::add::{hold, write},

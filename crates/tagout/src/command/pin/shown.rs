@@ -7,10 +7,10 @@ use tagout_gateway::{
     Gateway,
     pin::{Change, ChangeKind, Survey},
 };
-use tagout_host::printable;
 use tagout_inspect::{characters::one_line, lookalike::spelled};
 use tagout_proto::{Digest, ServerName};
 use tagout_store::Offering;
+use tagout_terminal::printable;
 
 use super::Outcome;
 use crate::{failure::Failure, output};

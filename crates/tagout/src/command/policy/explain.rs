@@ -7,9 +7,9 @@ use tagout_audit::{
     record::{Call, Subject},
 };
 use tagout_gateway::policy_tools::{Case, Doubts, recorded::given_on_record};
-use tagout_host::printable;
 use tagout_inspect::characters::one_line;
 use tagout_policy::{Alteration, Change, Decision, Explanation, Given, SubjectKind};
+use tagout_terminal::printable;
 
 use super::RuleSet;
 use crate::{

@@ -1,7 +1,7 @@
 //! What is signed, for whoever types the passphrase: all that the lockfile lets happen.
 use tagout_gateway::lockfile::{Lockfile, PinnedServer, PinnedTool};
-use tagout_host::printable;
 use tagout_proto::{Digest, ServerName};
+use tagout_terminal::printable;
 
 use super::super::shown::name;
 
