@@ -1,9 +1,9 @@
 //! What begins with a slash.
 use std::{collections::BTreeMap, path::Path};
 
-use tagout_host::{AllowList, Question, printable};
+use tagout_host::{AllowList, Question};
 use tagout_llm::Provider as _;
-use tagout_terminal::{Tone, paint, table};
+use tagout_terminal::{Tone, paint, printable, table};
 
 use super::{
     input::words,

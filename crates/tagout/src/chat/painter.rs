@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tagout_host::{Concern, Event, Outcome, Status, Verdict, printable};
+use tagout_host::{Concern, Event, Outcome, Status, Verdict};
 use tagout_llm::{Plan, Planner, StreamEvent, Usage};
-use tagout_terminal::{Card, Markdown, Progress, Screen, Size, Status as Going, Tone, paint};
+use tagout_terminal::{Card, Markdown, Progress, Screen, Size, Status as Going, Tone, paint, printable};
 
 use super::pictures::{self, Pictures};
 

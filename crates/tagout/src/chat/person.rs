@@ -8,12 +8,9 @@ use std::{
 };
 
 use serde_json::{Map, Value};
-use tagout_host::{
-    ApprovalAnswer, ApprovalCard, ApprovalScope, Asking, Event, Form, FormAnswer, Sampled,
-    Sampling, SamplingAnswer, Ui, Visit, VisitAnswer, printable,
-};
+use tagout_host::{ApprovalAnswer, ApprovalCard, ApprovalScope, Asking, Event, Form, FormAnswer, Sampled, Sampling, SamplingAnswer, Ui, Visit, VisitAnswer};
 use tagout_llm::{Candidate, MissingSlot};
-use tagout_terminal::{Answered, Asked, ask_line};
+use tagout_terminal::{Answered, Asked, ask_line, printable};
 
 use super::{form, painter::Painter};
 

@@ -2,7 +2,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tagout_gateway::config::{Config, Instructions};
-use tagout_host::{AllowList, Limits, Options, printable};
+use tagout_host::{AllowList, Limits, Options};
+use tagout_terminal::printable;
 use tagout_llm::Facts;
 use tokio_util::sync::CancellationToken;
 
