@@ -87,7 +87,10 @@ impl Talk {
             cause,
             calls: &calls,
             tokens: Some(Tokens { input: 120, output: 12 }),
-            ..said(What::Response, r#"{"text":"I look."}"#)
+            ..said(
+                What::Response,
+                r#"{"parts":[{"kind":"reasoning","text":"hm"},{"kind":"text","text":"I look."}]}"#,
+            )
         })
     }
 
@@ -106,7 +109,7 @@ impl Talk {
         let results = [("c1", Some(call))];
         let again = Said { results: &results, ..said(What::Request, "{}") };
         let next = self.say(&Said { cause: Some(response), ..again });
-        let last = said(What::Response, r#"{"text":"It is risky."}"#);
+        let last = said(What::Response, r#"{"parts":[{"kind":"text","text":"It is risky."}]}"#);
         let answer = self.say(&Said { cause: Some(next), ..last });
         Story { prompt, request, response, call, next, answer }
     }
@@ -179,7 +182,8 @@ fn a_call_leads_back_to_the_sentence_and_on_to_the_answer() {
         format!("claimed    model {MODEL}, call `c1` of record {response}, words \"{WORDS}\""),
         "decided    allow by read-freely".to_owned(),
         format!("with the results of {call}, 2 bytes"),
-        "It is risky.".to_owned(),
+        "\"I look.\"".to_owned(),
+        "\"It is risky.\"".to_owned(),
     ] {
         assert!(trace.contains(&shown), "`{shown}` is not in:\n{trace}");
     }
