@@ -13,16 +13,17 @@ use rmcp::{
 use serde_json::{Map, Value};
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
-    ApprovalAnswer, Event, Failure, Outcome, Session, Ui,
+    ApprovalAnswer, Event, Failure, Outcome, Session, Ui, Visit,
     client::{News, Question},
     dispatch::{Checked, Done},
     primitives::{
         elicit,
         sample::{self, Costs},
+        visit,
     },
 };
 
@@ -47,6 +48,9 @@ impl Session {
         let params = CallToolRequestParams::new(tool.clone()).with_arguments(arguments);
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
         let Heard { answer, denied, used } = self.converse(request, (&tool, meta), ui).await;
+        if let Err(ServiceError::McpError(error)) = &answer {
+            self.visits(visit::named_by(error, server_of(&tool)), ui).await;
+        }
         Done { denied, used, ..Done::of(answer.map_or_else(failure, outcome)) }
     }
 
@@ -152,11 +156,29 @@ impl Session {
                     drop(to.send(Err(sample::too_many())));
                     return;
                 }
-                asks.shown.server = under.server();
+                asks.shown.server = server_of(&under.about).to_owned();
                 let costs = (under.cause, &mut under.used);
                 let sampling = self.sample(&mut asks, costs, ui);
                 drop(while_wanted(to, sampling).await);
             }
+        }
+    }
+
+    /// Asks the person about URLs that a server wants visited before it can be called. The model
+    /// is told what the server says, and may call again.
+    async fn visits(&mut self, visits: Vec<Visit>, ui: &mut dyn Ui) {
+        let asking = async {
+            for visit in visits {
+                ui.visit(&visit).await;
+            }
+        };
+        let limited = timeout(self.options.call_timeout, asking);
+        let stop = self.options.stop.clone();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            // Whoever does not answer in time may still go there.
+            _ = limited => {}
         }
     }
 
@@ -224,13 +246,6 @@ impl UnderWay {
         }
     }
 
-    /// The server that it is about, as far as its name tells.
-    fn server(&self) -> String {
-        let server = self.about.split_once("__").map(|(server, _)| server);
-        // Resources go by their URIs, which say nothing of a server.
-        server.filter(|server| !server.contains(':')).unwrap_or_default().to_owned()
-    }
-
     /// Somebody has thought for so long, and the call could not go on.
     fn goes_on(&mut self, thought: Duration) {
         self.until = (self.until + thought).min(self.at_last);
@@ -268,6 +283,13 @@ impl UnderWay {
             }),
         }
     }
+}
+
+/// The server that a request is about, as far as what it names tells.
+fn server_of(about: &str) -> &str {
+    let server = about.split_once("__").map(|(server, _)| server);
+    // Resources go by their URIs, which say nothing of a server.
+    server.filter(|server| !server.contains(':')).unwrap_or_default()
 }
 
 /// The answer, sent on; `None` if nobody waits for it any more, and then the question is withdrawn.
@@ -364,6 +386,13 @@ mod tests {
     }
 
     #[test]
+    fn tools_and_prompts_tell_their_servers() {
+        for (about, server) in [("grid__work", "grid"), ("a__b__c", "a"), ("grid://a__b", "")] {
+            assert_eq!(server_of(about), server);
+        }
+    }
+
+    #[test]
     fn progress_and_thought_give_more_time_to_an_end() {
         let limit = Duration::from_secs(10);
         let mut under = UnderWay::new("grid__work", token(1), limit);
@@ -382,6 +411,5 @@ mod tests {
         assert_eq!((under.until, under.done), (began, Some(2.0)));
         under.goes_on(limit * 100);
         assert_eq!(under.until, began + limit * LONGEST);
-        assert_eq!(under.server(), "grid");
     }
 }

@@ -11,7 +11,7 @@ mod offers;
 mod request;
 pub(crate) mod roots;
 pub(crate) mod sample;
-mod visit;
+pub(crate) mod visit;
 
 pub use complete::Reference;
 pub use form::{Field, FieldKind, FieldOption, FieldProblem};

@@ -1,5 +1,7 @@
 //! URLs that servers want people to go to: read strictly, shown as they are looked up, never opened
 //! or fetched here.
+use rmcp::ErrorData;
+use serde_json::Value;
 use url::{Host, Url};
 
 use crate::Visit;
@@ -58,6 +60,25 @@ pub(crate) fn read(message: String, url: &str) -> Result<Visit, BadUrl> {
         _ => return Err(BadUrl::Scheme),
     }
     Ok(Visit { message, host: host.to_string(), url: url.to_string() })
+}
+
+/// The code of an error that names URLs to visit before a call can be made.
+const VISIT_FIRST: i32 = -32_042;
+/// As many of them as a person is asked about.
+const VISITS: usize = 4;
+
+/// The URLs that an error names, from `server`. What cannot be put to a person is left out.
+pub(crate) fn named_by(error: &ErrorData, server: &str) -> Vec<Visit> {
+    let data = error.data.as_ref().filter(|_| error.code.0 == VISIT_FIRST);
+    let named = data.and_then(|data| data.get("elicitations")).and_then(Value::as_array);
+    let visits = named.into_iter().flatten().take(VISITS).filter_map(|named| {
+        let text = |name: &str| named.get(name).and_then(Value::as_str);
+        (text("mode") == Some("url")).then_some(())?;
+        // As the gateway writes it where a server asks by a request.
+        let message = format!("[{server}] {}", text("message")?);
+        read(message, text("url")?).ok()
+    });
+    visits.collect()
 }
 
 fn is_this_machine(host: &Host<&str>) -> bool {

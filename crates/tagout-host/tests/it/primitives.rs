@@ -3,3 +3,4 @@ mod asked;
 mod attached;
 mod folders;
 mod models;
+mod progress;

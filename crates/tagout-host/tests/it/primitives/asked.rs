@@ -6,26 +6,27 @@ use std::{
 
 use serde_json::{Map, Value, json};
 use tagout_host::{
-    ApprovalAnswer, ApprovalCard, ApprovalScope, Asking, Event, Failure, Form, FormAnswer, Nobody,
-    Options, Outcome, Ui, Visit, VisitAnswer,
+    ApprovalAnswer, ApprovalCard, ApprovalScope, Asking, Event, Form, FormAnswer, Nobody, Options,
+    Outcome, Ui, Visit, VisitAnswer,
 };
 
 use crate::frames::{
-    Answers, Heard, answer, asking, method, notification, params, request, result_of, said, session,
+    Answers, Heard, answer, asking, failed, method, notification, params, request, result_of, said,
+    session,
 };
 
 /// Says what it was told to say, and remembers what it was asked.
 #[derive(Default)]
-struct Person {
-    form: Option<FormAnswer>,
-    visit: Option<VisitAnswer>,
-    approval: Option<ApprovalAnswer>,
+pub(super) struct Person {
+    pub(super) form: Option<FormAnswer>,
+    pub(super) visit: Option<VisitAnswer>,
+    pub(super) approval: Option<ApprovalAnswer>,
     /// Never answers; notes when the question is gone.
-    thinks: Option<Arc<Mutex<bool>>>,
-    forms: Vec<Form>,
-    visits: Vec<Visit>,
-    cards: Vec<ApprovalCard>,
-    events: Vec<Event>,
+    pub(super) thinks: Option<Arc<Mutex<bool>>>,
+    pub(super) forms: Vec<Form>,
+    pub(super) visits: Vec<Visit>,
+    pub(super) cards: Vec<ApprovalCard>,
+    pub(super) events: Vec<Event>,
 }
 
 /// Notes that a question was withdrawn.
@@ -70,7 +71,7 @@ impl Ui for Person {
     }
 }
 
-fn attended() -> Options {
+pub(super) fn attended() -> Options {
     Options { attended: true, ..Options::default() }
 }
 
@@ -90,7 +91,7 @@ fn text(outcome: &Outcome) -> &str {
 }
 
 /// A form with a field of every kind.
-fn every_kind() -> Value {
+pub(super) fn every_kind() -> Value {
     json!({"mode": "form", "message": "[grid] Tell me", "requestedSchema": {
         "type": "object", "required": ["zone", "hours"],
         "properties": {
@@ -279,6 +280,25 @@ async fn urls_are_agreed_to_and_never_opened() {
 }
 
 #[tokio::test]
+async fn urls_that_an_error_names_are_put_too() {
+    let fails: Answers = Box::new(|frame| {
+        let url = |url: &str| json!({"mode": "url", "message": "Sign in", "elicitationId": "1", "url": url});
+        let named = json!([url("https://pay.example/in?t=secret"), url("http://pay.example/"), {"mode": "form"}]);
+        let error =
+            json!({"code": -32042, "message": "sign in first", "data": {"elicitations": named}});
+        if method(frame) == "tools/call" { vec![failed(frame, error)] } else { Vec::new() }
+    });
+    let mut person = Person { visit: Some(VisitAnswer::Accept), ..Person::default() };
+    let (outcome, _) = asked(fails, &mut person).await;
+    let visits: Vec<_> =
+        person.visits.iter().map(|v| (v.message.as_str(), v.host.as_str())).collect();
+    assert_eq!(visits, [("[grid] Sign in", "pay.example")]);
+    let Outcome::Failed(failed) = outcome else { panic!("{outcome:?}") };
+    // What such a URL carries is none of the model's business.
+    assert_eq!(failed.message, "sign in first (code -32042)");
+}
+
+#[tokio::test]
 async fn the_gateways_card_is_an_approval_and_no_form() {
     let card = json!({"tool": "work", "server": "grid", "digest": "d", "scopes": ["conversation", "week"]});
     let params = json!({
@@ -407,86 +427,4 @@ async fn questions_wait_for_one_another_and_a_flood_gets_no() {
     let said = |action: &str| heard.iter().filter(|f| f["result"]["action"] == action).count();
     assert_eq!(said("decline"), person.forms.len());
     assert_eq!(said("decline") + said("cancel"), FLOOD);
-}
-
-#[tokio::test]
-async fn progress_is_of_this_call_and_grows() {
-    let tells: Answers = Box::new(|frame| match method(frame) {
-        "tools/call" => {
-            let token = frame["params"]["_meta"]["progressToken"].clone();
-            let told = |token: &Value, progress: f64| {
-                let params = json!({"progressToken": token, "progress": progress, "total": 4, "message": "on"});
-                notification("notifications/progress", params)
-            };
-            let other = json!("somebody's");
-            let mut frames = vec![told(&other, 9.0)];
-            frames.extend([3.0, 1.0, 3.0].map(|done| told(&token, done)));
-            frames.push(notification(
-                "notifications/message",
-                json!({"level": "info", "data": {"a": 1}}),
-            ));
-            // Progress is handed over by tasks of its own: a question comes after it.
-            frames.push(request("q", "elicitation/create", every_kind()));
-            frames
-        }
-        "" if frame["id"] == "q" => Vec::new(),
-        _ => Vec::new(),
-    });
-    let options = Options { call_timeout: Duration::from_millis(200), ..attended() };
-    let (mut session, _heard, _serving) = session(options, tells).await;
-    let mut person = Person { form: Some(FormAnswer::Decline), ..Person::default() };
-    session.call("grid__work", Map::new(), &mut person).await;
-    let done: Vec<_> = person
-        .events
-        .iter()
-        .filter_map(|event| match event {
-            Event::Progress { done, tool, .. } => Some((tool.as_str(), *done)),
-            _ => None,
-        })
-        .collect();
-    assert!(done.is_sorted_by(|a, b| a.1 < b.1), "{done:?}");
-    assert_eq!(done.last(), Some(&("grid__work", 3.0)));
-}
-
-#[tokio::test]
-async fn progress_keeps_no_call_alive_for_ever() {
-    let (near, far) = tokio::io::duplex(1 << 16);
-    tokio::spawn(never_done(far));
-    let options = Options { call_timeout: Duration::from_millis(150), ..Options::default() };
-    let mut session = tagout_host::Session::connect(near, options).await.unwrap();
-    let mut person = Person::default();
-    let outcome = session.call("grid__work", Map::new(), &mut person).await;
-    let Outcome::Failed(failed) = outcome else { panic!("{outcome:?}") };
-    assert_eq!((failed.code, failed.may_have_run), (Failure::Timeout, true));
-    assert!(!person.events.is_empty());
-}
-
-/// Makes a little progress every 20 ms, and never answers.
-async fn never_done(io: tokio::io::DuplexStream) {
-    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-    let (read, mut write) = tokio::io::split(io);
-    let mut lines = BufReader::new(read).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
-        let frame: Value = serde_json::from_str(&line).unwrap();
-        let answer = match method(&frame) {
-            "initialize" => json!({"protocolVersion": "2025-11-25", "capabilities": {},
-                                   "serverInfo": {"name": "n", "version": "1"}}),
-            "tools/list" => json!({"tools": []}),
-            "tools/call" => {
-                let token = frame["params"]["_meta"]["progressToken"].clone();
-                for done in 1..500 {
-                    let params = json!({"progressToken": token, "progress": done});
-                    let told = notification("notifications/progress", params);
-                    if write.write_all(format!("{told}\n").as_bytes()).await.is_err() {
-                        return;
-                    }
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                continue;
-            }
-            _ => continue,
-        };
-        let answer = result_of(&frame, answer);
-        write.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
-    }
 }
