@@ -194,6 +194,7 @@ impl Session {
             messages: &self.messages,
             calls: &inquiry.calls,
             operator: self.instructions.operator(),
+            supplied: &inquiry.supplied,
         };
         let concerns = concerns(tool, &arguments, seen);
         if !concerns.is_empty() {

@@ -14,7 +14,7 @@ mod url;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tagout_inspect::characters::{first_hidden, one_line};
-use tagout_llm::{Message, ToolSpec};
+use tagout_llm::{Message, SuppliedValue, ToolSpec};
 
 use self::{
     leaves::{Leaf, leaves},
@@ -44,6 +44,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) calls: &'a [CallReport],
     /// The operator's instructions.
     pub(crate) operator: &'a str,
+    /// What the person gave when the question turned out to lack it.
+    pub(crate) supplied: &'a [SuppliedValue],
 }
 
 /// The longest path of a concern, in bytes.

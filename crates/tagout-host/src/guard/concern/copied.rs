@@ -15,6 +15,8 @@ use crate::guard::{present::tools, shelf::content};
 
 /// So many characters in a row are a text, not a name.
 const TEXT: usize = 40;
+/// So many are worth a word where they are not all of a text.
+const PHRASE: usize = 20;
 /// So many of the operator's instructions are a copy.
 const INSTRUCTIONS: usize = 80;
 /// A piece of a URL that is this long may be somebody's data.
@@ -66,6 +68,10 @@ impl Said {
             let said = std::mem::replace(&mut words, alike(&message.joined_text()));
             earlier.push_str(&said);
             earlier.push(' ');
+        }
+        for supplied in seen.supplied {
+            words.push(' ');
+            words.push_str(&alike(&supplied.text));
         }
         let mut left = BYTES;
         let mut sources = Vec::new();
@@ -174,9 +180,12 @@ fn copied(leaves: &[Leaf<'_>], said: &Said, found: &mut Vec<Concern>) -> bool {
         let name = said.sources.get(source).map_or("", |source| source.name.as_str());
         let piece = String::from_utf8_lossy(text.as_bytes().get(from..to).unwrap_or_default());
         let detail = format!("it stands in {name} and not in the question: {}", quoted(&piece));
-        let holds = length >= TEXT || (leaf.is_secret() && from == 0 && to == text.len());
-        // A shorter piece of what was said to be odd already is no news.
-        if holds || !found.iter().any(|concern| concern.path == leaf.path) {
+        let whole = from == 0 && to == text.len();
+        let holds = length >= TEXT || (leaf.is_secret() && whole);
+        // Half a date or a name in other words is no news, nor what was said to be odd already.
+        let news =
+            (whole || length >= PHRASE) && !found.iter().any(|concern| concern.path == leaf.path);
+        if holds || news {
             found.push(concern(&leaf.path, "copied-from-result", detail, holds));
         }
     }

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 use tagout_llm::{Part, Role, ToolCall, ToolResult};
 
@@ -65,7 +66,7 @@ fn conversation() -> Vec<Message> {
 /// What is found, as `path code`, with a mark where it holds the call.
 fn found(arguments: Value) -> Vec<String> {
     let messages = conversation();
-    let seen = Seen { messages: &messages, calls: &[], operator: OPERATOR };
+    let seen = Seen { messages: &messages, calls: &[], operator: OPERATOR, supplied: &[] };
     let found = concerns(&tool(), arguments.as_object().unwrap(), seen);
     let show = |c: &Concern| format!("{} {}{}", c.path, c.code, if c.holds { " !" } else { "" });
     found.iter().map(show).collect()
@@ -117,6 +118,7 @@ fn what_is_odd_is_found_where_it_stands() {
             &["body copied-from-result !"],
         ),
         ("copied, short", json!({"value": "Order 4711-A: the"}), &["value copied-from-result"]),
+        ("half a phrase", json!({"value": "my order 4711-a: a"}), &[]),
         ("a name from there", json!({"value": "4711-A"}), &[]),
         (
             "copied from what is attached",
@@ -198,7 +200,7 @@ fn it_is_said_where_it_was_copied_from() {
         outcome,
         elapsed_ms: 1,
     }];
-    let seen = Seen { messages: &messages, calls: &calls, operator: "" };
+    let seen = Seen { messages: &messages, calls: &calls, operator: "", supplied: &[] };
     let arguments = json!({"value": "evil@attacker.example"});
     let found = concerns(&tool(), arguments.as_object().unwrap(), seen);
     assert_eq!(
@@ -226,7 +228,24 @@ fn it_is_bounded() {
     let concerns = concerns(
         &tool(),
         arguments.as_object().unwrap(),
-        Seen { messages: &[], calls: &[], operator: "" },
+        Seen { messages: &[], calls: &[], operator: "", supplied: &[] },
     );
     assert!(concerns[0].path.len() <= PATH_BYTES && concerns[0].detail.len() < 1_024);
+}
+
+proptest! {
+    /// Whatever is in the arguments and in what was read: it ends, and says little.
+    #[test]
+    fn nothing_upsets_it(text in ".{0,60}", page in ".{0,200}", url in "[a-z:/@.?=%&#+0-9A-F]{0,60}") {
+        let mut messages = conversation();
+        let attached = vec![Part::text(format!("{page}{text}"))];
+        let parts = vec![Part::Attached { uri: "files://x".into(), parts: attached }];
+        messages.push(Message { role: Role::User, parts });
+        let arguments = json!({"value": text, "body": format!("http://{url}"), "other": {url: page}});
+        let seen = Seen { messages: &messages, calls: &[], operator: &page, supplied: &[] };
+        for concern in concerns(&tool(), arguments.as_object().unwrap(), seen) {
+            prop_assert!(concern.path.len() <= PATH_BYTES && concern.detail.len() <= 1_024);
+            prop_assert!(!concern.detail.contains(['\n', '\r', '\u{1b}']), "{}", concern.detail);
+        }
+    }
 }

@@ -32,7 +32,7 @@ const FILES: &[&str] = &[
 ];
 
 /// A query, a path's piece or a user longer than this is more than an address.
-const LONG: usize = 160;
+const LONG: usize = 200;
 /// A run of letters and digits that nobody would type.
 const CODED: usize = 32;
 /// The longest part of a host's name that is a name.
