@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tagout_gateway::identity::os_user;
 use tagout_inspect::characters::one_line;
 use tagout_store::{Listed, SessionId, Standing};
+use tagout_terminal::printable;
 
 use crate::{
     cli::{SessionFormat, SessionsCommand, SessionsExport},
@@ -87,7 +88,7 @@ fn row(listed: &Listed) -> Vec<String> {
     let when = listed.updated_at.map(|at| at.strftime("%Y-%m-%d %H:%M").to_string());
     let (messages, model, title) = match &listed.standing {
         Standing::Sealed { about, .. } => {
-            (about.messages.to_string(), one_line(&about.model), one_line(&about.title))
+            (about.messages.to_string(), one_line(&about.model), one_line(&printable(&about.title)))
         }
         Standing::OtherKey => ("?".into(), String::new(), "(sealed under another key)".into()),
         Standing::NotValid => {
