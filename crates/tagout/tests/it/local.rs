@@ -94,6 +94,10 @@ fn a_model_in_a_file_answers_through_the_gateway() {
     assert!(options.get("--api-key").is_none(), "everybody can read arguments");
     assert_eq!(seen["env"], json!(["LLAMA_API_KEY", "LLAMA_CACHE"]));
     assert!(local.is_gone(), "it ends with the question");
+    let home = local.place.path("home/m.gguf");
+    local.place.write(&home, "GGUF{}");
+    let said = one(&local.place.done(&["--json", "models", "pin", "local:~/m.gguf"]));
+    assert_eq!(said["file"], home.to_str().unwrap());
     let ran = local.place.run(&["--json", "models", "check", MODEL]);
     assert_eq!((ran.code, &one(&ran.stdout)["calls_tools"]), (0, &json!(true)), "{ran:?}");
 }

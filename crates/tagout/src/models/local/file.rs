@@ -52,9 +52,9 @@ impl Stamp {
 }
 
 impl ModelFile {
-    /// Opens the file called `name`, as seen from the current folder.
+    /// Opens the file called `name`, as seen from the current folder or, with `~/`, one's home.
     pub(crate) fn open(name: &Path) -> Result<Self, Failure> {
-        let path = std::path::absolute(name)
+        let path = std::path::absolute(at_home(name))
             .map_err(|error| unusable(&name.to_string_lossy(), &error.to_string()))?;
         let bad = |problem: &str| unusable(&path.to_string_lossy(), problem);
         if path.to_str().is_none_or(|text| text.contains(char::is_control)) {
@@ -134,6 +134,14 @@ impl ModelFile {
 
     fn bad(&self, problem: &str) -> Failure {
         unusable(&self.path.to_string_lossy(), problem)
+    }
+}
+
+/// `~/x` is in one's home: no shell sees to that behind `local:`.
+fn at_home(name: &Path) -> PathBuf {
+    match (name.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(below), Some(home)) => home.join(below),
+        (_, _) => name.to_owned(),
     }
 }
 
