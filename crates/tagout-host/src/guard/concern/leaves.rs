@@ -39,9 +39,11 @@ struct Walk<'a> {
     all: bool,
 }
 
-/// Where the walk is: the path, what the names and descriptions on the way say, how deep.
+/// Where the walk is: the path, the last name on it, what the names and descriptions on the way
+/// say, how deep.
 struct Place {
     path: String,
+    name: String,
     words: String,
     depth: usize,
 }
@@ -54,7 +56,8 @@ pub(super) fn leaves<'a>(
     let root = &tool.input_schema;
     let mut walk = Walk { root, leaves: Vec::new(), bytes: 0, all: true };
     let name = tool.name.split_once("__").map_or(tool.name.as_str(), |(_, name)| name);
-    let place = Place { path: String::new(), words: name.to_owned(), depth: 0 };
+    let place =
+        Place { path: String::new(), name: String::new(), words: name.to_owned(), depth: 0 };
     walk.object(arguments, Some(root), &place);
     (walk.leaves, walk.all)
 }
@@ -98,7 +101,7 @@ impl<'a> Walk<'a> {
             self.all = false;
             return;
         }
-        let (path, purpose) = (place.path.clone(), Purpose::of(&place.words));
+        let (path, purpose) = (place.path.clone(), Purpose::of(&place.name, &place.words));
         self.leaves.push(Leaf { path, text, purpose });
     }
 
@@ -111,7 +114,8 @@ impl<'a> Walk<'a> {
                 words.extend(text.chars().take(1_024));
             }
         }
-        Place { path, words, depth: place.depth + 1 }
+        let name = if key.is_empty() { &place.name } else { key };
+        Place { path, name: name.to_owned(), words, depth: place.depth + 1 }
     }
 
     /// What a schema says about a member.

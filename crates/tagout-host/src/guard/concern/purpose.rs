@@ -13,18 +13,17 @@ pub(super) enum Purpose {
     Queries,
 }
 
+/// Words that speak of commands wherever they stand.
 const COMMANDS: &[&str] = &[
     "argv",
     "bash",
     "cli",
     "cmd",
-    "code",
     "command",
-    "commands",
     "commandline",
+    "commands",
     "eval",
     "exec",
-    "execute",
     "expr",
     "expression",
     "formula",
@@ -32,10 +31,8 @@ const COMMANDS: &[&str] = &[
     "javascript",
     "jq",
     "lua",
-    "pattern",
     "perl",
     "powershell",
-    "program",
     "python",
     "regex",
     "regexp",
@@ -45,18 +42,19 @@ const COMMANDS: &[&str] = &[
     "sh",
     "shell",
     "snippet",
-    "source",
-    "template",
-    "terminal",
     "typescript",
 ];
 
+/// Words that do in the text's own name; elsewhere they are about anything.
+const OWN_COMMANDS: &[&str] = &["args", "arguments", "pattern", "patterns", "template"];
+
+/// With one of these, `code` is a program and not a country's, an airport's or an error's.
+const WITH_CODE: &[&str] = &["compile", "execute", "function", "program", "run", "source"];
+
+/// Words that speak of queries wherever they stand.
 const QUERIES: &[&str] = &[
     "bigquery",
-    "clause",
     "cypher",
-    "database",
-    "db",
     "duckdb",
     "graphql",
     "kql",
@@ -69,11 +67,14 @@ const QUERIES: &[&str] = &[
     "sparql",
     "sql",
     "sqlite",
-    "statement",
-    "statements",
-    "where",
 ];
 
+/// Words that do in the text's own name…
+const OWN_QUERIES: &[&str] = &["clause", "statement", "statements", "where"];
+/// …and with one of these, `query` does.
+const WITH_QUERY: &[&str] = &["database", "db", "table", "tables"];
+
+/// Names of what is written for people, or into files.
 const PROSE: &[&str] = &[
     "answer",
     "attachment",
@@ -104,22 +105,19 @@ const PROSE: &[&str] = &[
 ];
 
 impl Purpose {
-    /// What `words` speak of: names and descriptions from the tool down to the text.
-    pub(super) fn of(words: &str) -> Self {
-        let (mut prose, mut queries) = (false, false);
-        for word in split(words) {
-            let is_in = |list: &[&str]| list.contains(&word.as_str());
-            if is_in(COMMANDS) {
-                return Self::Commands;
-            }
-            queries |= is_in(QUERIES);
-            prose |= is_in(PROSE);
+    /// What a text called `name` is for, where `words` are all names and descriptions from the tool
+    /// down to it.
+    pub(super) fn of(name: &str, words: &str) -> Self {
+        let (name, words) = (split(name), split(words));
+        let named = |list: &[&str]| name.iter().any(|word| list.contains(&word.as_str()));
+        let said = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+        if said(COMMANDS) || named(OWN_COMMANDS) || (said(&["code"]) && said(WITH_CODE)) {
+            return Self::Commands;
         }
-        match (queries, prose) {
-            (true, _) => Self::Queries,
-            (false, true) => Self::Prose,
-            (false, false) => Self::Plain,
+        if said(QUERIES) || named(OWN_QUERIES) || (named(&["query"]) && said(WITH_QUERY)) {
+            return Self::Queries;
         }
+        if named(PROSE) { Self::Prose } else { Self::Plain }
     }
 }
 
@@ -148,17 +146,24 @@ mod tests {
 
     #[test]
     fn names_and_descriptions_say_what_a_text_is_for() {
-        for (words, expected) in [
-            ("forecast region The region", Purpose::Plain),
-            ("run_shell input", Purpose::Commands),
-            ("find filePattern", Purpose::Commands),
-            ("search q A regular expression", Purpose::Commands),
-            ("ask query The SQL to run", Purpose::Queries),
-            ("send_email body", Purpose::Prose),
-            ("write fileContent", Purpose::Prose),
-            ("decode barcode", Purpose::Plain),
+        for (name, words, expected) in [
+            ("region", "forecast The region", Purpose::Plain),
+            ("input", "run_shell", Purpose::Commands),
+            ("filePattern", "find", Purpose::Commands),
+            ("region", "analyze_load_pattern", Purpose::Plain),
+            ("q", "search A regular expression", Purpose::Commands),
+            ("country_code", "The code of the country", Purpose::Plain),
+            ("code", "Code to run", Purpose::Commands),
+            ("query", "ask The SQL to run", Purpose::Queries),
+            ("query", "search What to look for, and where", Purpose::Plain),
+            ("query", "Runs against the database", Purpose::Queries),
+            ("body", "send_email", Purpose::Prose),
+            ("fileContent", "write", Purpose::Prose),
+            ("region", "Note: the title of the region", Purpose::Plain),
+            ("barcode", "decode", Purpose::Plain),
         ] {
-            assert_eq!(Purpose::of(words), expected, "{words}");
+            let words = format!("{words} {name}");
+            assert_eq!(Purpose::of(name, &words), expected, "{name}: {words}");
         }
     }
 }
