@@ -276,18 +276,23 @@ async fn resources_are_attached_by_server_and_uri() {
 
 #[tokio::test]
 async fn what_is_attached_is_no_word_of_the_persons() {
-    let script = Arc::new(Script::new([done("yes")]));
+    let script = Arc::new(Script::new([done("yes"), done("yes")]));
     let options = Options::new(Arc::clone(&script) as _);
     let (mut session, _heard, _serving) = session(options, offering()).await;
-    let prompt = session.prompt("grid__brief", arguments(&[("region", "north")])).await.unwrap();
     let resource = session.attach("grid", "grid://load/north").await.unwrap();
-    let question = Question { words: "Is that much?".into(), attached: vec![prompt, resource] };
+    let question = Question { words: "Is that much?".into(), attached: vec![resource] };
     session.ask(question, &mut Recorder::default()).await.unwrap();
-    let conversation = session.conversation();
-    assert_eq!(text_of(&conversation[0]), "Brief me");
-    let asked = conversation.iter().rfind(|message| message.role == Role::User).unwrap();
+    let asked = &session.conversation()[0];
     assert_eq!(text_of(asked), "@grid://load/north(7 MW)|Is that much?");
     assert_eq!(asked.joined_text(), "Is that much?");
+    // A prompt speaks for the person; the words only name it.
+    let prompt = session.prompt("grid__brief", arguments(&[("region", "north")])).await.unwrap();
+    let question = Question { words: "/grid__brief north".into(), attached: vec![prompt] };
+    session.ask(question, &mut Recorder::default()).await.unwrap();
+    let conversation = session.conversation();
+    let texts: Vec<_> = conversation.iter().map(text_of).collect();
+    assert_eq!(texts[2], "Brief me");
+    assert!(!texts.iter().any(|text| text.contains("/grid__brief")), "{texts:?}");
     // It is kept and read back as what it is.
     let kept = serde_json::to_string(conversation).unwrap();
     let read: Vec<Message> = serde_json::from_str(&kept).unwrap();
