@@ -38,7 +38,8 @@ impl<T: AsRef<str>> From<T> for Question {
 }
 
 impl Question {
-    /// The messages that it adds to a conversation.
+    /// The messages that it adds to a conversation. A prompt speaks for the person; the words only
+    /// name it then.
     pub(crate) fn messages(&self) -> Vec<Message> {
         let mut messages = Vec::new();
         let mut parts = Vec::new();
@@ -53,7 +54,8 @@ impl Question {
                 }
             }
         }
-        if !self.words.is_empty() {
+        let prompted = |one: &Attached| matches!(one, Attached::Prompt { .. });
+        if !self.words.is_empty() && !self.attached.iter().any(prompted) {
             parts.push(Part::text(self.words.clone()));
         }
         if !parts.is_empty() {

@@ -23,7 +23,7 @@ pub enum Tone {
 }
 
 impl Tone {
-    fn style(self) -> Style {
+    pub(crate) fn style(self) -> Style {
         let coloured = |colour| Style::BOLD.and(Style::coloured(colour));
         match self {
             Self::Plain => Style::PLAIN,

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use tagout_host::{AllowList, Question};
 use tagout_llm::Provider as _;
-use tagout_terminal::{Tone, paint, printable, table};
+use tagout_terminal::{Card, Tone, listing, table};
 
 use super::{
     input::words,
@@ -14,7 +14,6 @@ use crate::{
     command::{audit, sessions},
     conversation::Conversations,
     failure::Failure,
-    output,
 };
 
 /// What comes after a line was understood.
@@ -42,6 +41,16 @@ pub(crate) const COMMANDS: [(&str, &str, &str); 13] = [
     ("export", "FILE", "write the session to FILE, as Markdown, or as JSON if FILE ends so"),
     ("clear", "", "begin a new session"),
     ("quit", "", "end"),
+];
+
+/// What else there is to type.
+const KEYS: [(&str, &str); 6] = [
+    ("@SERVER:URI", "in a question: attaches a resource"),
+    ("//…", "a question that begins with a slash"),
+    ("\\", "at the end of a line: goes on with the next one"),
+    ("Tab", "completes commands, prompts, resources, models"),
+    ("Ctrl-C", "stops an answer; twice, ends"),
+    ("Ctrl-D", "ends"),
 ];
 
 /// Does what `/NAME REST` says. What goes wrong is shown; only a broken terminal is an error.
@@ -73,27 +82,26 @@ fn usage(message: impl ToString, help: &str) -> Failure {
 }
 
 fn show(live: &Live<'_>, header: &[&str], rows: &[Vec<String>]) {
-    live.painter.say(table(header, rows, &live.painter.screen()).trim_end());
+    let table = table(header, rows, &live.painter.screen());
+    let lines: Vec<_> = table.lines().map(str::to_owned).collect();
+    live.painter.lines(&lines);
 }
 
 fn help(live: &Live<'_>) -> Result<(), Failure> {
-    let rows: Vec<_> = COMMANDS
-        .iter()
-        .map(|(name, rest, does)| vec![format!("/{name} {rest}"), (*does).to_owned()])
-        .collect();
-    show(live, &["COMMAND", "WHAT"], &rows);
-    live.painter.aside(
-        "@SERVER:URI in a question attaches a resource; // begins a question with a slash;\n\
-         a backslash at the end of a line goes on with the next; the tabulator completes.\n\
-         Ctrl-C stops an answer, twice ends; Ctrl-D ends.",
-    );
+    let commands = COMMANDS.iter().map(|(name, rest, does)| {
+        let name = format!("/{name} {rest}");
+        (name.trim_end().to_owned(), (*does).to_owned())
+    });
+    let keys = KEYS.iter().map(|(key, does)| ((*key).to_owned(), (*does).to_owned()));
+    let all: Vec<_> = commands.chain(keys).collect();
+    live.painter.lines(&listing(&all, &live.painter.screen()));
     Ok(())
 }
 
 fn model(live: &mut Live<'_>, rest: &str) -> Result<(), Failure> {
     if rest.is_empty() {
         let info = live.start.model.metered.describe();
-        live.painter.say(&printable(&format!("{} ({})", info.name, info.note)));
+        live.painter.say(&format!("{} ({})", info.name, info.note));
         live.painter.aside("`tagout models ls` lists those that there are.");
         return Ok(());
     }
@@ -105,7 +113,7 @@ fn model(live: &mut Live<'_>, rest: &str) -> Result<(), Failure> {
     live.session.limit(start::limits(&live.start.config, chosen.facts));
     live.conversation.answered_by(&chosen.name);
     let note = chosen.metered.describe().note;
-    live.painter.say(&printable(&format!("{} answers from now on ({note}).", chosen.name)));
+    live.painter.say(&format!("{} answers from now on ({note}).", chosen.name));
     live.start.model = chosen;
     Ok(())
 }
@@ -117,7 +125,14 @@ fn tools(live: &Live<'_>, rest: &str) -> Result<(), Failure> {
         let tool = tool.ok_or_else(unknown)?;
         let about = tool.description.as_deref().unwrap_or_default();
         let schema = serde_json::to_string_pretty(&tool.input_schema).unwrap_or_default();
-        live.painter.say(&printable(&format!("{}\n{about}\n\narguments\n{schema}", tool.name)));
+        let called = if live.session.options().allow.allows(&tool.name) {
+            "may be called here"
+        } else {
+            "may not be called here: see /permissions"
+        };
+        let card = Card::new(&tool.name, Tone::Plain).aside(called);
+        let card = card.text(about, Tone::Plain).text("arguments", Tone::Quiet).exact(&schema);
+        live.painter.card(&card);
         return Ok(());
     }
     let rows: Vec<_> = live
@@ -208,7 +223,7 @@ const RECORDS: usize = 2_000;
 
 fn records(live: &Live<'_>, rest: &str) -> Result<(), Failure> {
     let wanted = match rest {
-        "" => 20,
+        "" => 20_usize,
         number => number.parse().map_err(|_| usage("how many is a number", "/audit COUNT"))?,
     };
     let rows = match live.conversation.on_record() {
@@ -220,11 +235,24 @@ fn records(live: &Live<'_>, rest: &str) -> Result<(), Failure> {
     if rows.is_empty() {
         live.painter.say("Nothing of this session is on record yet.");
     } else {
-        show(live, &["RECORD", "WHEN", "WHO", "WHAT", "OUTCOME", "RULE"], rows);
+        let rows: Vec<_> = rows.iter().map(|row| in_chat(row)).collect();
+        show(live, &["RECORD", "TIME", "WHAT", "OUTCOME", "RULE"], &rows);
     }
     live.painter
         .aside("`tagout audit trace NUMBER` tells how it came to one, and what came of it.");
     Ok(())
+}
+
+/// Who it was is who sits here, and the day is in the log.
+fn in_chat(row: &[String]) -> Vec<String> {
+    let mut row = row.to_vec();
+    if row.len() > 2 {
+        row.remove(2);
+    }
+    if let Some(when) = row.get_mut(1) {
+        *when = when.rsplit(' ').next().unwrap_or_default().to_owned();
+    }
+    row
 }
 
 fn cost(live: &Live<'_>) -> Result<(), Failure> {
@@ -290,7 +318,7 @@ fn export(live: &Live<'_>, rest: &str) -> Result<(), Failure> {
     let path = Path::new(rest);
     let all = Conversations::open(live.places, &live.start.config)?;
     sessions::into_file(live.places, &all, &id, path)?;
-    live.painter.say(&paint(&format!("written to {rest}"), Tone::Plain, &live.painter.screen()));
+    live.painter.say(&format!("written to {rest}"));
     Ok(())
 }
 
@@ -339,7 +367,8 @@ async fn asked(live: &mut Live<'_>, name: &str, rest: &str) -> Result<Question, 
         }
     }
     let full = one.name.clone();
-    let attached = live.session.prompt(&full, arguments).await.map_err(of)?;
-    output::aside("");
+    let attached = live
+        .fetch(async |session, person| session.prompt_asking(&full, arguments, person).await)
+        .await?;
     Ok(Question { words: format!("/{name} {rest}").trim().to_owned(), attached: vec![attached] })
 }

@@ -1,9 +1,14 @@
 //! What is offered while a person types.
 use tagout_gateway::config::Config;
 use tagout_host::Session;
+use tagout_llm::{Planner, Row};
 use tagout_terminal::Candidate;
 
 use super::commands::COMMANDS;
+use crate::{
+    models::{self, Standing},
+    places::Places,
+};
 
 /// What there is to complete.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +24,9 @@ pub(crate) struct Offers {
 }
 
 /// What can be completed in this session. What cannot be listed is not offered.
-pub(crate) async fn offers(session: &mut Session, config: &Config) -> Offers {
-    let mut offers = Offers { models: vec![config.host.model.clone()], ..Offers::default() };
+pub(crate) async fn offers(places: &Places, session: &mut Session, config: &Config) -> Offers {
+    let models = models_of(places, &config.host.model);
+    let mut offers = Offers { models, ..Offers::default() };
     offers.tools = session.listed().iter().map(|tool| tool.name.clone()).collect();
     if let Ok(prompts) = session.prompts().await {
         let named = prompts.iter().map(|prompt| {
@@ -34,6 +40,26 @@ pub(crate) async fn offers(session: &mut Session, config: &Config) -> Offers {
         offers.resources = named.collect();
     }
     offers
+}
+
+/// Models that would answer: the configured one, and those that are known of providers which need
+/// no key, or whose key is there. Of a provider of whose models none is known, its name.
+fn models_of(places: &Places, configured: &str) -> Vec<String> {
+    let mut found = vec![configured.to_owned(), Planner::NAME.to_owned()];
+    if let Ok(providers) = models::providers(places) {
+        let usable = |row: &&Row| models::standing(places, row) != Standing::Missing;
+        for row in providers.rows().filter(usable) {
+            let known = providers.catalogue.models().iter().filter(|entry| entry.provider == row.name);
+            let before = found.len();
+            found.extend(known.map(|entry| format!("{}:{}", entry.provider, entry.id)));
+            if found.len() == before {
+                found.push(format!("{}:", row.name));
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// Where the word at `at` starts, and what it could become.

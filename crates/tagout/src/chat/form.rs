@@ -1,8 +1,7 @@
 //! A server's form, field by field.
 use tagout_host::{Field, FieldKind, Form, FormAnswer};
-use tagout_terminal::printable;
 
-use super::person::{Content, Person};
+use super::person::{Content, Person, is_yes};
 
 /// How often one field is asked for until it fits.
 const TRIES: usize = 3;
@@ -16,7 +15,8 @@ const DECLINE: &str = "/decline";
 pub(super) async fn asked(person: &Person, form: &Form) -> FormAnswer {
     let mut content = Content::new();
     let mut lead = format!(
-        "\nA server asks you something.\n\n{}\n\n{DECLINE} says no, {CANCEL} puts it away.\n",
+        "\nA server asks you something; never tell it a secret.\n\n{}\n\n{DECLINE} says no, \
+         {CANCEL} puts it away.\n",
         form.message
     );
     for field in &form.fields {
@@ -29,10 +29,10 @@ pub(super) async fn asked(person: &Person, form: &Form) -> FormAnswer {
         }
     }
     let all = serde_json::to_string_pretty(&content).unwrap_or_default();
-    let text = printable(&format!("{lead}\nThis goes to the server:\n{all}\n"));
-    match person.line(text, "Send it? [y/N]".to_owned()).await.as_deref().map(str::trim) {
-        Some("y" | "Y" | "yes") => FormAnswer::Accept(content),
-        Some(_) => FormAnswer::Decline,
+    let text = format!("{lead}\nThis goes to the server:\n{all}");
+    match person.line(text, "Send it? [y/N]".to_owned()).await.as_deref().map(is_yes) {
+        Some(true) => FormAnswer::Accept(content),
+        Some(false) => FormAnswer::Decline,
         None => FormAnswer::Cancel,
     }
 }
@@ -44,7 +44,7 @@ async fn value(
 ) -> Result<Option<serde_json::Value>, FormAnswer> {
     let mut text = format!("{lead}\n{}", described(field));
     for _ in 0..TRIES {
-        let typed = person.line(printable(&text), format!("{}:", field.name)).await;
+        let typed = person.line(text.clone(), format!("{}:", field.name)).await;
         let typed = typed.ok_or(FormAnswer::Cancel)?;
         match typed.trim() {
             CANCEL => return Err(FormAnswer::Cancel),

@@ -9,7 +9,7 @@ use tagout_llm::{Message, Role};
 use super::start::Start;
 use crate::{
     cli::How,
-    conversation::{Conversations, Kept, Recorder, Resumed, Which},
+    conversation::{Conversations, Kept, Recorder, Resumed, Spent, Which},
     failure::Failure,
     places::Places,
 };
@@ -21,6 +21,8 @@ pub(crate) struct Conversation {
     /// What was said before, until a session takes it over.
     messages: RefCell<Vec<Message>>,
     earlier: usize,
+    /// What was spent before.
+    spent: Spent,
     keeps: bool,
     /// What the audit log calls it, once a gateway knows it.
     on_record: RefCell<Option<tagout_proto::Conversation>>,
@@ -54,19 +56,17 @@ impl Conversation {
     ) -> Result<Self, Failure> {
         let all = Conversations::open(places, &start.config)?;
         let model = &start.model.name;
-        let (kept, messages) = match which {
-            Some(which) => {
-                let Resumed { kept, messages, .. } = all.resume(which, model, None)?;
-                (kept, messages)
-            }
-            None if keeps => (all.begin(model, None)?, Vec::new()),
-            None => (all.nowhere(), Vec::new()),
+        let new = |kept| Resumed { kept, messages: Vec::new(), spent: Spent::default() };
+        let Resumed { kept, messages, spent } = match which {
+            Some(which) => all.resume(which, model, None)?,
+            None if keeps => new(all.begin(model, None)?),
+            None => new(all.nowhere()),
         };
         let name = kept.name();
         let name = name.map_err(|error| Failure::of(&error, error.code, ""))?;
         let earlier = messages.len();
         let messages = RefCell::new(messages);
-        Ok(Self { name, kept, messages, earlier, keeps, on_record: RefCell::default() })
+        Ok(Self { name, kept, messages, earlier, spent, keeps, on_record: RefCell::default() })
     }
 
     /// The name under which the gateway knows it.
@@ -129,12 +129,30 @@ impl Conversation {
         own.map(Message::joined_text).filter(|text| !text.contains('\n')).collect()
     }
 
+    /// What it had cost when it was taken up again.
+    pub(crate) const fn spent(&self) -> Spent {
+        self.spent
+    }
+
+    /// The last question of the person, and what was answered to it, before a session takes it over.
+    pub(crate) fn last_exchange(&self) -> Option<(String, String)> {
+        let messages = self.messages.borrow();
+        let asked = messages.iter().rposition(|message| message.role == Role::User)?;
+        let (question, after) = messages.get(asked..)?.split_first()?;
+        let answers = after.iter().rev().filter(|message| message.role == Role::Assistant);
+        let answer = answers.map(Message::joined_text).find(|text| !text.is_empty());
+        Some((question.joined_text(), answer.unwrap_or_default()))
+    }
+
     /// What to say first.
     pub(crate) fn greeting(&self) -> String {
         match (self.earlier, self.keeps) {
             (0, true) => "A new session.".to_owned(),
             (0, false) => "A new session, which is not kept.".to_owned(),
-            (count, _) => format!("Going on with {}, {count} messages so far.", self.name),
+            (count, _) => {
+                let name = self.name.get(..8).unwrap_or(&self.name);
+                format!("Going on with {name}, {count} messages so far.")
+            }
         }
     }
 }

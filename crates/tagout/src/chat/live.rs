@@ -8,8 +8,12 @@ use std::{
 };
 
 use tagout_host::{Answer, HostError, Question, Session};
-use tagout_terminal::{Editor, Read, Screen, Size};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tagout_llm::Provider as _;
+use tagout_terminal::{Editor, Hush, Read, Screen, Size, Tone};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -20,7 +24,7 @@ use super::{
     painter::Painter,
     person::Person,
     spent::Spent,
-    start::Start,
+    start::{self, Start},
 };
 use crate::{
     cli::How,
@@ -48,9 +52,12 @@ pub(crate) struct Live<'a> {
     pub(crate) offers: Arc<Mutex<Offers>>,
     pub(crate) spent: &'a mut Spent,
     stop: CancellationToken,
-    interrupts: Signal,
+    /// Tells whoever waits of Ctrl-C; what nobody waits for was meant for something else.
+    interrupts: Arc<Notify>,
 }
 
+/// So many lines of what was said last are shown when a conversation goes on.
+const LAST_LINES: usize = 30;
 /// How often what goes on is drawn again.
 const TICK: Duration = Duration::from_millis(120);
 
@@ -63,9 +70,12 @@ pub(crate) fn chat(places: &Places, how: &How) -> Result<ExitCode, Failure> {
     let _modes = super::modes::Kept::of_terminal();
     let mut start = Start::new(places, how, true)?;
     let mut conversation = Conversation::open(places, &start, how)?;
-    let mut spent = Spent::default();
+    let mut spent = Spent::of(&conversation);
     let screen = screen(&start);
-    greet(&start, &conversation, &screen);
+    let painter = Painter::new(screen.clone(), start.pictures.clone());
+    greet(&start, &painter);
+    begin(&conversation, &painter);
+    painter.before_prompt();
     let offers: Arc<Mutex<Offers>> = Arc::default();
     let mut editor = Some(editor(&screen, &conversation, &offers)?);
     loop {
@@ -75,8 +85,7 @@ pub(crate) fn chat(places: &Places, how: &How) -> Result<ExitCode, Failure> {
             let painter = Arc::new(Painter::new(screen.clone(), start.pictures.clone()));
             with_gateway(places, options, stop.clone(), async |session, gateway| {
                 conversation.go_on(session, gateway)?;
-                let interrupts = signal(SignalKind::interrupt())
-                    .map_err(|error| Failure::io(Path::new("signals"), error))?;
+                let interrupts = presses()?;
                 let mut live = Live {
                     places,
                     start: &mut start,
@@ -96,13 +105,33 @@ pub(crate) fn chat(places: &Places, how: &How) -> Result<ExitCode, Failure> {
         })?;
         match left {
             Leave::Quit => break,
-            Leave::Other(which) => conversation = conversation.other(places, &start, which)?,
+            Leave::Other(which) => {
+                conversation = conversation.other(places, &start, which)?;
+                spent = Spent::of(&conversation);
+                let painter = Painter::new(at_last(&screen), start.pictures.clone());
+                begin(&conversation, &painter);
+                painter.before_prompt();
+            }
         }
     }
     if let Some(id) = conversation.id() {
         crate::output::aside(format_args!("\nGo on with `tagout chat --resume {id}`."));
     }
     Ok(Ended::Done.into())
+}
+
+/// Tells of every Ctrl-C from now on.
+fn presses() -> Result<Arc<Notify>, Failure> {
+    let mut interrupts = signal(SignalKind::interrupt())
+        .map_err(|error| Failure::io(Path::new("signals"), error))?;
+    let presses = Arc::new(Notify::new());
+    let tells = Arc::downgrade(&presses);
+    tokio::spawn(async move {
+        while let (Some(()), Some(presses)) = (interrupts.recv().await, tells.upgrade()) {
+            presses.notify_waiters();
+        }
+    });
+    Ok(presses)
 }
 
 fn editor(
@@ -127,15 +156,29 @@ pub(super) fn screen(start: &Start) -> Screen {
         .map_or(screen.clone(), |wished| screen.with_pictures(wished))
 }
 
-fn greet(start: &Start, conversation: &Conversation, screen: &Screen) {
-    use tagout_llm::Provider as _;
-    use tagout_terminal::{Tone, paint};
+/// The terminal, as large as it is by now.
+fn at_last(screen: &Screen) -> Screen {
+    Size::of(io::stdout()).map_or_else(|| screen.clone(), |size| screen.clone().with_size(size))
+}
+
+fn greet(start: &Start, painter: &Painter) {
     let info = start.model.metered.describe();
-    let told = format!("Tagout · {} · {}", info.name, info.note);
-    crate::output::aside(paint(&told, Tone::Strong, screen));
-    crate::output::aside(paint(&conversation.greeting(), Tone::Quiet, screen));
-    let help = "/help says what there is; Ctrl-C stops an answer, Ctrl-D ends.";
-    crate::output::aside(paint(help, Tone::Quiet, screen));
+    painter.tell(Tone::Strong, &format!("Tagout · {} · {}", info.name, info.note));
+    painter.aside("/help says what there is; Ctrl-C stops an answer, Ctrl-D ends.");
+}
+
+/// Says which conversation it is, and what was said last in it.
+fn begin(conversation: &Conversation, painter: &Painter) {
+    painter.aside(&conversation.greeting());
+    let Some((question, answer)) = conversation.last_exchange() else { return };
+    painter.tell(Tone::Strong, &format!("\n> {question}\n"));
+    let lines: Vec<_> = answer.lines().collect();
+    let shown = lines.get(..LAST_LINES).unwrap_or(&lines);
+    painter.markdown(&shown.join("\n"));
+    if lines.len() > shown.len() {
+        let more = lines.len() - shown.len();
+        painter.aside(&format!("… and {more} more lines: `tagout sessions show` has all of it"));
+    }
 }
 
 impl Live<'_> {
@@ -145,11 +188,14 @@ impl Live<'_> {
             if let Some(size) = Size::of(io::stdout()) {
                 self.painter.resized(size);
             }
+            self.painter.before_prompt();
             let Some(read) = self.read_line(editor).await else { return Ok(Leave::Quit) };
+            self.painter.typed();
             let line = match read {
                 Read::Text(text) => text,
                 Read::TooLong => {
-                    self.painter.trouble("That is more than a megabyte: attach what is long.");
+                    self.painter
+                        .tell(Tone::Bad, "That is more than a megabyte: attach what is long.");
                     continue;
                 }
                 Read::Interrupted => {
@@ -161,15 +207,29 @@ impl Live<'_> {
             if let Some(editor) = editor.as_mut().filter(|_| !line.trim().is_empty()) {
                 editor.remember(&line);
             }
-            match self.understood(&line).await? {
-                Flow::On => {}
-                Flow::Leave(leave) => return Ok(leave),
-                Flow::Ask(question) => {
-                    if let Some(leave) = self.ask(question).await? {
-                        return Ok(leave);
-                    }
-                }
+            if let Some(leave) = self.take(&line).await? {
+                return Ok(leave);
             }
+        }
+    }
+
+    /// Does what a line says; gives the way out, where that is what it says.
+    async fn take(&mut self, line: &str) -> Result<Option<Leave>, Failure> {
+        let (stop, painter) = (self.stop.clone(), Arc::clone(&self.painter));
+        let interrupts = Arc::clone(&self.interrupts);
+        let flow = tokio::select! {
+            biased;
+            flow = self.understood(line) => flow?,
+            () = stop.cancelled() => return Ok(Some(Leave::Quit)),
+            () = interrupts.notified() => {
+                painter.tell(Tone::Bad, "stopped");
+                Flow::On
+            }
+        };
+        match flow {
+            Flow::On => Ok(None),
+            Flow::Leave(leave) => Ok(Some(leave)),
+            Flow::Ask(question) => self.ask(question).await,
         }
     }
 
@@ -211,15 +271,51 @@ impl Live<'_> {
     ) -> Result<Vec<tagout_host::Attached>, Failure> {
         let mut attached = Vec::new();
         for (server, uri) in wanted {
-            let resource = self.session.attach(server, uri).await;
-            attached.push(resource.map_err(|error| Failure::of(&error, error.code(), ""))?);
+            let resource = self
+                .fetch(async |session, person| session.attach_asking(server, uri, person).await);
+            attached.push(resource.await?);
             self.painter.aside(&format!("attached {uri} of {server}"));
         }
         Ok(attached)
     }
 
+    /// Waits for what is to be attached; the person may be asked whether it may be had, and gives
+    /// up on it by Ctrl-C.
+    pub(crate) async fn fetch<T>(
+        &mut self,
+        fetch: impl AsyncFnOnce(&mut Session, &mut Person) -> Result<T, HostError>,
+    ) -> Result<T, Failure> {
+        let stop = self.stop.child_token();
+        self.session.stop_by(stop.clone());
+        let mut person = self.person();
+        let fetched = {
+            let _quiet = Hush::new();
+            let mut fetching = std::pin::pin!(fetch(self.session, &mut person));
+            let mut tick = tokio::time::interval(TICK);
+            let mut pressed = std::pin::pin!(self.interrupts.notified());
+            loop {
+                tokio::select! {
+                    biased;
+                    fetched = &mut fetching => break fetched,
+                    () = &mut pressed => {
+                        stop.cancel();
+                        pressed.set(self.interrupts.notified());
+                    }
+                    _ = tick.tick() => self.painter.tick(),
+                }
+            }
+        };
+        self.painter.rest();
+        fetched.map_err(|error| Failure::of(&error, error.code(), ""))
+    }
+
+    fn person(&self) -> Person {
+        let limit = self.start.options(self.stop.clone(), None, true).call_timeout;
+        Person::new(Arc::clone(&self.painter), limit, start::others(self.places))
+    }
+
     pub(crate) fn trouble(&self, failure: &Failure) {
-        self.painter.trouble(&format!("{} [{}]", failure.message(), failure.code()));
+        self.painter.tell(Tone::Bad, &format!("{} [{}]", failure.message(), failure.code()));
         if let Some(help) = failure.help() {
             self.painter.aside(help);
         }
@@ -229,24 +325,24 @@ impl Live<'_> {
     async fn ask(&mut self, question: Question) -> Result<Option<Leave>, Failure> {
         let turn = self.stop.child_token();
         self.session.stop_by(turn.clone());
-        let limit = self.start.options(turn.clone(), None, true).call_timeout;
-        let mut person = Person::new(Arc::clone(&self.painter), limit);
+        let mut person = self.person();
         let before = self.start.model.metered.total();
         let answered = {
-            let _quiet = super::modes::Quiet::new();
+            let _quiet = Hush::new();
             let asking = self.session.ask(question, &mut person);
             let mut asking = std::pin::pin!(asking);
             let mut tick = tokio::time::interval(TICK);
-            let mut pressed = false;
+            let mut pressed = std::pin::pin!(self.interrupts.notified());
             loop {
                 tokio::select! {
                     biased;
                     answered = &mut asking => break Some(answered),
-                    Some(()) = self.interrupts.recv() => {
-                        if std::mem::replace(&mut pressed, true) {
+                    () = &mut pressed => {
+                        if turn.is_cancelled() {
                             break None;
                         }
                         turn.cancel();
+                        pressed.set(self.interrupts.notified());
                     }
                     _ = tick.tick() => self.painter.tick(),
                 }
@@ -270,7 +366,7 @@ impl Live<'_> {
 
     /// What can be completed.
     pub(crate) async fn look_at_offers(&mut self) {
-        let offers = complete::offers(self.session, &self.start.config).await;
+        let offers = complete::offers(self.places, self.session, &self.start.config).await;
         *self.offers.lock().unwrap_or_else(PoisonError::into_inner) = offers;
     }
 }

@@ -17,7 +17,7 @@ use super::{
     live,
     painter::Painter,
     person::Person,
-    start::Start,
+    start::{self, Start},
 };
 use crate::{
     cli::{How, Output},
@@ -50,7 +50,7 @@ pub(crate) fn once(
         && start.model.metered.describe().language_model;
     let mut lines = Lines::new(output, start.pictures.clone());
     let painter = Arc::new(Painter::new(live::screen(&start), start.pictures.clone()));
-    let mut person = Person::new(Arc::clone(&painter), Duration::ZERO);
+    let mut person = Person::new(Arc::clone(&painter), Duration::ZERO, start::others(places));
     let answer = in_runtime(async {
         let stop = stop_on_signals()?;
         let options = start.options(stop.clone(), Some(conversation.name()), false);

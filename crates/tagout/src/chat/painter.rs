@@ -1,4 +1,6 @@
-//! What happens, as it is shown on a terminal while it happens.
+//! The terminal, as a conversation writes on it: one at a time, with nothing drawn over.
+mod scene;
+
 use std::{
     io::{self, Write as _},
     path::PathBuf,
@@ -6,11 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tagout_host::{Concern, Event, Outcome, Status, Verdict};
-use tagout_llm::{Plan, Planner, StreamEvent, Usage};
-use tagout_terminal::{Card, Markdown, Progress, Screen, Size, Status as Going, Tone, paint, printable};
+use tagout_host::Event;
+use tagout_terminal::{Card, Markdown, Progress, Screen, Size, Status as Going, Tone, rows};
 
-use super::pictures::{self, Pictures};
+use super::pictures::Pictures;
 
 /// Shows what happens. Shared by whoever has something to show: one at a time.
 pub(crate) struct Painter(Mutex<Canvas>);
@@ -26,6 +27,10 @@ struct Canvas {
     progress: Progress,
     /// While a person is asked, nothing else is drawn.
     asking: bool,
+    /// Line breaks that what was written last ends with.
+    breaks: usize,
+    /// Whether anything was written since the person typed something.
+    wrote: bool,
     /// Notes that were shown; once is enough.
     noted: Vec<String>,
     pictures: Pictures,
@@ -43,6 +48,8 @@ impl Painter {
             writing: false,
             marked: true,
             asking: false,
+            breaks: 1,
+            wrote: false,
             noted: Vec::new(),
             pictures: Pictures::new(folder),
             began: Instant::now(),
@@ -69,39 +76,69 @@ impl Painter {
         self.canvas().tick();
     }
 
-    /// Says something of its own, on lines of its own; `text` is clean already.
-    pub(crate) fn say(&self, text: &str) {
+    /// The person typed a line; the cursor stands at the beginning of the next.
+    pub(crate) fn typed(&self) {
+        let mut canvas = self.canvas();
+        (canvas.breaks, canvas.wrote) = (1, false);
+    }
+
+    /// Leaves a line empty, if anything was written since the person typed something.
+    pub(crate) fn before_prompt(&self) {
+        let mut canvas = self.canvas();
+        if canvas.wrote {
+            canvas.gap();
+        }
+    }
+
+    /// Shows lines that fit already, as they are.
+    pub(crate) fn lines(&self, lines: &[String]) {
         let mut canvas = self.canvas();
         canvas.clear();
-        canvas.line(text);
+        for line in lines {
+            canvas.line(line);
+        }
+    }
+
+    /// Says something of its own.
+    pub(crate) fn say(&self, text: &str) {
+        self.canvas().toned(Tone::Plain, text);
     }
 
     /// Says something less important.
     pub(crate) fn aside(&self, text: &str) {
-        let mut canvas = self.canvas();
-        canvas.clear();
-        let text = canvas.toned(Tone::Quiet, &printable(text));
-        canvas.line(&text);
+        self.canvas().toned(Tone::Quiet, text);
     }
 
-    /// Says that something went wrong.
-    pub(crate) fn trouble(&self, text: &str) {
+    /// Says something in a tone.
+    pub(crate) fn tell(&self, tone: Tone, text: &str) {
+        self.canvas().toned(tone, text);
+    }
+
+    /// Shows a card, with an empty line before it.
+    pub(crate) fn card(&self, card: &Card) {
+        self.canvas().card(card);
+    }
+
+    /// Shows Markdown.
+    pub(crate) fn markdown(&self, text: &str) {
         let mut canvas = self.canvas();
         canvas.clear();
-        let text = canvas.toned(Tone::Bad, &printable(text));
-        canvas.line(&text);
+        let rendered = tagout_terminal::render(text, &canvas.screen);
+        canvas.write(&rendered);
     }
 
     /// Leaves the terminal to a question until [`Painter::asked`].
     pub(crate) fn asks(&self) {
         let mut canvas = self.canvas();
+        canvas.end_text();
         canvas.clear();
         canvas.asking = true;
     }
 
-    /// The question is over.
+    /// The question is over; the cursor stands at the beginning of a line.
     pub(crate) fn asked(&self) {
-        self.canvas().asking = false;
+        let mut canvas = self.canvas();
+        (canvas.asking, canvas.breaks) = (false, 1);
     }
 
     /// Ends what is being shown: the question is over, however.
@@ -114,6 +151,10 @@ impl Painter {
     /// The terminal has another size.
     pub(crate) fn resized(&self, size: Size) {
         let mut canvas = self.canvas();
+        if canvas.screen.size() == size {
+            return;
+        }
+        canvas.clear();
         canvas.screen = canvas.screen.clone().with_size(size);
         canvas.progress = Progress::new(&canvas.screen);
         if !canvas.writing {
@@ -123,22 +164,51 @@ impl Painter {
 }
 
 impl Canvas {
-    fn write(&mut self, text: &str) {
+    /// Writes what nothing is remembered of: the row of what goes on.
+    fn draw(&mut self, drawn: &str) {
+        if drawn.is_empty() {
+            return;
+        }
         let mut out = io::stdout();
         // A terminal that went away ends the session by a signal.
-        drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+        drop(out.write_all(drawn.as_bytes()).and_then(|()| out.flush()));
     }
 
-    fn line(&mut self, text: &str) {
-        let end = if self.screen.is_terminal() { "\r\n" } else { "\n" };
-        let text = text.replace('\n', end);
-        self.write(&format!("{text}{end}"));
+    fn write(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let rest = text.trim_end_matches(['\r', '\n']);
+        let breaks = text.get(rest.len()..).unwrap_or_default().matches('\n').count();
+        self.breaks = if rest.is_empty() { self.breaks + breaks } else { breaks };
+        self.wrote = true;
+        self.draw(text);
     }
 
-    /// In the tone, line by line.
-    fn toned(&self, tone: Tone, text: &str) -> String {
-        let lines = text.lines().map(|line| paint(line, tone, &self.screen));
-        lines.collect::<Vec<_>>().join("\n")
+    fn end(&self) -> &'static str {
+        if self.screen.is_terminal() { "\r\n" } else { "\n" }
+    }
+
+    fn line(&mut self, line: &str) {
+        let end = self.end();
+        let line = line.replace('\n', end);
+        self.write(&format!("{line}{end}"));
+    }
+
+    /// Leaves a line empty, if there is none already.
+    fn gap(&mut self) {
+        if self.breaks < 2 {
+            let end = self.end();
+            self.write(end);
+        }
+    }
+
+    /// Lines in the tone, broken between words, below whatever goes on.
+    fn toned(&mut self, tone: Tone, text: &str) {
+        self.clear();
+        for row in rows(text, tone, &self.screen) {
+            self.line(&row);
+        }
     }
 
     fn now(&self) -> Duration {
@@ -148,13 +218,13 @@ impl Canvas {
     /// Takes the row of what goes on away.
     fn clear(&mut self) {
         let cleared = self.progress.clear();
-        self.write(&cleared);
+        self.draw(&cleared);
     }
 
     /// Nothing goes on any more.
     fn over(&mut self) {
         let cleared = self.progress.finish();
-        self.write(&cleared);
+        self.draw(&cleared);
     }
 
     fn goes_on(&mut self, message: &str, value: Option<f64>, total: Option<f64>) {
@@ -162,14 +232,14 @@ impl Canvas {
         let drawn = self.progress.update(self.now(), going);
         // The cursor is somebody else's; it is drawn by the next tick that may.
         if !self.asking && !self.writing {
-            self.write(&drawn);
+            self.draw(&drawn);
         }
     }
 
     fn tick(&mut self) {
         if !self.asking && !self.writing {
             let drawn = self.progress.tick(self.now());
-            self.write(&drawn);
+            self.draw(&drawn);
         }
     }
 
@@ -180,12 +250,16 @@ impl Canvas {
 
     fn card(&mut self, card: &Card) {
         self.clear();
+        self.gap();
         let card = card.render(&self.screen);
         self.write(&card);
     }
 
     fn text(&mut self, piece: &str) {
         self.clear();
+        if !self.writing && !piece.is_empty() {
+            self.gap();
+        }
         let shown = self.markdown.push(piece);
         self.writing |= !piece.is_empty();
         self.write(&shown);
@@ -199,229 +273,13 @@ impl Canvas {
         let shown = self.markdown.finish();
         self.write(&shown);
         self.writing = false;
+        // Markdown leaves the cursor at the beginning of a row; what is shown as it is, anywhere.
+        if self.marked && self.screen.is_terminal() {
+            self.breaks = self.breaks.max(1);
+        } else if self.breaks == 0 {
+            let end = self.end();
+            self.write(end);
+        }
         self.markdown = self.reader();
     }
-
-    fn event(&mut self, event: &Event) {
-        match event {
-            Event::Asked { model, .. } => {
-                self.marked = model.name != Planner::NAME;
-                self.markdown = self.reader();
-                self.goes_on(&model.name, None, None);
-            }
-            Event::Streamed { piece } => self.streamed(piece),
-            Event::Turned { usage, notes, .. } => self.turned(*usage, notes),
-            Event::Planned { plan, .. } => self.planned(plan),
-            // It came in pieces already.
-            Event::Said { .. } | Event::Filled { .. } | Event::Chosen { .. } => {}
-            Event::Proposed { tool, arguments, .. } => self.proposed(tool, arguments),
-            Event::Concerned { concerns, .. } => self.concerned(concerns),
-            Event::Progress { tool, done, total, message } => {
-                let said = message.as_deref().unwrap_or_default();
-                self.goes_on(format!("{tool} {said}").trim(), Some(*done), *total);
-            }
-            Event::Logged { level, from, text } => {
-                self.clear();
-                let from = from.as_deref().unwrap_or("server");
-                let text = printable(&format!("{from}: {level}: {text}"));
-                let text = self.toned(Tone::Quiet, &text);
-                self.line(&text);
-            }
-            Event::Decided { .. } => {}
-            Event::Finished { outcome, elapsed_ms, .. } => {
-                self.finished(outcome, *elapsed_ms);
-            }
-            Event::Answered { answer } => {
-                self.end_text();
-                self.over();
-                if answer.status != Status::Complete && !answer.text.is_empty() {
-                    let told = printable(&answer.text);
-                    let tone = match answer.status {
-                        Status::NoToolFits | Status::NeedsInput | Status::NeedsChoice => {
-                            Tone::Quiet
-                        }
-                        Status::Complete
-                        | Status::RoundLimit
-                        | Status::CallLimit
-                        | Status::TokenLimit
-                        | Status::CostLimit
-                        | Status::TimeLimit
-                        | Status::Repeating
-                        | Status::CanaryFound
-                        | Status::CutShort
-                        | Status::Declined
-                        | Status::Cancelled => Tone::Bad,
-                    };
-                    let streamed = matches!(
-                        answer.status,
-                        Status::NoToolFits | Status::CutShort | Status::Declined
-                    );
-                    if !streamed {
-                        let told = self.toned(tone, &told);
-                        self.line(&told);
-                    }
-                }
-            }
-        }
-    }
-
-    fn streamed(&mut self, piece: &StreamEvent) {
-        match piece {
-            StreamEvent::TextDelta { text } | StreamEvent::RefusalDelta { text } => self.text(text),
-            StreamEvent::ReasoningDelta { .. } => self.goes_on("thinking", None, None),
-            StreamEvent::ToolCallStarted { name, .. } => {
-                self.end_text();
-                self.goes_on(&format!("writing a call of {name}"), None, None);
-            }
-            StreamEvent::ToolArgsDelta { .. }
-            | StreamEvent::ToolCallDone { .. }
-            | StreamEvent::Usage { .. }
-            | StreamEvent::Stop { .. } => {}
-        }
-    }
-
-    fn turned(&mut self, _usage: Option<Usage>, notes: &[String]) {
-        self.end_text();
-        for note in notes {
-            if self.noted.contains(note) {
-                continue;
-            }
-            self.noted.push(note.clone());
-            self.clear();
-            let note = self.toned(Tone::Quiet, &printable(&format!("note: {note}")));
-            self.line(&note);
-        }
-    }
-
-    fn planned(&mut self, plan: &Plan) {
-        let mut card = Card::new("plan", Tone::Quiet).text(&plan.summary, Tone::Plain);
-        for binding in &plan.bindings {
-            let from = &binding.source.text;
-            let converted = binding.conversion.as_deref().map(|c| format!(", {c}"));
-            let converted = converted.unwrap_or_default();
-            card = card
-                .field(&binding.path, &format!("{} from \"{from}\"{converted}", binding.value));
-        }
-        if !plan.left_out.is_empty() {
-            card = card.field("not given, so not sent", &plan.left_out.join(", "));
-        }
-        if !plan.unused.is_empty() {
-            let unused: Vec<_> = plan.unused.iter().map(|source| source.text.as_str()).collect();
-            card = card.field("in the question, and not used", &unused.join(", "));
-        }
-        self.card(&card);
-    }
-
-    /// A call, with its arguments in full.
-    fn proposed(&mut self, tool: &str, arguments: &serde_json::Value) {
-        self.end_text();
-        let mut card = Card::new(tool, Tone::Plain).aside("proposed by the model");
-        if arguments.as_object().is_none_or(|arguments| !arguments.is_empty()) {
-            let pretty = match arguments {
-                serde_json::Value::String(raw) => raw.clone(),
-                other => serde_json::to_string_pretty(other).unwrap_or_default(),
-            };
-            card = card.exact(&pretty);
-        }
-        self.card(&card);
-        self.goes_on(tool, None, None);
-    }
-
-    fn concerned(&mut self, concerns: &[Concern]) {
-        self.clear();
-        for concern in concerns {
-            let held = if concern.holds { "waits for you" } else { "told to whoever approves" };
-            let Concern { path, code, detail, .. } = concern;
-            let told = printable(&format!("  ! {path}: {detail} [{code}], {held}"));
-            let told = self.toned(Tone::Warning, &told);
-            self.line(&told);
-        }
-    }
-
-    /// What came of a call: decision, record, time, and what came back.
-    fn finished(&mut self, outcome: &Outcome, elapsed_ms: u64) {
-        self.over();
-        let decision = outcome.decision();
-        let (tone, mut told) = match outcome {
-            Outcome::Returned(returned) => {
-                let by = match decision.verdict {
-                    Some(Verdict::Allow) => "allowed",
-                    Some(Verdict::Ask) => "approved by a person",
-                    Some(Verdict::Deny) => "denied",
-                    None => "no decision is known",
-                };
-                let rule = decision.rule.as_deref().map(|rule| format!(" by `{rule}`"));
-                let failed = if returned.is_error { "the tool failed; " } else { "" };
-                let tone = if returned.is_error { Tone::Warning } else { Tone::Good };
-                (tone, format!("{failed}{by}{}", rule.unwrap_or_default()))
-            }
-            Outcome::Refused(refused) => {
-                let rule = decision.rule.as_deref().map(|rule| format!(" by `{rule}`"));
-                let rule = rule.unwrap_or_default();
-                (Tone::Bad, format!("refused{rule}: {} [{}]", refused.message, refused.code))
-            }
-            Outcome::Failed(failed) => (Tone::Bad, failed.message.clone()),
-        };
-        if let Some(record) = decision.record {
-            told.push_str(&format!(" · record {record}"));
-        }
-        told.push_str(&format!(" · {elapsed_ms} ms"));
-        if let Outcome::Returned(returned) = outcome {
-            told.push_str(&format!(" · {}", came_back(&returned.content)));
-        }
-        let mark = if tone == Tone::Good { "✓" } else { "✗" };
-        let told = self.toned(tone, &printable(&format!("{mark} {told}")));
-        self.line(&told);
-        self.show_pictures(outcome);
-        self.goes_on("thinking", None, None);
-    }
-
-    fn show_pictures(&mut self, outcome: &Outcome) {
-        let record = outcome.decision().record;
-        for image in outcome.images() {
-            self.clear();
-            match self.pictures.take(record, &image) {
-                Ok((bytes, path)) => {
-                    let drawn = pictures::drawn(&bytes, &image.media_type, &self.screen);
-                    match drawn {
-                        Ok(Some(drawn)) => {
-                            self.write(&drawn);
-                        }
-                        Ok(None) => {}
-                        Err(why) => {
-                            let told = self.toned(Tone::Quiet, &format!("  picture: {why}"));
-                            self.line(&told);
-                        }
-                    }
-                    let told = format!("  picture: {}", path.display());
-                    let told = self.toned(Tone::Quiet, &told);
-                    self.line(&told);
-                }
-                Err(failure) => {
-                    let told = printable(&format!("  picture: {}", failure.message()));
-                    let told = self.toned(Tone::Bad, &told);
-                    self.line(&told);
-                }
-            }
-        }
-    }
-}
-
-/// What a tool gave back, in short: nothing of it is in these words.
-fn came_back(content: &[serde_json::Value]) -> String {
-    let mut text_bytes = 0_usize;
-    let mut others = std::collections::BTreeMap::<String, usize>::new();
-    for block in content {
-        let kind = block.get("type").and_then(serde_json::Value::as_str).unwrap_or("?");
-        match kind {
-            "text" => {
-                let text = block.get("text").and_then(serde_json::Value::as_str);
-                text_bytes += text.map_or(0, str::len);
-            }
-            other => *others.entry(other.replace('_', " ")).or_default() += 1,
-        }
-    }
-    let mut told = vec![format!("{text_bytes} bytes of text")];
-    told.extend(others.into_iter().map(|(kind, count)| format!("{count} {kind}")));
-    told.join(", ")
 }

@@ -8,17 +8,28 @@ use std::{
 };
 
 use serde_json::{Map, Value};
-use tagout_host::{ApprovalAnswer, ApprovalCard, ApprovalScope, Asking, Event, Form, FormAnswer, Sampled, Sampling, SamplingAnswer, Ui, Visit, VisitAnswer};
-use tagout_llm::{Candidate, MissingSlot};
-use tagout_terminal::{Answered, Asked, ask_line, printable};
+use tagout_host::{
+    ApprovalAnswer, ApprovalCard, ApprovalScope, Asking, Event, Form, FormAnswer, Sampled,
+    Sampling, SamplingAnswer, Ui, Visit, VisitAnswer,
+};
+use tagout_llm::{Candidate, MissingSlot, Provider};
+use tagout_terminal::{Answered, Asked, Card, Tone, ask_line, rows};
 
 use super::{form, painter::Painter};
+use crate::failure::Failure;
+
+/// Finds a model by its name, if the person has agreed to it.
+pub(crate) type Models = Box<dyn Fn(&str) -> Result<Arc<dyn Provider>, Failure> + Send + Sync>;
 
 /// The person at the terminal: is shown what happens, and asked.
 pub(crate) struct Person {
     painter: Arc<Painter>,
     limit: Duration,
+    models: Models,
 }
+
+/// How often a model is asked for until there is one of that name.
+const TRIES: usize = 3;
 
 /// Whoever stops waiting for an answer takes the question back.
 struct Withdrawn(Arc<AtomicBool>);
@@ -39,12 +50,20 @@ impl Drop for Turn {
 }
 
 impl Person {
-    pub(crate) const fn new(painter: Arc<Painter>, limit: Duration) -> Self {
-        Self { painter, limit }
+    pub(crate) const fn new(painter: Arc<Painter>, limit: Duration, models: Models) -> Self {
+        Self { painter, limit, models }
     }
 
-    /// Shows `text`, clean already, and waits for a line; nothing if there is none. What was typed
-    /// before the question stood there is no answer to it.
+    /// Shows `card`, and waits for a line.
+    async fn on_card(&self, card: Card, prompt: &str) -> Option<String> {
+        self.painter.asks();
+        let _turn = Turn(Arc::clone(&self.painter));
+        self.painter.card(&card);
+        self.line(String::new(), prompt.to_owned()).await
+    }
+
+    /// Shows `text` and waits for a line; nothing if there is none. What was typed before the
+    /// question stood there is no answer to it.
     pub(crate) async fn line(&self, text: String, prompt: String) -> Option<String> {
         let _turn = Turn(Arc::clone(&self.painter));
         self.painter.asks();
@@ -53,7 +72,10 @@ impl Person {
         let limit = self.limit;
         let screen = self.painter.screen();
         let asked = tokio::task::spawn_blocking(move || {
-            let question = format!("{text}\n{prompt}");
+            let mut lines = rows(&text, Tone::Plain, &screen);
+            lines.retain(|_| !text.is_empty());
+            lines.push(prompt);
+            let question = lines.join("\n");
             ask_line(&Asked { question: &question, limit, withdrawn: &flag, screen: &screen })
         });
         match asked.await {
@@ -64,11 +86,6 @@ impl Person {
             )
             | Err(_) => None,
         }
-    }
-
-    async fn yes(&self, text: String, question: &str) -> bool {
-        let answer = self.line(text, format!("{question} [y/N] ")).await;
-        answer.is_some_and(|line| matches!(line.trim(), "y" | "Y" | "yes" | "Yes"))
     }
 }
 
@@ -94,7 +111,7 @@ impl Ui for Person {
             let problem = slot.problem.as_deref().map(|p| format!(" ({p})")).unwrap_or_default();
             let allowed = slot.allowed.join(", ");
             let hint = if allowed.is_empty() { slot.constraint.clone() } else { allowed };
-            let text = printable(&format!("\n{} — {about}{problem}\n  ({hint})", slot.path));
+            let text = format!("{} — {about}{problem}\n  ({hint})", slot.path);
             self.line(text, "> ".to_owned()).await
         })
     }
@@ -104,7 +121,7 @@ impl Ui for Person {
             let options = candidates.iter().enumerate();
             let options = options.map(|(n, c)| format!("  {} = {}", n + 1, c.title));
             let options: Vec<_> = options.collect();
-            let text = printable(&format!("\nWhich do you mean?\n{}", options.join("\n")));
+            let text = format!("Which do you mean?\n{}", options.join("\n"));
             let answer = self.line(text, "> ".to_owned()).await?;
             let number: usize = answer.trim().parse().ok()?;
             number.checked_sub(1).filter(|index| *index < candidates.len())
@@ -115,14 +132,16 @@ impl Ui for Person {
         Box::pin(async move {
             let no = |message| ApprovalAnswer::Deny { message };
             let Some(code) = code() else { return no(None) };
-            let mut how = format!("\nType {code} to approve this call, once.");
+            let (title, rest) = card.text.split_once('\n').unwrap_or((card.text.as_str(), ""));
+            let mut how = format!("Type {code} to approve this call, once.");
             for scope in &card.scopes {
                 let (word, meaning) = word_of(*scope);
                 how.push_str(&format!("\n{code} {word} approves just these arguments {meaning}."));
             }
-            how.push_str("\nAnything else denies it; what you type is told to the model.\n");
-            let text = format!("\n{}\n{how}", card.text);
-            let Some(line) = self.line(text, "> ".to_owned()).await else { return no(None) };
+            how.push_str("\nAnything else denies it; a sentence is told to the model.");
+            let shown = Card::new(title, Tone::Warning).exact(rest.trim_end());
+            let shown = shown.text("", Tone::Plain).text(&how, Tone::Strong);
+            let Some(line) = self.on_card(shown, "> ").await else { return no(None) };
             meant(&line, &code, &card.scopes)
         })
     }
@@ -134,14 +153,18 @@ impl Ui for Person {
     fn visit<'a>(&'a mut self, visit: &'a Visit) -> Asking<'a, VisitAnswer> {
         Box::pin(async move {
             let Visit { message, url, host } = visit;
-            let text = format!(
-                "\n{message}\n\n  host  {host}\n  URL   {url}\n\n\
-                 Nothing was opened. Type nothing there that you would not tell that host."
-            );
-            let answer = self.line(printable(&text), "Do you go there? [y/N] ".to_owned()).await;
-            match answer.as_deref().map(str::trim) {
-                Some("y" | "Y" | "yes") => VisitAnswer::Accept,
-                Some(_) => VisitAnswer::Decline,
+            let card = Card::new("A server wants you to go to a URL", Tone::Warning)
+                .text(message, Tone::Plain)
+                .field("host", host)
+                .field("URL", url)
+                .text(
+                    "Nothing was opened. Type nothing there that you would not tell that host.",
+                    Tone::Strong,
+                );
+            let answer = self.on_card(card, "Do you go there? [y/N]").await;
+            match answer.as_deref().map(is_yes) {
+                Some(true) => VisitAnswer::Accept,
+                Some(false) => VisitAnswer::Decline,
                 None => VisitAnswer::Cancel,
             }
         })
@@ -149,40 +172,95 @@ impl Ui for Person {
 
     fn sample<'a>(&'a mut self, sampling: &'a Sampling) -> Asking<'a, SamplingAnswer> {
         Box::pin(async move {
-            let mut text = "\nA server wants a model's answer. All that it asks:\n".to_owned();
-            if let Some(system) = &sampling.system {
-                text.push_str(&format!("\n  instructions\n{}\n", indented(system)));
-            }
-            for (who, said) in &sampling.messages {
-                text.push_str(&format!("\n  {who}\n{}\n", indented(said)));
-            }
-            if !sampling.hints.is_empty() {
-                text.push_str(&format!("\nIt would like {}.", sampling.hints.join(", ")));
-            }
             let Sampling { model, tokens, .. } = sampling;
-            text.push_str(&format!("\n`{model}` would answer, with {tokens} tokens at most.\n"));
-            let prompt = "Let it? y, or how many tokens; anything else refuses: ".to_owned();
-            let Some(line) = self.line(printable(&text), prompt).await else {
-                return SamplingAnswer::Deny;
-            };
-            match line.trim() {
-                "y" | "Y" | "yes" => SamplingAnswer::Allow { tokens: *tokens, provider: None },
-                number => match number.parse::<u32>() {
-                    Ok(fewer) if fewer > 0 => {
-                        SamplingAnswer::Allow { tokens: fewer.min(*tokens), provider: None }
+            let prompt = format!(
+                "Let it ask? y, at most how many tokens (up to {tokens}), or another model as \
+                 PROVIDER:NAME; anything else refuses:"
+            );
+            let mut line = self.on_card(sampling_card(sampling), &prompt).await;
+            let mut provider = None;
+            for _ in 0..TRIES {
+                match line.as_deref().map_or(Chosen::Refuse, chosen) {
+                    Chosen::Refuse => return SamplingAnswer::Deny,
+                    Chosen::Tokens(most) => {
+                        let tokens = most.map_or(*tokens, |most| most.min(*tokens));
+                        return SamplingAnswer::Allow { tokens, provider };
                     }
-                    Ok(_) | Err(_) => SamplingAnswer::Deny,
-                },
+                    Chosen::Model(name) => {
+                        let told = match (self.models)(&name) {
+                            Ok(found) => {
+                                provider = Some(found);
+                                format!("`{name}` would answer, not `{model}`.")
+                            }
+                            Err(failure) => told_of(&failure),
+                        };
+                        line = self.line(told, "Let it ask? y, or how many tokens:".into()).await;
+                    }
+                }
             }
+            SamplingAnswer::Deny
         })
     }
 
     fn sampled<'a>(&'a mut self, sampled: &'a Sampled) -> Asking<'a, bool> {
         Box::pin(async move {
             let Sampled { model, text } = sampled;
-            let text = printable(&format!("\n`{model}` says:\n{}\n", indented(text)));
-            self.yes(text, "Does the server get that?").await
+            let card = Card::new(&format!("`{model}` says"), Tone::Warning).exact(text);
+            let answer = self.on_card(card, "Does the server get that? [y/N]").await;
+            answer.as_deref().is_some_and(is_yes)
         })
+    }
+}
+
+pub(super) fn is_yes(line: &str) -> bool {
+    matches!(line.trim(), "y" | "Y" | "yes" | "Yes")
+}
+
+fn told_of(failure: &Failure) -> String {
+    let help = failure.help().map(|help| format!("\n{help}")).unwrap_or_default();
+    format!("{} [{}]{help}", failure.message(), failure.code())
+}
+
+/// All that a server wants to ask a model.
+fn sampling_card(sampling: &Sampling) -> Card {
+    let Sampling { server, system, messages, tokens, hints, model } = sampling;
+    let who = if server.is_empty() { "A server".to_owned() } else { format!("`{server}`") };
+    let title = format!("{who} wants a model's answer. All that it asks:");
+    let mut card = Card::new(&title, Tone::Warning);
+    if let Some(system) = system {
+        card = card.text("instructions", Tone::Quiet).exact(&indented(system));
+    }
+    for (who, said) in messages {
+        card = card.text(who, Tone::Quiet).exact(&indented(said));
+    }
+    if !hints.is_empty() {
+        card = card.text(&format!("It would like {}.", hints.join(", ")), Tone::Quiet);
+    }
+    let answers = format!("`{model}` would answer, with {tokens} tokens at most.");
+    card.text(&answers, Tone::Strong)
+}
+
+/// What a person says to that.
+#[derive(Debug, PartialEq, Eq)]
+enum Chosen {
+    Refuse,
+    /// So many at most, where that was said.
+    Tokens(Option<u32>),
+    Model(String),
+}
+
+fn chosen(line: &str) -> Chosen {
+    let line = line.trim();
+    if is_yes(line) {
+        return Chosen::Tokens(None);
+    }
+    match line.parse::<u32>() {
+        Ok(0) => Chosen::Refuse,
+        Ok(most) => Chosen::Tokens(Some(most)),
+        Err(_) if line.contains(':') && !line.contains(char::is_whitespace) => {
+            Chosen::Model(line.to_owned())
+        }
+        Err(_) => Chosen::Refuse,
     }
 }
 
@@ -221,6 +299,20 @@ pub(crate) type Content = Map<String, Value>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_gets_an_answer_only_if_the_person_says_so() {
+        for (line, expected) in [
+            ("y", Chosen::Tokens(None)),
+            (" 50 ", Chosen::Tokens(Some(50))),
+            ("0", Chosen::Refuse),
+            ("", Chosen::Refuse),
+            ("no: not now", Chosen::Refuse),
+            ("offline:planner", Chosen::Model("offline:planner".into())),
+        ] {
+            assert_eq!(chosen(line), expected, "{line}");
+        }
+    }
 
     #[test]
     fn only_the_code_approves() {

@@ -3,10 +3,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use tagout_gateway::config::{Config, Instructions};
 use tagout_host::{AllowList, Limits, Options};
-use tagout_terminal::printable;
 use tagout_llm::Facts;
+use tagout_terminal::printable;
 use tokio_util::sync::CancellationToken;
 
+use super::person::Models;
 use crate::{
     cli::How,
     command::CONNECT,
@@ -48,6 +49,16 @@ pub(crate) fn model(places: &Places, name: &str, asked: bool) -> Result<Model, F
     }
     let Chosen { provider, facts, seed, .. } = chosen;
     Ok(Model { name: name.to_owned(), metered: Arc::new(Metered::new(provider)), facts, seed })
+}
+
+/// Other models than the session's, by name, as far as the person has agreed to them already.
+pub(crate) fn others(places: &Places) -> Models {
+    let places = places.clone();
+    Box::new(move |name| {
+        let chosen = models::choose(&places, name)?;
+        models::agreed(&places, [&chosen], false)?;
+        Ok(chosen.provider)
+    })
 }
 
 impl Start {

@@ -118,11 +118,6 @@ impl Kept {
     pub(crate) fn answered_by(&self, model: &str) {
         model.clone_into(&mut self.lock().model);
     }
-
-    /// What is said from now on is another conversation; what was kept of this one stays.
-    pub(crate) fn begin_anew(&self) {
-        self.lock().session = None;
-    }
 }
 
 impl Journal for Kept {

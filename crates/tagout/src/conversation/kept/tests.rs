@@ -95,21 +95,6 @@ fn a_conversation_is_kept_with_its_records() {
 }
 
 #[test]
-fn what_was_cleared_is_another_conversation() {
-    let home = Home::new();
-    let mut kept = home.kept(None);
-    kept.keep(&Message::text(Role::User, "first")).unwrap();
-    let first = kept.id();
-    kept.begin_anew();
-    assert_eq!(kept.id(), None);
-    kept.clone().keep(&Message::text(Role::User, "second")).unwrap();
-    assert_ne!(kept.id(), first);
-    let titles: BTreeSet<_> =
-        home.sessions().list().unwrap().into_iter().map(|l| format!("{:?}", l.standing)).collect();
-    assert_eq!(titles.len(), 2);
-}
-
-#[test]
 fn what_is_kept_nowhere_is_recorded_all_the_same() {
     let mut kept = Kept::nowhere(clock(), Some(Box::new(|_| Ok(Some(7)))));
     kept.keep(&Message::text(Role::User, "hello")).unwrap();
