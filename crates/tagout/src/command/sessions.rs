@@ -159,10 +159,8 @@ fn export(
 
 fn written(path: &Path, text: &str, replace: bool) -> Result<(), Failure> {
     write(path, text, replace).map_err(|error| {
-        let help = match error.kind() {
-            io::ErrorKind::AlreadyExists => "choose another name, or replace it with `--force`",
-            _ => "",
-        };
+        let is_there = error.kind() == io::ErrorKind::AlreadyExists;
+        let help = if is_there { "choose another name, or replace it with `--force`" } else { "" };
         Failure::io(path, error).with_help(help)
     })
 }
