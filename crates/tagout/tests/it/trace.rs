@@ -289,6 +289,36 @@ fn words_are_given_out_and_erased_with_their_person() {
     assert!(trace.contains("arguments  erased") && !trace.contains("4711"), "{trace}");
 }
 
+/// A model chooses identifiers and names, and how many; the record of what it said has room for
+/// some of them, says how many are left out, and is written.
+#[test]
+fn whatever_a_model_proposes_is_on_record() {
+    let talk = Talk::new("[audit]\nconversations = \"contents\"\n");
+    let arguments = Digest::of_json("{}");
+    for text in ["\u{1}".repeat(5000), "\u{7f}\"\\".repeat(2000), "\u{10ffff}é".repeat(900)] {
+        let calls = vec![Proposed { id: &text, tool: &text, arguments }; 500];
+        let results = vec![(text.as_str(), Some(u64::MAX)); 500];
+        let model = Some(text.as_str());
+        let content = text.repeat(200);
+        for calls in [&calls[..], &[]] {
+            let said = said(What::Response, &content);
+            let n = talk.say(&Said { calls, results: &results, model, ..said });
+            let record = talk.place.record(n);
+            let said = &record["said"];
+            let kept = said["calls"].as_array().map_or(0, Vec::len)
+                + said["results"].as_array().map_or(0, Vec::len);
+            assert_eq!((kept, said["left_out"].as_u64()), (40, Some(460 + calls.len() as u64)));
+            assert!(record["payload"]["text"].as_str().unwrap().contains("left_out_bytes"));
+            let trace = talk.trace(n);
+            assert!(!trace.contains(['\u{1}', '\u{7f}']), "{}", trace.escape_debug());
+            let longest = trace.lines().map(|line| line.chars().count()).max();
+            assert!(longest.is_some_and(|longest| longest < 1000), "{longest:?}");
+        }
+    }
+    talk.place.done(&["audit", "verify"]);
+    talk.place.done(&["audit", "tail"]);
+}
+
 #[test]
 fn other_words_for_what_is_kept_are_a_mistake_in_the_configuration() {
     let place = Place::new();

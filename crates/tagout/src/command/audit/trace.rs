@@ -21,6 +21,8 @@ const LONG: usize = 4000;
 /// …and those of others up to here.
 const SHORT: usize = 200;
 
+/// The longest first line of a record, in characters; a model chooses how many calls it proposes.
+const HEAD: usize = 500;
 /// Where what stands below a record begins.
 const BELOW: usize = 12;
 
@@ -94,7 +96,7 @@ fn told(step: &Step, words: &BTreeMap<u64, String>, doubts: &[Doubt]) -> Vec<Str
     let mark = if asked { "=>" } else { "  " };
     let head = format!("{mark} {:>6}  {at}  {}", record.n, "  ".repeat(depth));
     let below = " ".repeat(BELOW + 2 * depth);
-    let mut lines = vec![format!("{head}{}", one_line(&first))];
+    let mut lines = vec![format!("{head}{}", one_line(&cut(&first, HEAD)))];
     lines.extend(more.iter().map(|text| format!("{below}{}", one_line(text))));
     let doubts = doubts.iter().filter(|doubt| doubt.n == record.n);
     lines.extend(doubts.map(|doubt| format!("{below}!! {}", doubtful(doubt, &record.subject))));
