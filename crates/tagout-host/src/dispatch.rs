@@ -191,6 +191,7 @@ impl Session {
             return Err(Box::new(Outcome::of_host(read(&self.messages, &arguments))));
         }
         let seen = Seen {
+            words: &inquiry.words,
             messages: &self.messages,
             calls: &inquiry.calls,
             operator: self.instructions.operator(),

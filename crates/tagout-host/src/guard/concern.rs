@@ -38,6 +38,8 @@ pub struct Concern {
 /// What a model may have copied from.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen<'a> {
+    /// What the person typed; of a prompt that was chosen, no message holds it.
+    pub(crate) words: &'a str,
     /// The conversation, with all results.
     pub(crate) messages: &'a [Message],
     /// The calls of this question, with their records.

@@ -69,9 +69,10 @@ impl Said {
             earlier.push_str(&said);
             earlier.push(' ');
         }
-        for supplied in seen.supplied {
+        let supplied = seen.supplied.iter().map(|supplied| supplied.text.as_str());
+        for typed in supplied.chain([seen.words]) {
             words.push(' ');
-            words.push_str(&alike(&supplied.text));
+            words.push_str(&alike(typed));
         }
         let mut left = BYTES;
         let mut sources = Vec::new();

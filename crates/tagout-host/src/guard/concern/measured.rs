@@ -49,7 +49,8 @@ impl std::fmt::Display for Share {
     }
 }
 
-const NOTHING: Seen<'static> = Seen { messages: &[], calls: &[], operator: "", supplied: &[] };
+const NOTHING: Seen<'static> =
+    Seen { words: "", messages: &[], calls: &[], operator: "", supplied: &[] };
 
 /// A tool with one argument.
 fn tool(param: &str) -> ToolSpec {
@@ -126,7 +127,8 @@ impl Talk {
     fn concerns(&self, tools: &[ToolSpec], call: &Value) -> Vec<Concern> {
         let name = text(call, "function");
         let tool = tools.iter().find(|tool| tool.name == name).unwrap();
-        let seen = Seen { messages: &self.messages, calls: &[], operator: "", supplied: &[] };
+        let seen =
+            Seen { words: "", messages: &self.messages, calls: &[], operator: "", supplied: &[] };
         concerns(tool, call["args"].as_object().unwrap(), seen)
     }
 

@@ -66,7 +66,8 @@ fn conversation() -> Vec<Message> {
 /// What is found, as `path code`, with a mark where it holds the call.
 fn found(arguments: Value) -> Vec<String> {
     let messages = conversation();
-    let seen = Seen { messages: &messages, calls: &[], operator: OPERATOR, supplied: &[] };
+    let seen =
+        Seen { words: "", messages: &messages, calls: &[], operator: OPERATOR, supplied: &[] };
     let found = concerns(&tool(), arguments.as_object().unwrap(), seen);
     let show = |c: &Concern| format!("{} {}{}", c.path, c.code, if c.holds { " !" } else { "" });
     found.iter().map(show).collect()
@@ -200,7 +201,7 @@ fn it_is_said_where_it_was_copied_from() {
         outcome,
         elapsed_ms: 1,
     }];
-    let seen = Seen { messages: &messages, calls: &calls, operator: "", supplied: &[] };
+    let seen = Seen { words: "", messages: &messages, calls: &calls, operator: "", supplied: &[] };
     let arguments = json!({"value": "evil@attacker.example"});
     let found = concerns(&tool(), arguments.as_object().unwrap(), seen);
     assert_eq!(
@@ -228,7 +229,7 @@ fn it_is_bounded() {
     let concerns = concerns(
         &tool(),
         arguments.as_object().unwrap(),
-        Seen { messages: &[], calls: &[], operator: "", supplied: &[] },
+        Seen { words: "", messages: &[], calls: &[], operator: "", supplied: &[] },
     );
     assert!(concerns[0].path.len() <= PATH_BYTES && concerns[0].detail.len() < 1_024);
 }
@@ -242,7 +243,7 @@ proptest! {
         let parts = vec![Part::Attached { uri: "files://x".into(), parts: attached }];
         messages.push(Message { role: Role::User, parts });
         let arguments = json!({"value": text, "body": format!("http://{url}"), "other": {url: page}});
-        let seen = Seen { messages: &messages, calls: &[], operator: &page, supplied: &[] };
+        let seen = Seen { words: "", messages: &messages, calls: &[], operator: &page, supplied: &[] };
         for concern in concerns(&tool(), arguments.as_object().unwrap(), seen) {
             prop_assert!(concern.path.len() <= PATH_BYTES && concern.detail.len() <= 1_024);
             prop_assert!(!concern.detail.contains(['\n', '\r', '\u{1b}']), "{}", concern.detail);
