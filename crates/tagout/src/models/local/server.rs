@@ -185,7 +185,11 @@ impl Server {
     }
 
     fn last_words(&self, what: &str, ended: bool) -> String {
-        let said = self.said.lines(self.key.expose(), ended);
+        let mut said = self.said.lines(self.key.expose(), ended);
+        if let Ok(held) = self.file.held() {
+            // It knows the file by another name than whoever reads this.
+            said = said.replace(&held.display().to_string(), &self.path());
+        }
         if said.is_empty() { what.to_owned() } else { format!("{what}; its last words:\n{said}") }
     }
 }
