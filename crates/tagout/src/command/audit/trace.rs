@@ -87,8 +87,9 @@ fn told(step: &Step, words: &BTreeMap<u64, String>, doubts: &[Doubt]) -> Vec<Str
         Subject::Call(call) => (2, of_call(call), below_call(call, step)),
         Subject::Said { said, .. } => {
             let text = words.get(&record.n).and_then(|text| sentence(said.what, text, asked));
-            let text = text.map(|text| format!("\"{}\"", cut(&text, most(asked))));
-            (usize::from(said.what != What::Prompt), of_said(said), text.into_iter().collect())
+            let text = text.map(|text| cut(&text, most(asked)));
+            let more = text.map(|text| quoted(&text, asked)).unwrap_or_default();
+            (usize::from(said.what != What::Prompt), of_said(said), more)
         }
         Subject::Other { event } => (0, super::describe(event), Vec::new()),
     };
@@ -138,6 +139,15 @@ struct Piece {
 impl Piece {
     fn into_text(self) -> Option<String> {
         self.text.filter(|_| self.kind == "text")
+    }
+}
+
+/// In one line, or in its own where it was asked about; none can pass for a line of the story.
+fn quoted(text: &str, asked: bool) -> Vec<String> {
+    if asked && text.contains('\n') {
+        text.lines().map(|line| format!("| {line}")).collect()
+    } else {
+        vec![format!("\"{text}\"")]
     }
 }
 
