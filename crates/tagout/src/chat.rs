@@ -21,6 +21,10 @@ use crate::{
     failure::Failure,
     places::Places,
 };
+pub(crate) use {
+    kept::Conversation,
+    start::{Model, Start},
+};
 
 /// One question.
 pub(crate) fn ask(places: &Places, ask: &Ask, json: bool) -> Result<ExitCode, Failure> {

@@ -38,6 +38,11 @@ impl Conversation {
         Self::of(places, start, which.as_ref(), !how.no_keep)
     }
 
+    /// A new one that is kept nowhere, and on record all the same.
+    pub(crate) fn unkept(places: &Places, start: &Start) -> Result<Self, Failure> {
+        Self::of(places, start, None, false)
+    }
+
     /// Another one, by its identifier, or a new one.
     pub(crate) fn other(
         &self,

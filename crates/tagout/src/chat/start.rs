@@ -47,8 +47,15 @@ pub(crate) fn model(places: &Places, name: &str, asked: bool) -> Result<Model, F
     if let Some(warning) = &chosen.warning {
         output::aside(printable(warning));
     }
-    let Chosen { provider, facts, seed, .. } = chosen;
-    Ok(Model { name: name.to_owned(), metered: Arc::new(Metered::new(provider)), facts, seed })
+    Ok(Model::of(name, chosen))
+}
+
+impl Model {
+    /// A model that was agreed to.
+    pub(crate) fn of(name: &str, chosen: Chosen) -> Self {
+        let Chosen { provider, facts, seed, .. } = chosen;
+        Self { name: name.to_owned(), metered: Arc::new(Metered::new(provider)), facts, seed }
+    }
 }
 
 /// Other models than the session's, by name, as far as the person has agreed to them already.
@@ -67,7 +74,19 @@ impl Start {
         let config = Setup::read(places)?.config;
         let name = how.model.as_deref().unwrap_or(&config.host.model);
         let model = model(places, name, asked)?;
-        let patterns = if how.tools.is_empty() { &config.host.tools } else { &how.tools };
+        let pictures = how.pictures.clone().unwrap_or_else(|| places.state.join("pictures"));
+        Self::of(config, model, &how.tools, pictures)
+    }
+
+    /// The same for a model that was agreed to; with the tools of the configuration, if `tools` names
+    /// none.
+    pub(crate) fn of(
+        config: Config,
+        model: Model,
+        tools: &[String],
+        pictures: PathBuf,
+    ) -> Result<Self, Failure> {
+        let patterns = if tools.is_empty() { &config.host.tools } else { tools };
         let allow = AllowList::new(patterns).map_err(|error| {
             Failure::usage("allow-list", error, "tools are called as in `tagout tools ls`")
         })?;
@@ -79,7 +98,6 @@ impl Start {
                 Failure::usage("instructions-missing", message, "see `host.instructions`")
             })?),
         };
-        let pictures = how.pictures.clone().unwrap_or_else(|| places.state.join("pictures"));
         Ok(Self { config, model, pictures, allow, instructions })
     }
 

@@ -2,17 +2,18 @@
 use std::{process::ExitCode, sync::Arc, time::Instant};
 
 use serde_json::{Value, json};
-use tagout_host::{Answer, Event, Options, Ui};
+use tagout_host::{Answer, Event, HostError, Ui};
 use tagout_llm::Provider as _;
 use tagout_terminal::printable;
 
 use crate::{
+    chat::{Conversation, Model, Start},
     cli::Compare,
-    command::{CONNECT, in_runtime, with_session},
+    command::{in_runtime, stop_on_signals, with_gateway},
     failure::{Ended, Failure},
-    models::{self, Metered},
-    output,
+    models, output,
     places::Places,
+    setup::Setup,
 };
 
 /// Asks every model in turn, each in a conversation of its own, and shows what came of it side by
@@ -25,23 +26,19 @@ pub(crate) fn compare(places: &Places, compare: &Compare, json: bool) -> Result<
     let mut rows = Vec::new();
     let mut failed = false;
     for (model, chosen) in chosen {
-        let metered = Arc::new(Metered::new(chosen.provider));
-        let provider = Arc::clone(&metered);
-        let turn_timeout = models::patience(metered.as_ref());
-        let options = |stop| {
-            let options = Options::new(provider);
-            let seed = chosen.seed.unwrap_or(options.seed);
-            Options { stop, connect_timeout: CONNECT, turn_timeout, seed, ..options }
-        };
+        let (facts, warning) = (chosen.facts, chosen.warning.clone());
+        let chosen = Model::of(model, chosen);
+        let metered = Arc::clone(&chosen.metered);
+        // All under the same instructions, with the same tools and limits.
+        let config = Setup::read(places)?.config;
+        let start = Start::of(config, chosen, &[], places.state.join("pictures"))?;
         let began = Instant::now();
         let mut counting = Counting::default();
-        let asked = in_runtime(with_session(places, options, async |session| {
-            Ok(session.ask(&compare.question, &mut counting).await)
-        }))?;
+        let asked = asked(places, &start, &compare.question, &mut counting)?;
         let elapsed_ms = began.elapsed().as_millis();
         failed |= asked.is_err();
         let total = metered.total();
-        let cost = models::cost(metered.as_ref(), chosen.facts, total.usage);
+        let cost = models::cost(metered.as_ref(), facts, total.usage);
         let note = metered.describe().note;
         let answer = asked.as_ref().map_err(|error| (error.code(), error.to_string()));
         if json {
@@ -50,7 +47,7 @@ pub(crate) fn compare(places: &Places, compare: &Compare, json: bool) -> Result<
                 "answer": answer.as_ref().ok().map(|answer| as_json(answer)),
                 "error": answer.as_ref().err().map(|(code, said)| json!({"code": code, "message": said})),
                 "usage": total.usage, "cost": cost, "turns": total.turns, "calls": counting.calls,
-                "notes": total.notes, "note": note, "warning": chosen.warning,
+                "notes": total.notes, "note": note, "warning": warning,
             }))?;
             continue;
         }
@@ -59,7 +56,7 @@ pub(crate) fn compare(places: &Places, compare: &Compare, json: bool) -> Result<
             Ok(answer) => output::line(printable(&told(answer)))?,
             Err((code, said)) => output::line(printable(&format!("{said} [{code}]")))?,
         }
-        for note in total.notes.iter().chain(&chosen.warning) {
+        for note in total.notes.iter().chain(&warning) {
             output::line(format_args!("note: {}", printable(note)))?;
         }
         output::line("")?;
@@ -76,6 +73,28 @@ pub(crate) fn compare(places: &Places, compare: &Compare, json: bool) -> Result<
         output::line(output::table(&rows))?;
     }
     Ok(if failed { Ended::Failed } else { Ended::Done }.into())
+}
+
+/// Puts the question in a conversation of its own, which is kept nowhere and on record all the
+/// same.
+fn asked(
+    places: &Places,
+    start: &Start,
+    question: &str,
+    counting: &mut Counting,
+) -> Result<Result<Answer, HostError>, Failure> {
+    let conversation = Conversation::unkept(places, start)?;
+    in_runtime(async {
+        let stop = stop_on_signals()?;
+        let options = start.options(stop.clone(), Some(conversation.name()), false);
+        with_gateway(places, options, stop, async |session, gateway| {
+            conversation.go_on(session, gateway)?;
+            let asked = session.ask(question, counting).await;
+            conversation.rest(session);
+            Ok(asked)
+        })
+        .await
+    })
 }
 
 /// What was called and what was said.
