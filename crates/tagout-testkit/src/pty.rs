@@ -211,6 +211,21 @@ impl Pty {
         lossy(&screen::strip(&self.shown.lock().bytes))
     }
 
+    /// All that the terminal got so far, as it came.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.shown.lock().bytes.clone()
+    }
+
+    /// Makes the terminal of another size; who is at its front is told.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn resize(&self, columns: u16, rows: u16) -> io::Result<()> {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        Ok(tcsetwinsize(&self.keyboard, size)?)
+    }
+
     /// Waits for the program's end and for the last of what it shows.
     ///
     /// # Errors

@@ -93,3 +93,30 @@ pub(crate) fn shape(value: &Value) -> Value {
 pub(crate) fn shown(value: &Value) -> String {
     serde_json::to_string_pretty(&shape(value)).unwrap()
 }
+
+/// What differs from run to run in a chat: codes, times, numbers of records.
+pub(crate) fn chat(text: &str) -> String {
+    let digit = |c: char| c.is_ascii_digit();
+    let text = run_after(text, "Type ", "<code>", |c| c.is_ascii_lowercase());
+    let text = run_after(&text, "record ", "<n>", digit);
+    let text = run_after(&text, "model-", "<n>", digit);
+    let text = run_after(&text, "╰\n> ", "<typed>", |c| c != '\n');
+    let lines = text.lines().map(|line| {
+        let line = match line.strip_prefix("│ ").and_then(|rest| rest.split_once(' ')) {
+            Some((code, rest)) if rest.contains(" approves just these arguments") => {
+                format!("│ {} {rest}", if code.len() == 4 { "<code>" } else { code })
+            }
+            _ if line.starts_with("│    for  ") => "│    for        <who>".to_owned(),
+            _ if line.starts_with("│    digest  ") => "│    digest     <digest>".to_owned(),
+            _ => line.to_owned(),
+        };
+        let parts = line.split(" · ").map(|part| if took(part) { "<took>" } else { part });
+        parts.collect::<Vec<_>>().join(" · ")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn took(part: &str) -> bool {
+    let number = part.strip_suffix(" ms").or_else(|| part.strip_suffix(" s"));
+    number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit() || c == '.'))
+}
