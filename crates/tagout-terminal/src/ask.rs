@@ -49,7 +49,7 @@ pub enum Answered {
     End,
     /// Nobody answered in time.
     TimedOut,
-    /// The question was withdrawn.
+    /// The question was withdrawn; the cursor stands where it stood.
     Withdrawn,
     /// The terminal belongs to another program now: nobody was asked.
     Background,
@@ -80,8 +80,10 @@ pub fn ask_line(asked: &Asked<'_>) -> io::Result<Answered> {
     let answered = read_line(&mut terminal, until, asked.withdrawn)?;
     match answered {
         Answered::Line(_) => {}
-        Answered::End | Answered::TimedOut | Answered::Withdrawn | Answered::Background => {
-            // What was begun is no answer to the next question either.
+        // What was begun is no answer to the next question either. Whoever withdrew the question
+        // may be writing already.
+        Answered::Withdrawn => tcflush(&terminal, QueueSelector::IFlush)?,
+        Answered::End | Answered::TimedOut | Answered::Background => {
             tcflush(&terminal, QueueSelector::IFlush)?;
             write!(terminal, "\r\n")?;
         }

@@ -107,7 +107,7 @@ fn model(live: &mut Live<'_>, rest: &str) -> Result<(), Failure> {
     }
     live.painter.asks();
     let chosen = start::model(live.places, rest, true);
-    live.painter.asked();
+    live.painter.asked(true);
     let chosen = chosen?;
     live.session.change_model(chosen.metered.clone(), chosen.facts);
     live.session.limit(start::limits(&live.start.config, chosen.facts));
@@ -367,6 +367,19 @@ async fn asked(live: &mut Live<'_>, name: &str, rest: &str) -> Result<Question, 
         }
     }
     let full = one.name.clone();
+    let missing = one.arguments.iter().filter(|argument| {
+        let given = arguments.get(&argument.name).is_some_and(|value| !value.is_empty());
+        argument.required && !given
+    });
+    let missing: Vec<_> = missing.cloned().collect();
+    for argument in missing {
+        let value = live.ask_for(&argument).await;
+        let value = value.filter(|value| !value.is_empty()).ok_or_else(|| {
+            let name = &argument.name;
+            usage(format!("`{full}` needs `{name}`"), &format!("/{full} {name}=…"))
+        })?;
+        arguments.insert(argument.name, value);
+    }
     let attached = live
         .fetch(async |session, person| session.prompt_asking(&full, arguments, person).await)
         .await?;

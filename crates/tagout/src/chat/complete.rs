@@ -49,7 +49,8 @@ fn models_of(places: &Places, configured: &str) -> Vec<String> {
     if let Ok(providers) = models::providers(places) {
         let usable = |row: &&Row| models::standing(places, row) != Standing::Missing;
         for row in providers.rows().filter(usable) {
-            let known = providers.catalogue.models().iter().filter(|entry| entry.provider == row.name);
+            let known =
+                providers.catalogue.models().iter().filter(|entry| entry.provider == row.name);
             let before = found.len();
             found.extend(known.map(|entry| format!("{}:{}", entry.provider, entry.id)));
             if found.len() == before {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tagout_host::{Answer, HostError, Question, Session};
+use tagout_host::{Answer, HostError, PromptArgumentSpec, Question, Session};
 use tagout_llm::Provider as _;
 use tagout_terminal::{Editor, Hush, Read, Screen, Size, Tone};
 use tokio::{
@@ -54,6 +54,8 @@ pub(crate) struct Live<'a> {
     stop: CancellationToken,
     /// Tells whoever waits of Ctrl-C; what nobody waits for was meant for something else.
     interrupts: Arc<Notify>,
+    /// Whether Ctrl-C was what the person did last.
+    pressed: bool,
 }
 
 /// So many lines of what was said last are shown when a conversation goes on.
@@ -96,6 +98,7 @@ pub(crate) fn chat(places: &Places, how: &How) -> Result<ExitCode, Failure> {
                     spent: &mut spent,
                     stop: stop.clone(),
                     interrupts,
+                    pressed: false,
                 };
                 let left = live.talk(&mut editor).await;
                 conversation.rest(session);
@@ -198,12 +201,15 @@ impl Live<'_> {
                         .tell(Tone::Bad, "That is more than a megabyte: attach what is long.");
                     continue;
                 }
+                Read::Interrupted if self.pressed => return Ok(Leave::Quit),
                 Read::Interrupted => {
-                    self.painter.aside("Ctrl-D or /quit ends the session.");
+                    self.pressed = true;
+                    self.painter.aside("Once more, or Ctrl-D, or /quit, ends the session.");
                     continue;
                 }
                 Read::End => return Ok(Leave::Quit),
             };
+            self.pressed = false;
             if let Some(editor) = editor.as_mut().filter(|_| !line.trim().is_empty()) {
                 editor.remember(&line);
             }
@@ -223,9 +229,11 @@ impl Live<'_> {
             () = stop.cancelled() => return Ok(Some(Leave::Quit)),
             () = interrupts.notified() => {
                 painter.tell(Tone::Bad, "stopped");
+                self.pressed = true;
                 Flow::On
             }
         };
+        drop(painter.device().await);
         match flow {
             Flow::On => Ok(None),
             Flow::Leave(leave) => Ok(Some(leave)),
@@ -309,6 +317,14 @@ impl Live<'_> {
         fetched.map_err(|error| Failure::of(&error, error.code(), ""))
     }
 
+    /// Asks for what a prompt needs.
+    pub(crate) async fn ask_for(&self, argument: &PromptArgumentSpec) -> Option<String> {
+        let about = argument.description.as_deref().map(|about| format!(" — {about}"));
+        let text = format!("{}{}", argument.name, about.unwrap_or_default());
+        let typed = self.person().line(text, format!("{}:", argument.name)).await?;
+        Some(typed.trim().to_owned())
+    }
+
     fn person(&self) -> Person {
         let limit = self.start.options(self.stop.clone(), None, true).call_timeout;
         Person::new(Arc::clone(&self.painter), limit, start::others(self.places))
@@ -349,7 +365,9 @@ impl Live<'_> {
             }
         };
         self.painter.rest();
+        drop(self.painter.device().await);
         let Some(answered) = answered else { return Ok(Some(Leave::Quit)) };
+        self.pressed = turn.is_cancelled();
         self.over(answered, &before);
         Ok(self.stop.is_cancelled().then_some(Leave::Quit))
     }

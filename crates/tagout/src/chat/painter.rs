@@ -4,17 +4,23 @@ mod scene;
 use std::{
     io::{self, Write as _},
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use tagout_host::Event;
 use tagout_terminal::{Card, Markdown, Progress, Screen, Size, Status as Going, Tone, rows};
 
+use tokio::sync::OwnedMutexGuard;
+
 use super::pictures::Pictures;
 
 /// Shows what happens. Shared by whoever has something to show: one at a time.
-pub(crate) struct Painter(Mutex<Canvas>);
+pub(crate) struct Painter {
+    canvas: Mutex<Canvas>,
+    /// Held by whoever reads from the terminal.
+    device: Arc<tokio::sync::Mutex<()>>,
+}
 
 struct Canvas {
     screen: Screen,
@@ -41,7 +47,7 @@ impl Painter {
     pub(crate) fn new(screen: Screen, folder: PathBuf) -> Self {
         let markdown = Markdown::new(&screen);
         let progress = Progress::new(&screen);
-        Self(Mutex::new(Canvas {
+        let canvas = Canvas {
             markdown,
             progress,
             screen,
@@ -53,12 +59,19 @@ impl Painter {
             noted: Vec::new(),
             pictures: Pictures::new(folder),
             began: Instant::now(),
-        }))
+        };
+        Self { canvas: Mutex::new(canvas), device: Arc::default() }
+    }
+
+    /// Waits until nobody reads from the terminal any more. A question that was withdrawn takes a
+    /// moment to leave it, and leaves it as it was before.
+    pub(crate) async fn device(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.device).lock_owned().await
     }
 
     fn canvas(&self) -> MutexGuard<'_, Canvas> {
         // What is drawn half is drawn over.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.canvas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The terminal, as large as it is now.
@@ -135,9 +148,14 @@ impl Painter {
         canvas.asking = true;
     }
 
-    /// The question is over; the cursor stands at the beginning of a line.
-    pub(crate) fn asked(&self) {
+    /// The question is over. Who `answered` has ended the line; of a question that was withdrawn it
+    /// is ended here.
+    pub(crate) fn asked(&self, answered: bool) {
         let mut canvas = self.canvas();
+        if !answered {
+            let end = canvas.end();
+            canvas.draw(end);
+        }
         (canvas.asking, canvas.breaks) = (false, 1);
     }
 

@@ -41,11 +41,14 @@ impl Drop for Withdrawn {
 }
 
 /// The terminal is the question's, and nobody else's.
-struct Turn(Arc<Painter>);
+struct Turn {
+    painter: Arc<Painter>,
+    answered: bool,
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.asked();
+        self.painter.asked(self.answered);
     }
 }
 
@@ -56,8 +59,6 @@ impl Person {
 
     /// Shows `card`, and waits for a line.
     async fn on_card(&self, card: Card, prompt: &str) -> Option<String> {
-        self.painter.asks();
-        let _turn = Turn(Arc::clone(&self.painter));
         self.painter.card(&card);
         self.line(String::new(), prompt.to_owned()).await
     }
@@ -65,20 +66,26 @@ impl Person {
     /// Shows `text` and waits for a line; nothing if there is none. What was typed before the
     /// question stood there is no answer to it.
     pub(crate) async fn line(&self, text: String, prompt: String) -> Option<String> {
-        let _turn = Turn(Arc::clone(&self.painter));
+        // The one before may have been withdrawn a moment ago.
+        let device = self.painter.device().await;
         self.painter.asks();
+        let mut turn = Turn { painter: Arc::clone(&self.painter), answered: false };
         let withdrawn = Withdrawn(Arc::new(AtomicBool::new(false)));
         let flag = Arc::clone(&withdrawn.0);
         let limit = self.limit;
         let screen = self.painter.screen();
         let asked = tokio::task::spawn_blocking(move || {
+            let _device = device;
             let mut lines = rows(&text, Tone::Plain, &screen);
             lines.retain(|_| !text.is_empty());
             lines.push(prompt);
             let question = lines.join("\n");
             ask_line(&Asked { question: &question, limit, withdrawn: &flag, screen: &screen })
         });
-        match asked.await {
+        let asked = asked.await;
+        turn.answered = true;
+        drop(turn);
+        match asked {
             Ok(Ok(Answered::Line(line))) => Some(line),
             Ok(
                 Ok(Answered::End | Answered::TimedOut | Answered::Withdrawn | Answered::Background)
