@@ -174,7 +174,7 @@ fn greet(start: &Start, painter: &Painter) {
 fn begin(conversation: &Conversation, painter: &Painter) {
     painter.aside(&conversation.greeting());
     let Some((question, answer)) = conversation.last_exchange() else { return };
-    painter.tell(Tone::Strong, &format!("\n> {question}\n"));
+    painter.tell(Tone::Strong, &format!("\n› {question}\n"));
     let lines: Vec<_> = answer.lines().collect();
     let shown = lines.get(..LAST_LINES).unwrap_or(&lines);
     painter.markdown(&shown.join("\n"));

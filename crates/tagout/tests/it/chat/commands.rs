@@ -14,23 +14,24 @@ fn reply(result: Value) -> Value {
 
 /// A server that offers prompts and resources.
 fn offering() -> Place {
-    let argument = |name: &str, required: bool| {
-        json!({"name": name, "required": required, "description": format!("Which {name}.")})
-    };
-    let place = place("", json!({
-        "capabilities": {"tools": {}, "prompts": {}, "resources": {}},
-        "methods": {
-            "prompts/list": reply(json!({"prompts": [
-                {"name": "brief", "title": "A briefing", "arguments": [argument("zone", true), argument("day", false)]},
-                {"name": "plain", "description": "Without arguments."}]})),
-            "prompts/get": reply(json!({"messages": [
-                {"role": "user", "content": {"type": "text", "text": "Brief me about the north."}}]})),
-            "resources/list": reply(json!({"resources": [
-                {"uri": "s://notes", "name": "notes", "title": "The notes"}]})),
-            "resources/read": reply(json!({"contents": [
-                {"uri": "s://notes", "mimeType": "text/plain", "text": "the substation hums"}]})),
-        },
-    }));
+    let argument = |name: &str, required: bool| json!({"name": name, "required": required, "description": format!("Which {name}.")});
+    let place = place(
+        "",
+        json!({
+            "capabilities": {"tools": {}, "prompts": {}, "resources": {}},
+            "methods": {
+                "prompts/list": reply(json!({"prompts": [
+                    {"name": "brief", "title": "A briefing", "arguments": [argument("zone", true), argument("day", false)]},
+                    {"name": "plain", "description": "Without arguments."}]})),
+                "prompts/get": reply(json!({"messages": [
+                    {"role": "user", "content": {"type": "text", "text": "Brief me about the north."}}]})),
+                "resources/list": reply(json!({"resources": [
+                    {"uri": "s://notes", "name": "notes", "title": "The notes"}]})),
+                "resources/read": reply(json!({"contents": [
+                    {"uri": "s://notes", "mimeType": "text/plain", "text": "the substation hums"}]})),
+            },
+        }),
+    );
     place
 }
 
@@ -66,8 +67,7 @@ fn what_is_no_command_is_not_sent_to_the_model() {
 fn tools_are_listed_and_shown_in_full() {
     let place = place("", json!({}));
     let name = model(&place, &json!([]));
-    let mut talk =
-        Chair::new(&place, &["chat", "--model", &name, "--tool", "s__read*"]).talk();
+    let mut talk = Chair::new(&place, &["chat", "--model", &name, "--tool", "s__read*"]).talk();
     talk.answer_to("/tools");
     talk.answer_to("/tools s__write_it");
     let shown = talk.answer_to("/tools s__nothing");
@@ -82,8 +82,7 @@ fn permissions_narrow_and_never_widen() {
     let call = json!(["", ["s__write_it", {"text": "x"}]]);
     let turns = json!([call, "Told.", call, "Told again."]);
     let name = model(&place, &turns);
-    let mut talk =
-        Chair::new(&place, &["chat", "--model", &name, "--tool", "s__*"]).talk();
+    let mut talk = Chair::new(&place, &["chat", "--model", &name, "--tool", "s__*"]).talk();
     let shown = talk.answer_to("/permissions s__read*");
     assert!(shown.contains("1 of 2 tools"), "{shown}");
     // Off: not callable, and nobody is asked.
@@ -104,8 +103,7 @@ fn permissions_narrow_and_never_widen() {
 
     // What the operator left out stays out.
     let name = model(&place, &turns);
-    let mut talk =
-        Chair::new(&place, &["chat", "--model", &name, "--tool", "s__read*"]).talk();
+    let mut talk = Chair::new(&place, &["chat", "--model", &name, "--tool", "s__read*"]).talk();
     let shown = talk.answer_to("/permissions *");
     assert!(shown.contains("1 of 2 tools"), "{shown}");
     talk.answer_to("write x");
@@ -154,7 +152,7 @@ fn prompts_speak_for_the_person() {
     talk.leaves();
     let asked = asked(&place);
     assert!(asked.contains("Brief me about the north."), "{asked}");
-    assert!(!asked.contains("zone=north"), "the words only name the prompt: {asked}");
+    assert!(!asked.contains(r#""text":"/brief"#), "the words only name the prompt: {asked}");
     assert_snapshot!("prompts", talk.redacted(&place).split_once("> /prompts").unwrap().1);
 }
 
@@ -166,7 +164,10 @@ fn resources_are_listed_completed_and_attached() {
     assert!(shown.contains("@s:s://notes"), "{shown}");
     talk.keys("what of @s:\t");
     talk.sees("@s:s://notes");
-    let shown = talk.answer_to(" then?");
+    talk.says(" then?");
+    // What a server's resource holds is not reviewed by anybody.
+    let (_, code) = talk.card();
+    let shown = talk.answer_to(&code);
     assert!(shown.contains("attached s://notes of s"), "{shown}");
     assert!(shown.contains("It hums."), "{shown}");
     let shown = talk.answer_to("and @nobody:x://y?");

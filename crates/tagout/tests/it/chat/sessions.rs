@@ -15,7 +15,7 @@ fn ids(place: &Place) -> Vec<String> {
 fn said(place: &Place, question: &str, answer: &str) {
     let mut talk = Talk::with(place, &json!([answer]));
     let shown = talk.answer_to(question);
-    assert!(shown.contains(answer), "{shown}");
+    assert!(shown.contains(&answer.replace('*', "")), "{shown}");
     talk.leaves();
 }
 
@@ -24,8 +24,7 @@ fn continue_goes_on_and_shows_what_was_said_last() {
     let place = place("", json!({}));
     said(&place, "how much is it?", "It is **seven**.");
     let name = model(&place, &json!(["Still seven."]));
-    let mut talk =
-        Chair::new(&place, &["chat", "--continue", "--model", &name]).columns(60).talk();
+    let mut talk = Chair::new(&place, &["chat", "--continue", "--model", &name]).columns(60).talk();
     let shown = talk.answer_to("and now?");
     assert!(shown.contains("Still seven."), "{shown}");
     talk.leaves();

@@ -208,6 +208,8 @@ fn a_command_that_hangs_is_given_up() {
     );
     let mut talk = Talk::with(&place, &json!(["Never asked."]));
     talk.says("look at @s:s://a");
+    let (_, code) = talk.card();
+    talk.says(&code);
     let asked = || {
         let seen = std::fs::read_to_string(place.path("s.seen")).unwrap_or_default();
         seen.contains("resources/read").then_some(())
