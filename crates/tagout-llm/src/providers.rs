@@ -78,11 +78,15 @@ impl Row {
     /// address and its name say.
     #[must_use]
     pub fn stays_here(&self, model: &str) -> bool {
-        // Ollama passes what these are sent on to its maker.
-        let elsewhere =
-            self.wire == Wire::Ollama && (model.ends_with("-cloud") || model.ends_with(":cloud"));
-        is_here(bare(self.host())) && !elsewhere
+        is_here(bare(self.host())) && !names_a_cloud(model)
     }
+}
+
+/// Whether a model is called as those that Ollama passes on to its maker. It takes such a name in
+/// any case, and over OpenAI's wire as well as over its own.
+fn names_a_cloud(model: &str) -> bool {
+    let model = model.to_ascii_lowercase();
+    model.ends_with("-cloud") || model.ends_with(":cloud")
 }
 
 /// Name, base URL, wire, dialect, variable of the key (empty if it wants none), images.

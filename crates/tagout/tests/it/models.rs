@@ -469,9 +469,16 @@ fn the_operator_may_agree_for_everybody_to_a_model() {
 fn what_stays_on_this_machine_needs_no_consent() {
     let server = StandIn::new();
     let place = place(&server);
-    for (model, needless) in
-        [("ollama:qwen3:8b", true), ("lmstudio:a/b", true), ("ollama:qwen3:480b-cloud", false)]
-    {
+    for (model, needless) in [
+        ("ollama:qwen3:8b", true),
+        ("lmstudio:a/b", true),
+        ("ollama:cloud", true),
+        ("ollama:qwen3:480b-cloud", false),
+        ("ollama:GPT-OSS:120b-Cloud", false),
+        ("ollama:glm-4.6:CLOUD", false),
+        ("lmstudio:gpt-oss:120b-cloud", false),
+        ("llamacpp:gpt-oss:120b-cloud", false),
+    ] {
         let ran = place.run(&["consent", "give", model, "--model"]);
         assert_eq!(ran.stderr.contains("[consent-needless]"), needless, "{ran:?}");
         assert_eq!(ran.code, if needless { 2 } else { 0 }, "{ran:?}");
