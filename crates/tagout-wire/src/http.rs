@@ -21,6 +21,7 @@ mod request;
 mod response;
 mod socket;
 mod tls;
+mod vet;
 
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 pub use access::{Access, AccessError};
@@ -31,3 +32,4 @@ pub use listen::{Handler, ListenError, Listener, ServerLimits, serve};
 pub use request::{BodyError, Request};
 pub use response::Response;
 pub use tls::{Tls, TlsError};
+pub use vet::{Ends, Vet, Vetted};

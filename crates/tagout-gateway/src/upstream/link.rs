@@ -86,7 +86,9 @@ fn problem(error: HttpError) -> UpstreamError {
         HttpError::Address { .. } | HttpError::Dns { .. } | HttpError::Refused { .. } => {
             UpstreamError::Unreachable(error.to_string())
         }
-        HttpError::Tls { .. } => UpstreamError::Untrusted(error.to_string()),
+        HttpError::Tls { .. } | HttpError::Stranger { .. } => {
+            UpstreamError::Untrusted(error.to_string())
+        }
         HttpError::TimedOut { reached: false } | HttpError::Broken { reached: false, .. } => {
             UpstreamError::Unreachable(error.to_string())
         }

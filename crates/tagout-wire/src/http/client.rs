@@ -15,6 +15,7 @@ use super::{
     line::{Line, Outcome},
     pool::{Pool, Target},
     tls::TlsError,
+    vet::Vet,
 };
 
 /// Whose certificates are trusted.
@@ -88,6 +89,18 @@ impl Client {
         let pool = Pool::new(options.idle, options.idle_per_host);
         let answer = options.answer;
         let connector = Connector::new(options)?;
+        Ok(Self(Arc::new(Inner { connector, pool, answer })))
+    }
+
+    /// A client that has `vet` look at every connection before anything is sent over it, and keeps
+    /// none for another request: who is there may change.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn vetting(options: ClientOptions, vet: Arc<dyn Vet>) -> Result<Self, TlsError> {
+        let pool = Pool::new(options.idle, 0);
+        let answer = options.answer;
+        let connector = Connector::new(options)?.vetted_by(vet);
         Ok(Self(Arc::new(Inner { connector, pool, answer })))
     }
 

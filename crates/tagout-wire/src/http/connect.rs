@@ -28,6 +28,7 @@ use super::{
     line::Line,
     pool::{Pool, Target},
     tls::{TlsError, certificates, provider},
+    vet::{Ends, Vet},
 };
 
 /// Makes connections.
@@ -37,6 +38,7 @@ pub(super) struct Connector {
     tls: OnceLock<Arc<ClientConfig>>,
     patience: Duration,
     builder: http1::Builder,
+    vet: Option<Arc<dyn Vet>>,
 }
 
 /// The smallest buffer that hyper takes.
@@ -54,7 +56,12 @@ impl Connector {
             let given = config(certificates(path)?)?;
             tls.get_or_init(|| given);
         }
-        Ok(Self { tls, patience: options.connect, builder })
+        Ok(Self { tls, patience: options.connect, builder, vet: None })
+    }
+
+    /// The same, with somebody who looks at every connection.
+    pub(super) fn vetted_by(self, vet: Arc<dyn Vet>) -> Self {
+        Self { vet: Some(vet), ..self }
     }
 
     /// A connection to `target`.
@@ -75,6 +82,9 @@ impl Connector {
 
     async fn stream(&self, target: &Target, deadline: Instant) -> Result<Stream, HttpError> {
         let tcp = dial(target, deadline).await?;
+        if let Some(vet) = &self.vet {
+            look(vet.as_ref(), &tcp, target).await?;
+        }
         if let Err(error) = tcp.set_nodelay(true) {
             tracing::debug!(%error, "requests of a connection may be held back");
         }
@@ -117,6 +127,13 @@ fn config(
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+async fn look(vet: &dyn Vet, tcp: &TcpStream, target: &Target) -> Result<(), HttpError> {
+    let stranger = |problem| HttpError::Stranger { address: target.authority.to_string(), problem };
+    let ends = tcp.local_addr().and_then(|own| Ok(Ends { own, peer: tcp.peer_addr()? }));
+    let ends = ends.map_err(|error| stranger(error.to_string()))?;
+    vet.vet(ends).await.map_err(stranger)
 }
 
 /// Addresses of a name that are tried.

@@ -36,6 +36,14 @@ pub enum HttpError {
         /// What the check said.
         problem: String,
     },
+    /// Somebody else than the server has taken the connection; nothing was sent.
+    #[error("`{address}` is not who it should be: {problem}")]
+    Stranger {
+        /// Host and port.
+        address: String,
+        /// What the look at it said.
+        problem: String,
+    },
     /// It took too long.
     #[error("no answer in time")]
     TimedOut {
@@ -67,9 +75,11 @@ impl HttpError {
     #[must_use]
     pub fn reached(&self) -> bool {
         match self {
-            Self::Address { .. } | Self::Dns { .. } | Self::Refused { .. } | Self::Tls { .. } => {
-                false
-            }
+            Self::Address { .. }
+            | Self::Dns { .. }
+            | Self::Refused { .. }
+            | Self::Tls { .. }
+            | Self::Stranger { .. } => false,
             Self::TimedOut { reached } | Self::Broken { reached, .. } => *reached,
             Self::TooLarge { .. } | Self::Events(_) => true,
         }

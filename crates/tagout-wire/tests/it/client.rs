@@ -1,15 +1,19 @@
 //! Requests to servers of every kind.
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tagout_wire::{
     http::{
-        Answer, Client, ClientOptions, HeaderMap, HeaderValue, HttpError, Method, StatusCode, Uri,
-        header,
+        Answer, Client, ClientOptions, Ends, HeaderMap, HeaderValue, HttpError, Method, StatusCode,
+        Uri, Vet, Vetted, header,
     },
     sse::SseError,
 };
-use tokio::net::TcpListener;
+use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
 use crate::peers::{Served, scripted, soon};
 
@@ -90,6 +94,45 @@ async fn nobody_there_and_nobody_known_are_told_apart() {
     let sent = client().send(Method::GET, &uri, HeaderMap::new(), Bytes::new()).await;
     let error = sent.unwrap_err();
     assert!(matches!(error, HttpError::Dns { .. }) && !error.reached(), "{error}");
+}
+
+/// Lets so many connections pass.
+#[derive(Debug)]
+struct Doorkeeper {
+    passes: usize,
+    seen: Mutex<Vec<Ends>>,
+}
+
+impl Vet for Doorkeeper {
+    fn vet(&self, ends: Ends) -> Vetted<'_> {
+        let mut seen = self.seen.lock().unwrap();
+        seen.push(ends);
+        let passes = seen.len() <= self.passes;
+        Box::pin(async move { if passes { Ok(()) } else { Err("a stranger".to_owned()) } })
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_gets_no_byte() {
+    let server = Served::plain().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let keeper = Arc::new(Doorkeeper { passes: 2, seen: Mutex::default() });
+    let client = Client::vetting(ClientOptions::default(), keeper.clone()).unwrap();
+    for _ in 0..2 {
+        let answer = send(&client, Method::POST, server.address, "/echo").await.unwrap();
+        assert_eq!(answer.body.collect(2).await.unwrap(), "{}");
+    }
+    let address = listener.local_addr().unwrap();
+    let error = send(&client, Method::POST, address, "/").await.unwrap_err();
+    assert!(matches!(error, HttpError::Stranger { .. }) && !error.reached(), "{error}");
+    let (mut stream, from) = soon(listener.accept()).await.unwrap();
+    let mut got = Vec::new();
+    soon(stream.read_to_end(&mut got)).await.unwrap();
+    assert!(got.is_empty(), "{got:?}");
+    let seen = keeper.seen.lock().unwrap();
+    assert_eq!((seen[0].peer, seen[1].peer), (server.address, server.address));
+    assert_ne!(seen[0].own, seen[1].own, "every request has a connection of its own");
+    assert_eq!(seen[2..], [Ends { own: from, peer: address }]);
 }
 
 #[tokio::test]
