@@ -8,6 +8,13 @@
 //! arguments that its schema does not take, is never sent; what looks odd reaches the approver with
 //! the reason. Every proposed call gets exactly one result, also when it was refused, cancelled or
 //! lost.
+//!
+//! What is sent to the gateway as a call is a `Checked`, and only `dispatch.rs` makes one. Nobody
+//! else can name it, let alone make it:
+//!
+//! ```compile_fail,E0603
+//! fn around(checked: tagout_host::dispatch::Checked) {}
+//! ```
 
 mod allow;
 mod answer;

@@ -58,7 +58,7 @@ pub(crate) async fn run(live: &mut Live<'_>, name: &str, rest: &str) -> Result<F
     let done = match name {
         "help" | "?" => help(live),
         "model" => model(live, rest),
-        "tools" => tools(live, rest),
+        "tools" => tools(live, rest).await,
         "permissions" => permissions(live, rest),
         "prompts" => prompts(live).await,
         "resources" => resources(live).await,
@@ -118,7 +118,9 @@ fn model(live: &mut Live<'_>, rest: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn tools(live: &Live<'_>, rest: &str) -> Result<(), Failure> {
+async fn tools(live: &mut Live<'_>, rest: &str) -> Result<(), Failure> {
+    // They may have changed since the last question.
+    live.session.refresh().await.map_err(|error| Failure::of(&error, error.code(), ""))?;
     if !rest.is_empty() {
         let tool = live.session.listed().iter().find(|tool| tool.name == rest);
         let unknown = || usage(format!("there is no tool `{rest}`"), "see /tools");

@@ -180,11 +180,7 @@ impl Ui for Person {
     fn sample<'a>(&'a mut self, sampling: &'a Sampling) -> Asking<'a, SamplingAnswer> {
         Box::pin(async move {
             let Sampling { model, tokens, .. } = sampling;
-            let prompt = format!(
-                "Let it ask? y, at most how many tokens (up to {tokens}), or another model as \
-                 PROVIDER:NAME; anything else refuses:"
-            );
-            let mut line = self.on_card(sampling_card(sampling), &prompt).await;
+            let mut line = self.on_card(sampling_card(sampling), "Let it ask?").await;
             let mut provider = None;
             for _ in 0..TRIES {
                 match line.as_deref().map_or(Chosen::Refuse, chosen) {
@@ -201,7 +197,8 @@ impl Ui for Person {
                             }
                             Err(failure) => told_of(&failure),
                         };
-                        line = self.line(told, "Let it ask? y, or how many tokens:".into()).await;
+                        line =
+                            self.line(told, "Let it ask? y, or how many tokens:".to_owned()).await;
                     }
                 }
             }
@@ -244,7 +241,9 @@ fn sampling_card(sampling: &Sampling) -> Card {
         card = card.text(&format!("It would like {}.", hints.join(", ")), Tone::Quiet);
     }
     let answers = format!("`{model}` would answer, with {tokens} tokens at most.");
-    card.text(&answers, Tone::Strong)
+    let how = "y lets it ask; a number, with so many tokens at most; PROVIDER:NAME has another model \
+               answer. Anything else refuses.";
+    card.text(&answers, Tone::Plain).text(how, Tone::Strong)
 }
 
 /// What a person says to that.

@@ -7,6 +7,6 @@ mod once;
 mod pictures;
 mod sessions;
 mod servers;
-mod stand_in;
+pub(crate) mod stand_in;
 mod stop;
 pub(crate) mod talk;

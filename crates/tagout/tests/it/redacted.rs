@@ -97,9 +97,10 @@ pub(crate) fn shown(value: &Value) -> String {
 /// What differs from run to run in a chat: codes, times, numbers of records.
 pub(crate) fn chat(text: &str) -> String {
     let digit = |c: char| c.is_ascii_digit();
-    let text = run_after(text, "Type ", "<code>", |c| c.is_ascii_lowercase());
+    let text = run_after(text, "\n│ Type ", "<code>", |c| c.is_ascii_lowercase());
     let text = run_after(&text, "record ", "<n>", digit);
     let text = run_after(&text, "model-", "<n>", digit);
+    let text = run_after(&text, "--resume ", "<id>", |c| c.is_ascii_hexdigit());
     let text = run_after(&text, "╰\n> ", "<typed>", |c| c != '\n');
     let lines = text.lines().map(|line| {
         let line = match line.strip_prefix("│ ").and_then(|rest| rest.split_once(' ')) {

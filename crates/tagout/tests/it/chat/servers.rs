@@ -2,7 +2,10 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use super::talk::{Talk, place};
+use super::{
+    stand_in::{Manner, provider},
+    talk::{Chair, Talk, place},
+};
 use crate::place::{Place, tool};
 
 fn ask(id: &str, method: &str, params: Value) -> Value {
@@ -10,7 +13,7 @@ fn ask(id: &str, method: &str, params: Value) -> Value {
 }
 
 /// A server whose tools ask.
-fn asking() -> Place {
+fn asking(config: &str) -> Place {
     let properties = json!({
         "zone": {"type": "string", "title": "Zone", "minLength": 2},
         "megawatts": {"type": "integer", "minimum": 1, "maximum": 9},
@@ -20,7 +23,7 @@ fn asking() -> Place {
     let notify =
         |method: &str, params: Value| json!({"notify": {"method": method, "params": params}});
     place(
-        "",
+        config,
         json!({
             "capabilities": {"tools": {}, "logging": {}},
             "tools": [tool("read_form"), tool("read_visit"), tool("read_sample"), tool("read_log")],
@@ -51,7 +54,7 @@ fn answered(place: &Place) -> String {
 
 #[test]
 fn a_form_is_put_field_by_field() {
-    let place = asking();
+    let place = asking("");
     let mut talk = Talk::with(&place, &calls("read_form"));
     talk.says("go");
     talk.sees("Which zone?");
@@ -78,7 +81,7 @@ fn a_form_is_put_field_by_field() {
 #[test]
 fn a_form_is_refused_or_put_away() {
     for (typed, action) in [("/decline", "decline"), ("/cancel", "cancel")] {
-        let place = asking();
+        let place = asking("");
         let mut talk = Talk::with(&place, &calls("read_form"));
         talk.says("go");
         talk.sees("zone:");
@@ -93,7 +96,7 @@ fn a_form_is_refused_or_put_away() {
 
 #[test]
 fn a_url_is_shown_whole_and_nothing_opens_it() {
-    let place = asking();
+    let place = asking("");
     let mut talk = Talk::with(&place, &calls("read_visit"));
     talk.says("go");
     let card = talk.sees("Do you go there? [y/N]");
@@ -113,11 +116,10 @@ fn a_server_gets_a_models_answer_only_if_the_person_says_so_twice() {
     for (typed, then, goes) in
         [("no", None, false), ("y", Some("y"), true), ("y", Some("n"), false)]
     {
-        let place = asking();
-        let turns = json!([["", ["s__read_sample"]], "A hum.", "Done.", "Done."]);
-        let mut talk = Talk::with(&place, &turns);
+        let place = asking(&provider(Manner::Calls("s__read_sample")));
+        let mut talk = Chair::new(&place, &["chat", "--model", "slow:m"]).talk();
         talk.says("go");
-        let card = talk.sees("anything else refuses:");
+        let card = talk.sees("Let it ask?");
         assert!(card.contains("Be brief.") && card.contains("What is it?"), "{card}");
         talk.says(typed);
         if let Some(then) = then {
@@ -133,32 +135,32 @@ fn a_server_gets_a_models_answer_only_if_the_person_says_so_twice() {
 
 #[test]
 fn another_model_may_answer_a_server() {
-    let place = asking();
-    let other = super::talk::model(&place, &json!(["From another."]));
-    let mut talk = Talk::with(&place, &calls("read_sample"));
+    let place = asking(&provider(Manner::Calls("s__read_sample")));
+    let other = "slow:other";
+    let mut talk = Chair::new(&place, &["chat", "--model", "slow:m"]).talk();
     talk.says("go");
-    talk.sees("anything else refuses:");
+    talk.sees("Let it ask?");
     talk.says("no:such");
     talk.sees("[model-unknown]");
     talk.sees("how many tokens:");
-    talk.says(&other);
+    talk.says(other);
     talk.sees("would answer, not");
     talk.sees("how many tokens:");
     talk.says("50");
     let shown = talk.sees("Does the server get that? [y/N]");
-    assert!(shown.contains("From another."), "{shown}");
+    assert!(shown.contains("A hum."), "{shown}");
     talk.says("y");
-    talk.sees("Done.");
+    talk.sees("✓");
     talk.prompted();
     talk.leaves();
     let answered = answered(&place);
-    assert!(answered.contains("From another."), "{answered}");
+    assert!(answered.contains("A hum.") && answered.contains(other), "{answered}");
     assert_snapshot!("sample", talk.redacted(&place).split_once("> go").unwrap().1);
 }
 
 #[test]
 fn what_servers_log_is_shown_and_drives_nothing() {
-    let place = asking();
+    let place = asking("");
     let mut talk = Talk::with(&place, &calls("read_log"));
     let shown = talk.answer_to("go");
     assert!(shown.contains("desk: warning: it hums"), "{shown}");
@@ -171,29 +173,11 @@ fn what_servers_log_is_shown_and_drives_nothing() {
 fn progress_is_a_bar() {
     let place = Place::new();
     place.configure("");
-    let program = tagout_testkit::program("tagout-testkit", "scripted-server");
-    assert!(program.exists());
-    // A scripted server does not know the token; a server of a few lines of shell does.
-    let script = r#"
-while read -r line; do
-  id=$(printf %s "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
-  case "$line" in
-    *'"initialize"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"b","version":"1"}}}\n' "$id";;
-    *'"tools/list"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"read_long","annotations":{"readOnlyHint":true},"inputSchema":{"type":"object"}}]}}\n' "$id";;
-    *'"tools/call"'*)
-      token=$(printf %s "$line" | sed -n 's/.*"progressToken":\("[^"]*"\|[0-9]*\).*/\1/p')
-      for n in 1 2 3; do
-        printf '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%s,"progress":%s,"total":4,"message":"step %s"}}\n' "$token" "$n" "$n"
-        sleep 0.3
-      done
-      printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"done"}]}}\n' "$id";;
-    *'"id"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{}}\n' "$id";;
-  esac
-done
-"#;
+    // A scripted server does not know the token of a call; one of a few lines of shell does.
+    let script = include_str!("progress.sh");
     let path = place.path("server.sh");
     place.write(&path, script);
-    place.configure(&format!("[server.b]\ncommand = [\"/bin/sh\", {path:?}]\nenv = {{}}\n"));
+    place.configure(&format!("[server.b]\ncommand = [\"/bin/sh\", {path:?}]\n"));
     place.pin(&["b"]);
     let mut talk = Talk::with(&place, &json!([["", ["b__read_long"]], "Done."]));
     talk.says("go");

@@ -2,6 +2,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -20,26 +21,40 @@ pub(crate) enum Manner {
     Stalls,
     /// Answers in full, with what it counts.
     Answers,
+    /// Calls this tool first, then says `A hum.` to all that it is asked.
+    Calls(&'static str),
     /// Says what drives terminals, in pieces.
     Hostile(&'static str),
 }
 
+/// What it was asked, in order.
+pub(crate) type Seen = Arc<Mutex<Vec<Value>>>;
+
 /// Serves until the test ends; gives the configuration of the provider `slow`.
 pub(crate) fn provider(manner: Manner) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            thread::spawn(move || serve(&stream.unwrap(), manner));
-        }
-    });
-    format!(
-        "[provider.slow]\nurl = \"http://127.0.0.1:{port}/v1\"\nwire = \"openai-chat\"\n\
-         model.m = {{ input = 1.0, output = 10.0, context = 8000 }}\n"
-    )
+    watched(manner).0
 }
 
-fn serve(mut stream: &TcpStream, manner: Manner) -> Option<()> {
+/// The same, and what it is asked.
+pub(crate) fn watched(manner: Manner) -> (String, Seen) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let seen = Seen::default();
+    let kept = Arc::clone(&seen);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let kept = Arc::clone(&kept);
+            thread::spawn(move || serve(&stream.unwrap(), manner, &kept));
+        }
+    });
+    let config = format!(
+        "[provider.slow]\nurl = \"http://127.0.0.1:{port}/v1\"\nwire = \"openai-chat\"\n\
+         model.m = {{ input = 1.0, output = 10.0, context = 8000 }}\n"
+    );
+    (config, seen)
+}
+
+fn serve(mut stream: &TcpStream, manner: Manner, seen: &Mutex<Vec<Value>>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -51,6 +66,7 @@ fn serve(mut stream: &TcpStream, manner: Manner) -> Option<()> {
     let length = lower.split("content-length: ").nth(1)?.split("\r\n").next()?;
     let mut body = vec![0; length.parse().ok()?];
     reader.read_exact(&mut body).ok()?;
+    seen.lock().unwrap().push(serde_json::from_slice(&body).unwrap_or_default());
     write!(stream, "HTTP/1.1 200 x\r\nconnection: close\r\n\r\n").ok()?;
     let mut says = |event: Value| write!(stream, "data: {event}\n\n");
     let text = |text: &str| json!({"choices": [{"delta": {"content": text}}]});
@@ -70,6 +86,20 @@ fn serve(mut stream: &TcpStream, manner: Manner) -> Option<()> {
                 thread::sleep(Duration::from_millis(5));
             }
             says(end).ok()?;
+            says(usage).ok()?;
+        }
+        Manner::Calls(tool) => {
+            let body = String::from_utf8_lossy(&body).into_owned();
+            if body.contains("\"tools\"") && !body.contains("tool_call_id") {
+                let function = json!({"name": tool, "arguments": "{}"});
+                let call = json!([{"index": 0, "id": "call_a", "function": function}]);
+                let delta = json!({ "tool_calls": call });
+                let reason = "tool_calls";
+                says(json!({"choices": [{"delta": delta, "finish_reason": reason}]})).ok()?;
+            } else {
+                says(text("A hum.")).ok()?;
+                says(end).ok()?;
+            }
             says(usage).ok()?;
         }
         Manner::Hostile(words) => {
