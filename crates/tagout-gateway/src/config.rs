@@ -20,6 +20,7 @@ mod consent;
 mod host;
 mod listen;
 mod lockfile;
+mod masked;
 mod remote;
 mod server;
 mod sessions;
@@ -36,6 +37,7 @@ pub use host::{Host, Instructions, Pictures, QuestionBounds};
 pub use listen::Listen;
 use listen::WrittenListen;
 use lockfile::WrittenLockfile;
+use masked::without_values;
 pub(crate) use remote::is_token;
 pub use remote::{Remote, Source, Transport};
 use server::WrittenServer;
@@ -194,7 +196,7 @@ impl Config {
             let shown = e.span().and_then(|span| without_values(text).get(span).map(str::to_owned));
             let masked = shown.is_some_and(|shown| shown.starts_with('*'));
             let message = if masked {
-                "a value of `env`, `headers` or `key` is no string"
+                "a value of `env`, `headers` or `sessions` is not of its type"
             } else {
                 e.message()
             };
@@ -252,63 +254,6 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or_default()
-}
-
-/// Tables whose values may be secrets.
-const SECRETIVE: &[&str] = &["env", "headers"];
-
-/// `text` with the values of environment variables and of headers as asterisks, byte for byte as long: an error
-/// shows lines of the file, and the values may be secrets.
-fn without_values(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let (mut in_table, mut in_value) = (false, false);
-    // In the table of sessions, and there in a text of several lines.
-    let (mut in_sessions, mut in_text) = (false, false);
-    for line in text.split_inclusive('\n') {
-        let start = line.trim_start();
-        if start.starts_with('[') && !in_value && !in_text {
-            let name = start.trim_start_matches('[').split(']').next().unwrap_or_default();
-            let name = name.trim();
-            // A provider's key should be a reference, but may be the key itself before it is refused.
-            in_table = SECRETIVE.iter().any(|key| name.ends_with(&format!(".{key}")))
-                || name.starts_with("provider.");
-            in_sessions = name.trim_matches(['"', '\'']) == "sessions";
-            out.push_str(line);
-            continue;
-        }
-        let key = start.split('=').next().unwrap_or_default().trim();
-        in_value |= SECRETIVE.iter().any(|k| key == *k || key.ends_with(&format!(".{k}")));
-        // A URL should hold no password, but may before it is refused.
-        let in_url = key == "url" && line.contains('@') || key == "secret";
-        // Of sessions, too: a reference, but somebody may have written the key.
-        let key = key.trim_matches(['"', '\'']);
-        let in_key = in_sessions && (in_text || !["keep_days", ""].contains(&key))
-            || key.starts_with("sessions") && (key.contains('.') || line.contains('{'));
-        if in_table || in_value || in_url || in_key {
-            let (before, value) =
-                line.split_at(line.find('=').filter(|_| !in_text).map_or(0, |at| at + 1));
-            out.push_str(before);
-            out.extend(value.chars().map(masked));
-        } else {
-            out.push_str(line);
-        }
-        in_value &= !line.contains('}');
-        let quotes = line.matches("\"\"\"").count() + line.matches("'''").count();
-        in_text ^= in_sessions && quotes % 2 == 1;
-    }
-    out
-}
-
-/// Asterisks in place of a character, as many as it has bytes; white space stays.
-fn masked(c: char) -> &'static str {
-    match (c, c.len_utf8()) {
-        ('\n', _) => "\n",
-        (' ', _) => " ",
-        (_, 1) => "*",
-        (_, 2) => "**",
-        (_, 3) => "***",
-        _ => "****",
-    }
 }
 
 struct Reader<'a> {

@@ -62,7 +62,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, masked::without_values};
 
     fn parsed(text: &str) -> Result<KeptSessions, String> {
         let config = Config::parse("tagout.toml", text, Path::new("/etc/tagout"));
@@ -103,9 +103,35 @@ mod tests {
             "sessions.key = \"hunter2hunter2\"",
             "sessions = { key = \"hunter2hunter2\" }",
             "sessions = { keep_days = 1, key = \"hunter2hunter2\", x = 1 }",
+            "[sessions.key]\nvalue = \"hunter2hunter2\"",
+            "[sessions . key]\nvalue = \"hunter2hunter2\"",
+            "[sessions.\"a b\"]\nvalue = \"hunter2hunter2\"",
+            "[\"sess\\u0069ons\"]\nkey = \"hunter2hunter2\"",
+            "[\"sess\\U00000069ons\".key]\nvalue = \"hunter2hunter2\"",
+            "[\"sess\\u0069ons\" x]\nkey = \"hunter2hunter2\"",
+            "[[sessions]]\nkey = \"hunter2hunter2\"",
+            "[sessions\nkey = \"hunter2hunter2\"",
+            "\"sess\\u0069ons\" = { key = \"hunter2hunter2\" }",
+            "\"sess\\u0069ons\".key = \"hunter2hunter2\"",
+            "sessions . key = \"hunter2hunter2\"",
+            "sessions = \"hunter2hunter2\"",
+            "sessions = {\n  key = \"hunter2hunter2\"\n}",
+            "sessions = [\n{ key = \"hunter2hunter2\" }\n]",
+            "[sessions]\nkeep_days = 1 key = \"hunter2hunter2\"",
+            "[sessions]\nkeep_days = \"hunter2hunter2\"",
+            "[sessions]\nkeep_days = hunter2hunter2",
+            "[sessions]\nkey \"hunter2hunter2=\"",
+            "[sessions]\nhunter2hunter2hunter2hunter2hunter2hunter2=",
+            "[sessions]\nkey = [\n[\"hunter2hunter2\"]\n]",
+            "[sessions]\nkey = [\n# hunter2hunter2\n]",
+            "[sessions]\nkey = \"\"\"\n[server.x]\nhunter2hunter2\n\"\"\"",
+            "[host]\ntools = [\n[sessions]\nkey = \"hunter2hunter2\"",
+            "[host]\ntools = \"\"\"\n[sessions]\nkey = \"hunter2hunter2\"",
+            "[server.x]\nenv = {\n[sessions]\nkey = \"hunter2hunter2\"",
         ] {
             let error = parsed(text).unwrap_err();
-            assert!(!error.contains("hunter2"), "{text}: {error}");
+            let shown = without_values(text);
+            assert!(!error.contains("hunter2") && !shown.contains("hunter2"), "{error}: {shown}");
         }
         let error = parsed("[sessions]\nkey = \"hunter2hunter2\"").unwrap_err();
         assert!(error.contains("no reference"), "{error}");
