@@ -97,7 +97,7 @@ mod tests {
             ("a line that is too long for it", vec!["a line that is too", "  long for it"]),
             ("    four before it, and more", vec!["    four before it,", "      and more"]),
             // Nothing of what counts is lost.
-            ("an argument with   spaces", vec!["an argument with ", "    spaces"]),
+            ("an argument with   spaces", vec!["an argument with   ", "  spaces"]),
             ("plain \u{1b}[31mred", vec!["plain red"]),
         ] {
             assert_eq!(rows(text, Tone::Plain, &screen(22)), expected, "{text:?}");
