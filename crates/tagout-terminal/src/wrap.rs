@@ -49,11 +49,33 @@ impl Cluster<'_> {
 }
 
 fn clusters(spans: &[Span]) -> Vec<Cluster<'_>> {
+    #[cfg(test)]
+    laid_out::count(spans);
     let each = spans.iter().flat_map(|span| {
         let style = span.style;
         clusters_of(&span.text).map(move |(text, width)| Cluster { text, style, width })
     });
     each.collect()
+}
+
+/// How much text was put on rows, for tests of what drawing costs.
+#[cfg(test)]
+pub(crate) mod laid_out {
+    use std::cell::Cell;
+
+    use super::Span;
+
+    thread_local!(static BYTES: Cell<usize> = const { Cell::new(0) });
+
+    pub(super) fn count(spans: &[Span]) {
+        let more: usize = spans.iter().map(|span| span.text.len()).sum();
+        BYTES.set(BYTES.get() + more);
+    }
+
+    /// The bytes since it was asked for last, in this thread.
+    pub(crate) fn bytes() -> usize {
+        BYTES.take()
+    }
 }
 
 /// Rows of at most `width` columns, broken between words where that is possible. A line break in

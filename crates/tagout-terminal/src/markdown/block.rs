@@ -76,6 +76,14 @@ impl Blocks {
         std::mem::take(&mut self.rows)
     }
 
+    /// How much of the text a preview draws again.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.leaf {
+            Leaf::Paragraph(words) => words.len(),
+            Leaf::Nothing | Leaf::Code(_) | Leaf::Table { .. } => 0,
+        }
+    }
+
     /// How what is under way looks, below the rows that were taken, if `line` is all of its last line.
     pub(super) fn preview(&self, line: &str, continued: bool) -> Vec<Row> {
         if let Leaf::Table { .. } = self.leaf {

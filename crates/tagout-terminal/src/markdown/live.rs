@@ -15,14 +15,18 @@ impl Live {
         Self { shown: vec![String::new()], most }
     }
 
+    /// How many of so many live rows are above the screen, and not shown.
+    pub(super) fn hidden(&self, rows: usize) -> usize {
+        rows.saturating_sub(self.most)
+    }
+
     /// What to write so that the rows that are finished stand where the live ones were, and `live`
     /// below them. Of more live rows than the screen has, the last ones are shown.
     pub(super) fn show(&mut self, done: Vec<String>, mut live: Vec<String>) -> String {
         if live.is_empty() {
             live.push(String::new());
         }
-        let hidden = live.len().saturating_sub(self.most);
-        live.drain(..hidden);
+        live.drain(..self.hidden(live.len()));
         let kept = live.len();
         let mut rows = done;
         rows.append(&mut live);
