@@ -86,6 +86,24 @@ pub struct Image {
 }
 
 impl Image {
+    /// The media types that all providers take; no other is a picture to a model.
+    pub const TYPES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+
+    /// A picture of a type that models take, spelled just so. Whatever else a sender calls a
+    /// picture could say anything by the name of its type.
+    #[must_use]
+    pub fn new(media_type: &str, base64: &str) -> Option<Self> {
+        let (media_type, base64) = (media_type.to_owned(), base64.to_owned());
+        let image = Self { media_type, base64 };
+        image.known_type().is_some().then_some(image)
+    }
+
+    /// The media type, if models take it.
+    #[must_use]
+    pub fn known_type(&self) -> Option<&'static str> {
+        Self::TYPES.into_iter().find(|known| *known == self.media_type)
+    }
+
     /// The size in bytes, computed from the base64 text without decoding it.
     #[must_use]
     pub fn size_bytes(&self) -> usize {

@@ -256,7 +256,8 @@ pub(crate) struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
-    /// What a result says. Without `images`, each is replaced by a line that says so.
+    /// What a result says. Without `images`, each is replaced by a line that says so; so is one of
+    /// a type that no provider takes.
     pub(crate) fn of(result: &'a ToolResult, images: bool) -> Self {
         let mut text = joined_text(&result.parts);
         if let (true, Some(structured)) = (text.is_empty(), &result.structured) {
@@ -265,7 +266,7 @@ impl<'a> Told<'a> {
         let mut shown = Vec::new();
         for part in &result.parts {
             let Part::Image(image) = part else { continue };
-            if images {
+            if images && image.known_type().is_some() {
                 shown.push(image);
             } else {
                 append(&mut text, &not_shown(image));
@@ -296,13 +297,11 @@ impl<'a> Told<'a> {
     }
 }
 
-/// Stands for an image that the model does not take.
+/// Stands for an image that the model does not take. What its sender calls its type is not
+/// repeated: it could be any words at all.
 pub(crate) fn not_shown(image: &Image) -> String {
-    format!(
-        "(an image, {}, {} bytes, not shown to the model)",
-        image.media_type,
-        image.size_bytes()
-    )
+    let kind = image.known_type().unwrap_or("of no known type");
+    format!("(an image, {kind}, {} bytes, not shown to the model)", image.size_bytes())
 }
 
 fn append(text: &mut String, line: &str) {

@@ -131,6 +131,13 @@ pub(crate) struct Draft<'a> {
     pub(crate) images: bool,
 }
 
+impl Draft<'_> {
+    /// Whether the model is shown this one.
+    pub(crate) fn shows(&self, image: &Image) -> bool {
+        self.images && image.known_type().is_some()
+    }
+}
+
 /// An error in a provider's words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Envelope {

@@ -94,14 +94,18 @@ fn part(block: &Value) -> Part {
     match field(block, "type") {
         "text" => Part::text(field(block, "text")),
         "image" => image(field(block, "mimeType"), field(block, "data")),
-        "audio" => not_text(field(block, "mimeType"), field(block, "data")),
-        "resource_link" => Part::text(format!("[link to {}]", field(block, "uri"))),
+        "audio" => not_text("audio", field(block, "data")),
+        "resource_link" => {
+            let uri = field(block, "uri").to_owned();
+            let link = Part::text(format!("[link to {uri}]"));
+            Part::Attached { uri, parts: vec![link] }
+        }
         "resource" => {
             let contents = block.get("resource").unwrap_or(&Value::Null);
             let uri = field(contents, "uri").to_owned();
             Part::Attached { uri, parts: vec![held(contents)] }
         }
-        other => Part::text(format!("[content of a kind that is not known: {other}]")),
+        _ => Part::text("[content of a kind that is not known]"),
     }
 }
 
@@ -116,7 +120,7 @@ fn held(contents: &Value) -> Part {
 }
 
 fn image(media_type: &str, base64: &str) -> Part {
-    Part::Image(Image { media_type: media_type.to_owned(), base64: base64.to_owned() })
+    Image::new(media_type, base64).map_or_else(|| not_text("image", base64), Part::Image)
 }
 
 /// Says what is there that no model reads.
@@ -130,7 +134,8 @@ fn in_words(part: &Part) -> String {
     match part {
         Part::Text { text, .. } | Part::Refusal { text } => text.clone(),
         Part::Image(image) => {
-            format!("[image: {}, {} bytes]", image.media_type, image.size_bytes())
+            let kind = image.known_type().unwrap_or("of no known type");
+            format!("[image: {kind}, {} bytes]", image.size_bytes())
         }
         Part::Attached { uri, parts } => {
             let texts: Vec<_> = parts.iter().map(in_words).collect();

@@ -42,7 +42,8 @@ pub(super) fn result(result: &ToolResult, tool: Option<&ToolSpec>) -> String {
         }
     }
     for image in images(&result.parts) {
-        lines.last(format!("[image: {}, {}]", image.media_type, size(image.size_bytes())));
+        let kind = image.known_type().unwrap_or("of no known type");
+        lines.last(format!("[image: {kind}, {}]", size(image.size_bytes())));
     }
     lines.finish()
 }

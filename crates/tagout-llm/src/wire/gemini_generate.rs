@@ -121,7 +121,7 @@ fn inline(image: &Image) -> Value {
 fn asked(part: &Part, draft: &Draft<'_>) -> Option<Value> {
     match part {
         Part::Text { text, .. } => Some(json!({"text": text})),
-        Part::Image(image) if draft.images => Some(inline(image)),
+        Part::Image(image) if draft.shows(image) => Some(inline(image)),
         Part::Image(image) => Some(json!({"text": not_shown(image)})),
         Part::ToolCall(_)
         | Part::ToolResult(_)

@@ -80,7 +80,7 @@ fn asked(parts: &[&Part], draft: &Draft<'_>) -> Value {
     for part in parts {
         match part {
             Part::Text { text, .. } => texts.push(text.clone()),
-            Part::Image(image) if draft.images => images.push(image),
+            Part::Image(image) if draft.shows(image) => images.push(image),
             Part::Image(image) => texts.push(not_shown(image)),
             Part::ToolCall(_)
             | Part::ToolResult(_)

@@ -75,7 +75,7 @@ fn messages(draft: &Draft<'_>) -> Value {
 fn content(part: &Part, draft: &Draft<'_>) -> Option<Value> {
     match part {
         Part::Text { text, .. } => Some(json!({"type": "text", "text": text})),
-        Part::Image(image) if draft.images => Some(image_part(image)),
+        Part::Image(image) if draft.shows(image) => Some(image_part(image)),
         Part::Image(image) => Some(json!({"type": "text", "text": not_shown(image)})),
         Part::ToolCall(_)
         | Part::ToolResult(_)

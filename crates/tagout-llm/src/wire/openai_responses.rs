@@ -63,7 +63,7 @@ fn input(draft: &Draft<'_>) -> Value {
 fn content(part: &Part, draft: &Draft<'_>) -> Option<Value> {
     match part {
         Part::Text { text, .. } => Some(json!({"type": "input_text", "text": text})),
-        Part::Image(image) if draft.images => {
+        Part::Image(image) if draft.shows(image) => {
             Some(json!({"type": "input_image", "image_url": data_url(image), "detail": "auto"}))
         }
         Part::Image(image) => Some(json!({"type": "input_text", "text": not_shown(image)})),

@@ -178,9 +178,9 @@ async fn a_prompt_speaks_for_the_person_and_what_it_embeds_does_not() {
         (Role::User, "Brief me"),
         (Role::Assistant, "[image: image/png, 2 bytes]"),
         (Role::User, "@grid://load/north(7 MW)"),
-        (Role::User, "[2 bytes, audio/wav, not shown to the model]"),
-        (Role::User, "[link to grid://x]"),
-        (Role::User, "[content of a kind that is not known: hologram]"),
+        (Role::User, "[2 bytes, audio, not shown to the model]"),
+        (Role::User, "@grid://x([link to grid://x])"),
+        (Role::User, "[content of a kind that is not known]"),
     ];
     assert_eq!(told, expected.map(|(role, text)| (role, text.to_owned())));
 }
