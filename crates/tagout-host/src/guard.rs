@@ -5,6 +5,7 @@ mod clock;
 mod concern;
 mod instructions;
 mod origin;
+mod picture;
 mod present;
 mod repair;
 mod repeat;
@@ -19,6 +20,7 @@ pub(crate) use {
     concern::{Seen, concerns},
     instructions::Instructions,
     origin::by_host,
+    picture::sound,
     present::presented,
     repair::repair,
     repeat::Repeats,

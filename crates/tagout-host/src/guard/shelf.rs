@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
-use tagout_llm::{Image, Message, Part, ToolResult, ToolSpec};
+use tagout_llm::{Message, Part, ToolResult, ToolSpec};
 use tagout_proto::Digest;
 
 use super::origin::is_by_host;
@@ -19,8 +19,6 @@ const ROUND_BYTES: usize = 64 << 10;
 const READ_BYTES: usize = 8 << 10;
 /// What a summary shows of the beginning, and of the end.
 const EDGE_BYTES: usize = 1 << 10;
-/// A larger picture is not shown: providers refuse the whole request for it.
-const PICTURE_BYTES: usize = 4 << 20;
 
 /// What a tool said in a result, in text: what a provider would be sent.
 pub(crate) fn content(result: &ToolResult) -> Cow<'_, str> {
@@ -137,15 +135,6 @@ fn tail(text: &str, shown: usize) -> &str {
     let end = text.get(ceil(text, from)..).unwrap_or_default();
     let lines = end.split_once('\n').map(|(_, lines)| lines);
     lines.filter(|lines| !lines.is_empty()).unwrap_or(end)
-}
-
-/// A picture, or a line that says why it is not there.
-pub(crate) fn picture(image: &Image) -> Part {
-    let bytes = image.size_bytes();
-    if bytes <= PICTURE_BYTES {
-        return Part::Image(image.clone());
-    }
-    Part::text(format!("A picture of {bytes} bytes is there and too large to be shown."))
 }
 
 /// The results of a conversation, those of each round together.

@@ -14,7 +14,7 @@ use serde_json::json;
 use tagout_llm::{Image, Message, Part, Provider, Role, Stop, Turn, TurnRequest, Usage};
 use tokio::time::timeout;
 
-use crate::{Said, Sampled, Sampling, SamplingAnswer, Ui, What, session::Session};
+use crate::{Said, Sampled, Sampling, SamplingAnswer, Ui, What, guard::sound, session::Session};
 
 /// A server's question, as it is shown and as it is put.
 pub(crate) struct Asks {
@@ -84,10 +84,12 @@ fn said(message: &SamplingMessage) -> Result<Message, ErrorData> {
     };
     let part = |block: &Block| match block {
         Block::Text(text) => Ok(Part::text(text.text.clone())),
-        Block::Image(image) if role == Role::User => Ok(Part::Image(Image {
-            media_type: image.mime_type.clone(),
-            base64: image.data.clone(),
-        })),
+        Block::Image(image) if role == Role::User => {
+            let (media_type, base64) = (image.mime_type.clone(), image.data.clone());
+            let image = Image { media_type, base64 };
+            sound(&image).map_err(|why| bad(&format!("of a picture in it, {why}")))?;
+            Ok(Part::Image(image))
+        }
         Block::Image(_) => Err(bad("a model is to have said a picture")),
         Block::Audio(_) => Err(bad("it holds sound, which cannot be shown")),
         // The SDK may add kinds; none of them can be shown.
