@@ -202,6 +202,7 @@ impl Sessions {
         // Head and turns as of one moment, whoever goes on with it meanwhile.
         let transaction = Transaction::new_unchecked(&connection, TransactionBehavior::Deferred)?;
         let Some(row) = self.row(&transaction, id)? else { return Ok(None) };
+        let row = row.ok_or_else(|| SessionError::NotValid { id: id.clone() })?;
         let head = self.opened_head(id, &row)?;
         let turns = self.opened_turns(&transaction, id, &head)?;
         Ok(Some(Loaded {
@@ -274,12 +275,17 @@ impl Sessions {
         Ok(written)
     }
 
-    fn row(&self, connection: &Connection, id: &SessionId) -> Result<Option<Row>, SessionError> {
+    /// The row of a session, if there is one; nothing in it where no text stands in place of one.
+    fn row(
+        &self,
+        connection: &Connection,
+        id: &SessionId,
+    ) -> Result<Option<Option<Row>>, SessionError> {
         let found = connection.query_row(
             "SELECT key, updated_at, turns, head FROM session
              WHERE id = ?1 AND user = ?2 AND authenticated_by = ?3",
             params![id.as_str(), &*self.user, &*self.by],
-            |row| Row::read(row, 0),
+            |row| Ok(Row::read(row, 0).ok()),
         );
         Ok(found.optional()?)
     }

@@ -22,9 +22,11 @@ use tagout_store::{
     Listed, Loaded, Named, SessionError, SessionId, SessionKey, SessionPrefix, Sessions, Store,
     StoreError,
 };
+use tagout_terminal::printable;
 
 use crate::{
     failure::{Ended, Failure},
+    output,
     places::Places,
     setup::clock,
 };
@@ -90,9 +92,24 @@ pub(crate) struct Whole {
 }
 
 impl<'a> Conversations<'a> {
-    /// Those of the operating system's user. What is older than the configuration wants is removed.
+    /// Those of the operating system's user. What is older than the configuration wants is removed,
+    /// and that is said; where it wants none, those that there are stay until somebody asks.
     pub(crate) fn open(places: &'a Places, config: &Config) -> Result<Self, Failure> {
-        Self::of(places, config, os_user(config)).and_then(|own| own.expire().map(|_| own))
+        let own = Self::of(places, config, os_user(config))?;
+        let days = own.keep_days();
+        // Without the key none of them are this configuration's to remove.
+        let gone = if days == 0 || own.ids()?.is_empty() || own.key(Missing::IsAnError).is_err() {
+            0
+        } else {
+            own.expire()?
+        };
+        if gone > 0 {
+            let noun = if gone == 1 { "session" } else { "sessions" };
+            let words =
+                format_args!("removed {gone} {noun} not used for {days} days (`keep_days`)");
+            output::aside(words);
+        }
+        Ok(own)
     }
 
     /// Those of `principal`. Nothing is removed.
@@ -106,10 +123,15 @@ impl<'a> Conversations<'a> {
         Ok(Self { places, kept: config.sessions.clone(), store, principal, clock: clock() })
     }
 
-    /// Removes what is older than the configuration wants, of everybody; gives how many.
+    /// Removes what is older than the configuration wants, of this principal under this key; gives
+    /// how many.
     pub(crate) fn expire(&self) -> Result<u64, Failure> {
+        if self.ids()?.is_empty() {
+            return Ok(0);
+        }
         let before = self.kept.expired_before(self.clock.now());
-        self.store.expire_sessions(before).map_err(|error| of_store(&error))
+        let sessions = self.sessions(&self.key(Missing::IsAnError)?)?;
+        sessions.expire(before).map_err(|error| of_store(&error))
     }
 
     /// A new conversation, answered by `model`. It is kept from its first message on, if the
@@ -118,7 +140,7 @@ impl<'a> Conversations<'a> {
         if self.kept.keep_days == 0 {
             return Ok(Kept::nowhere(self.clock.clone(), recorder));
         }
-        let sessions = self.sessions(&self.key(Missing::IsMade)?)?;
+        let sessions = self.sessions(&self.key_to_seal()?)?;
         Ok(Kept::in_store(sessions, None, (model, self.clock.clone()), recorder))
     }
 
@@ -153,7 +175,7 @@ impl<'a> Conversations<'a> {
             }
             Which::Named(name) => name,
         };
-        let named = format!("there is no session `{}`", tagout_terminal::printable(name));
+        let named = format!("there is no session `{}`", printable(name));
         let Ok(prefix) = name.parse::<SessionPrefix>() else { return Err(self.unknown(named)) };
         let found = self.store.named_session(&self.principal, &prefix);
         match found.map_err(|error| of_store(&error))? {
@@ -188,13 +210,21 @@ impl<'a> Conversations<'a> {
         Ok(Whole { session, entries })
     }
 
-    /// All of them, the one that was used last first.
+    /// All of them, the one that was used last first; without the key, what can be known without.
     pub(crate) fn list(&self) -> Result<Vec<Listed>, Failure> {
-        if self.ids()?.is_empty() {
-            return Ok(Vec::new());
+        let listed = self.store.unopened_sessions(&self.principal);
+        let listed = listed.map_err(|error| of_store(&error))?;
+        match self.key(Missing::IsAnError) {
+            Ok(key) if !listed.is_empty() => {
+                self.sessions(&key)?.list().map_err(|error| of_store(&error))
+            }
+            Ok(_) | Err(_) => Ok(listed),
         }
-        let sessions = self.sessions(&self.key(Missing::IsAnError)?)?;
-        sessions.list().map_err(|error| of_store(&error))
+    }
+
+    /// Why there is no key; nothing if there is one.
+    pub(crate) fn key_trouble(&self) -> Option<Failure> {
+        self.key(Missing::IsAnError).err()
     }
 
     /// The identifiers of all, whatever they are sealed under.
@@ -214,6 +244,24 @@ impl<'a> Conversations<'a> {
 
     fn sessions(&self, key: &SessionKey) -> Result<Sessions, Failure> {
         self.store.sessions(key, &self.principal).map_err(|error| of_store(&error))
+    }
+
+    /// The key for a new session. One that is made where there are sessions opens none of those,
+    /// and whoever lost a key should not learn that later.
+    fn key_to_seal(&self) -> Result<SessionKey, Failure> {
+        let path = key::own_path(self.places);
+        let made = self.kept.key.is_none() && !path.exists();
+        let key = self.key(Missing::IsMade)?;
+        let others = if made { self.ids()?.len() } else { 0 };
+        if others > 0 {
+            let noun = if others == 1 { "session" } else { "sessions" };
+            output::aside(format_args!(
+                "there was no key in `{}`, and a new one was made; it does not open the {others} \
+                 {noun} from before: put their key back instead, or remove them (`tagout sessions ls`)",
+                printable(&path.display().to_string())
+            ));
+        }
+        Ok(key)
     }
 
     fn key(&self, missing: Missing) -> Result<SessionKey, Failure> {

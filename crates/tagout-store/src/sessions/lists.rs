@@ -1,6 +1,6 @@
 //! Which sessions there are, and removing them: without the key, but for what a list shows.
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 use tagout_proto::Principal;
 
 use super::{About, MOST_SESSIONS, Row, SessionError, SessionId, SessionPrefix, Sessions, whole};
@@ -29,6 +29,8 @@ pub enum Standing {
     },
     /// It was sealed under another key.
     OtherKey,
+    /// There was no key to look with.
+    KeyMissing,
     /// Its head is not as it was sealed.
     NotValid,
 }
@@ -58,12 +60,47 @@ impl Sessions {
         let mut rows = query.query(params![&*self.user, &*self.by, whole(MOST_SESSIONS)])?;
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {
-            // What is not called like one is none of ours.
-            let Ok(id) = row.get::<_, String>(0)?.parse() else { continue };
-            let found = Row::read(row, 1)?;
-            all.push(self.listed(id, &found));
+            let Some(id) = identifier(row) else { continue };
+            all.push(match Row::read(row, 1) {
+                Ok(found) => self.listed(id, &found),
+                // Nobody who keeps sessions writes what is no text.
+                Err(_) => Listed { id, updated_at: None, standing: Standing::NotValid },
+            });
         }
         Ok(all)
+    }
+
+    /// Removes those of this principal under this key that were last used before `before`; gives how
+    /// many. What others keep, or the same person under another key, is not this one's to remove. As
+    /// [`Store::delete_session`] does it.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn expire(&self, before: Timestamp) -> Result<u64, StoreError> {
+        const OLD: &str = "session
+            WHERE user = ?1 AND authenticated_by = ?2 AND key = ?3 AND updated_at < ?4";
+        let old = params![&*self.user, &*self.by, self.seals.mark(), stored(before)];
+        // Each start of the assistant looks, and there is rarely anything.
+        let connection = self.store.lock_reader()?;
+        let any =
+            connection.query_row(&format!("SELECT EXISTS (SELECT 1 FROM {OLD})"), old, |row| {
+                row.get(0)
+            })?;
+        let turns: bool = connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM turn WHERE session NOT IN (SELECT id FROM session))",
+            [],
+            |row| row.get(0),
+        )?;
+        drop(connection);
+        if !(any || turns) {
+            return Ok(0);
+        }
+        let connection = self.store.lock_durable()?;
+        let gone = connection.execute(&format!("DELETE FROM {OLD}"), old)?;
+        // Turns of no session are nobody's.
+        connection.execute("DELETE FROM turn WHERE session NOT IN (SELECT id FROM session)", [])?;
+        truncate_log(&connection)?;
+        Ok(u64::try_from(gone).unwrap_or_default())
     }
 
     fn listed(&self, id: SessionId, row: &Row) -> Listed {
@@ -90,11 +127,15 @@ impl Store {
         let connection = self.lock_reader()?;
         let mut query = connection.prepare_cached(
             "SELECT id FROM session WHERE user = ?1 AND authenticated_by = ?2
-             ORDER BY updated_at DESC, id LIMIT 1",
+             ORDER BY updated_at DESC, id",
         )?;
-        let whose = params![&*principal.user, &*principal.authenticated_by];
-        let id: Option<String> = query.query_row(whose, |row| row.get(0)).optional()?;
-        id.map(|id| id.parse().map_err(|_| DAMAGED)).transpose()
+        let mut rows = query.query(params![&*principal.user, &*principal.authenticated_by])?;
+        while let Some(row) = rows.next()? {
+            if let Some(id) = identifier(row) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// The session of `principal` whose identifier begins with `prefix`.
@@ -109,34 +150,52 @@ impl Store {
         let connection = self.lock_reader()?;
         let mut query = connection.prepare_cached(
             "SELECT id FROM session WHERE user = ?1 AND authenticated_by = ?2
-             AND id >= ?3 AND id < ?3 || 'g' LIMIT 2",
+             AND id >= ?3 AND id < ?3 || 'g'",
         )?;
         let mut rows = query.query(params![
             &*principal.user,
             &*principal.authenticated_by,
             prefix.as_str()
         ])?;
-        let Some(row) = rows.next()? else { return Ok(Named::None) };
-        let id = row.get::<_, String>(0)?.parse().map_err(|_| DAMAGED)?;
-        Ok(if rows.next()?.is_some() { Named::Several } else { Named::One(id) })
+        let mut named = Named::None;
+        while let Some(row) = rows.next()? {
+            let Some(id) = identifier(row) else { continue };
+            if named != Named::None {
+                return Ok(Named::Several);
+            }
+            named = Named::One(id);
+        }
+        Ok(named)
     }
 
     /// The sessions of `principal`, the one that was used last first, whatever they are sealed
-    /// under.
+    /// under: what can be known of them without a key.
+    ///
+    /// # Errors
+    /// Any [`StoreError`].
+    pub fn unopened_sessions(&self, principal: &Principal) -> Result<Vec<Listed>, StoreError> {
+        let connection = self.lock_reader()?;
+        let mut query = connection.prepare_cached(
+            "SELECT id, updated_at FROM session
+             WHERE user = ?1 AND authenticated_by = ?2 ORDER BY updated_at DESC, id LIMIT ?3",
+        )?;
+        let (user, by) = (&*principal.user, &*principal.authenticated_by);
+        let mut rows = query.query(params![user, by, whole(MOST_SESSIONS)])?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            let Some(id) = identifier(row) else { continue };
+            let updated_at = row.get_ref(1)?.as_str().ok().and_then(|at| at.parse().ok());
+            all.push(Listed { id, updated_at, standing: Standing::KeyMissing });
+        }
+        Ok(all)
+    }
+
+    /// The identifiers of [`Store::unopened_sessions`].
     ///
     /// # Errors
     /// Any [`StoreError`].
     pub fn session_ids(&self, principal: &Principal) -> Result<Vec<SessionId>, StoreError> {
-        let connection = self.lock_reader()?;
-        let mut query = connection.prepare_cached(
-            "SELECT id FROM session WHERE user = ?1 AND authenticated_by = ?2
-             ORDER BY updated_at DESC, id LIMIT ?3",
-        )?;
-        let (user, by) = (&*principal.user, &*principal.authenticated_by);
-        let ids = query.query_map(params![user, by, whole(MOST_SESSIONS)], |row| row.get(0))?;
-        let ids = ids.collect::<Result<Vec<String>, _>>()?;
-        // What is not called like one is none of ours.
-        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+        Ok(self.unopened_sessions(principal)?.into_iter().map(|listed| listed.id).collect())
     }
 
     /// Removes the session `id` of `principal`; gives `false` if there is none. What stood there is
@@ -157,33 +216,12 @@ impl Store {
         truncate_log(&connection)?;
         Ok(gone == 1)
     }
-
-    /// Removes every session, of everybody, that was last used before `before`; gives how many. As
-    /// [`Store::delete_session`] does it.
-    ///
-    /// # Errors
-    /// Any [`StoreError`].
-    pub fn expire_sessions(&self, before: Timestamp) -> Result<u64, StoreError> {
-        // Each start of the assistant looks, and there is rarely anything.
-        let old = params![stored(before)];
-        let any: bool = self.lock_reader()?.query_row(
-            "SELECT EXISTS (SELECT 1 FROM session WHERE updated_at < ?1)
-             OR EXISTS (SELECT 1 FROM turn WHERE session NOT IN (SELECT id FROM session))",
-            old,
-            |row| row.get(0),
-        )?;
-        if !any {
-            return Ok(0);
-        }
-        let connection = self.lock_durable()?;
-        let gone = connection.execute("DELETE FROM session WHERE updated_at < ?1", old)?;
-        connection.execute("DELETE FROM turn WHERE session NOT IN (SELECT id FROM session)", [])?;
-        truncate_log(&connection)?;
-        Ok(u64::try_from(gone).unwrap_or_default())
-    }
 }
 
-const DAMAGED: StoreError = StoreError::Damaged { what: "session's identifier" };
+/// What a row's session is called; what is not called like one is none of ours.
+fn identifier(row: &rusqlite::Row<'_>) -> Option<SessionId> {
+    row.get_ref(0).ok()?.as_str().ok()?.parse().ok()
+}
 
 /// What was there stands in the write-ahead log, too. Another process that reads may keep that a
 /// while; whoever closes the file last removes it.

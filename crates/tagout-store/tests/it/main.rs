@@ -11,5 +11,6 @@ mod quarantine;
 mod questions;
 mod sample;
 mod sessions;
+mod sessions_listed;
 mod sessions_processes;
 mod tables;

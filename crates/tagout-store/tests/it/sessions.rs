@@ -11,20 +11,20 @@ use tagout_store::{
 
 use crate::sample::{at, file, fresh, principal};
 
-fn key(byte: u8) -> SessionKey {
+pub(crate) fn key(byte: u8) -> SessionKey {
     SessionKey::new(Secret::new([byte; 32]))
 }
 
-fn of(store: &Store, user: &str) -> Sessions {
+pub(crate) fn of(store: &Store, user: &str) -> Sessions {
     store.sessions(&key(1), &principal(user)).unwrap()
 }
 
-fn about(title: &str) -> About {
+pub(crate) fn about(title: &str) -> About {
     About { title: title.to_owned(), model: "offline:planner".to_owned(), messages: 2 }
 }
 
 /// A session of these turns.
-fn kept(sessions: &Sessions, title: &str, turns: &[&str]) -> OpenSession {
+pub(crate) fn kept(sessions: &Sessions, title: &str, turns: &[&str]) -> OpenSession {
     let mut session = sessions.begin(about(title), at(1)).unwrap();
     for (second, turn) in turns.iter().enumerate() {
         sessions.append(&mut session, turn.as_bytes(), at(second as i64 + 1)).unwrap();
@@ -32,12 +32,12 @@ fn kept(sessions: &Sessions, title: &str, turns: &[&str]) -> OpenSession {
     session
 }
 
-fn loaded(sessions: &Sessions, id: &SessionId) -> Vec<String> {
+pub(crate) fn loaded(sessions: &Sessions, id: &SessionId) -> Vec<String> {
     let loaded = sessions.load(id).unwrap().unwrap();
     loaded.turns.into_iter().map(|turn| String::from_utf8(turn).unwrap()).collect()
 }
 
-fn code(sessions: &Sessions, id: &SessionId) -> &'static str {
+pub(crate) fn code(sessions: &Sessions, id: &SessionId) -> &'static str {
     sessions.load(id).unwrap_err().code()
 }
 
@@ -102,47 +102,6 @@ fn others_sessions_are_as_if_they_did_not_exist() {
     promoted.groups.clear();
     let promoted = store.sessions(&key(1), &promoted).unwrap();
     assert_eq!(loaded(&promoted, session.id()), ["hello"]);
-}
-
-#[test]
-fn sessions_are_found_by_their_first_digits() {
-    let (root, store) = fresh();
-    let ann = of(&store, "ann");
-    let ids: Vec<_> = (0..3).map(|_| kept(&ann, "One", &["hello"]).id().clone()).collect();
-    let named = |text: &str| store.named_session(&principal("ann"), &text.parse().unwrap());
-    assert_eq!(named(ids[0].as_str()).unwrap(), Named::One(ids[0].clone()));
-    assert_eq!(named(&ids[0].short().to_uppercase()).unwrap(), Named::One(ids[0].clone()));
-    let connection = Connection::open(file(root.path())).unwrap();
-    connection.pragma_update(None, "foreign_keys", false).unwrap();
-    let renamed = ["aaaa0", "aaaa1"].map(|start| format!("{start}{}", "0".repeat(27)));
-    for (id, to) in ids.iter().zip(&renamed) {
-        connection.execute("UPDATE session SET id = ?2 WHERE id = ?1", [id.as_str(), to]).unwrap();
-    }
-    assert_eq!(named("aaaa").unwrap(), Named::Several);
-    assert_eq!(named("aaaa1").unwrap(), Named::One(renamed[1].parse().unwrap()));
-    for bad in ["", "aaa", "aaag", "aaaa'", &"a".repeat(33), "%%%%"] {
-        assert!(bad.parse::<tagout_store::SessionPrefix>().is_err(), "{bad}");
-    }
-}
-
-#[test]
-fn a_list_has_the_last_one_first() {
-    let (_root, store) = fresh();
-    let ann = of(&store, "ann");
-    let old = kept(&ann, "Old", &["a", "b"]);
-    let new = kept(&ann, "New", &["a", "b", "c"]);
-    kept(&of(&store, "bob"), "Not hers", &["a", "b", "c", "d"]);
-    let titles = |sessions: &Sessions| -> Vec<_> {
-        let all = sessions.list().unwrap().into_iter();
-        all.map(|listed| (listed.id, listed.updated_at.unwrap(), listed.standing)).collect()
-    };
-    let sealed = |title: &str| Standing::Sealed { about: about(title), started_at: at(1) };
-    let ids = [new.id().clone(), old.id().clone()];
-    assert_eq!(store.session_ids(&principal("ann")).unwrap(), ids);
-    let expected =
-        [(new.id().clone(), at(3), sealed("New")), (old.id().clone(), at(2), sealed("Old"))];
-    assert_eq!(titles(&ann), expected);
-    assert_eq!(store.last_session(&principal("ann")).unwrap().as_ref(), Some(new.id()));
 }
 
 /// Every way to change the file that somebody without the key has.
@@ -221,7 +180,7 @@ fn change(root: &Path, statement: &str, ids: &[&SessionId; 3]) {
     assert!(prepared.raw_execute().unwrap() > 0, "{statement}");
 }
 
-const TURNS: &[&str] = &["one", "two", "six", "ten"];
+pub(crate) const TURNS: &[&str] = &["one", "two", "six", "ten"];
 
 #[test]
 fn whatever_was_changed_is_found_and_nothing_is_given_out() {
@@ -343,23 +302,35 @@ fn a_session_has_a_bound() {
 #[test]
 fn what_is_too_old_goes() {
     let (root, store) = fresh();
-    let (ann, bob) = (of(&store, "ann"), of(&store, "bob"));
+    let ann = of(&store, "ann");
     let old = kept(&ann, "Old", &["a", "b"]);
-    let bobs = kept(&bob, "Old", &["a"]);
     let young = kept(&ann, "Young", &["a", "b", "c", "d"]);
-    assert_eq!(store.expire_sessions(at(0)).unwrap(), 0);
-    assert_eq!(store.expire_sessions(at(4)).unwrap(), 2);
-    for (sessions, gone) in [(&ann, &old), (&bob, &bobs)] {
-        assert!(sessions.load(gone.id()).unwrap().is_none());
-    }
+    assert_eq!(ann.expire(at(0)).unwrap(), 0);
+    assert_eq!(ann.expire(at(4)).unwrap(), 1);
+    assert!(ann.load(old.id()).unwrap().is_none());
     assert_eq!(loaded(&ann, young.id()).len(), 4);
     let connection = Connection::open(file(root.path())).unwrap();
     connection.pragma_update(None, "foreign_keys", false).unwrap();
     connection.execute("DELETE FROM session", []).unwrap();
     // Turns of no session are nobody's.
-    assert_eq!(store.expire_sessions(at(0)).unwrap(), 0);
+    assert_eq!(ann.expire(at(0)).unwrap(), 0);
     let left = connection.query_row("SELECT count(*) FROM turn", [], |row| row.get::<_, i64>(0));
     assert_eq!(left.unwrap(), 0);
+}
+
+#[test]
+fn what_others_keep_is_not_too_old_for_one() {
+    let (_root, store) = fresh();
+    let namesake = Principal { authenticated_by: "api-key".into(), ..principal("ann") };
+    let namesake = store.sessions(&key(1), &namesake).unwrap();
+    let other_key = store.sessions(&key(2), &principal("ann")).unwrap();
+    let others = [of(&store, "bob"), namesake, other_key];
+    let theirs: Vec<_> = others.iter().map(|sessions| kept(sessions, "Old", TURNS)).collect();
+    kept(&of(&store, "ann"), "Old", TURNS);
+    assert_eq!(of(&store, "ann").expire(jiff::Timestamp::MAX).unwrap(), 1);
+    for (sessions, session) in others.iter().zip(&theirs) {
+        assert_eq!(loaded(sessions, session.id()), TURNS);
+    }
 }
 
 #[test]
@@ -403,7 +374,7 @@ fn what_is_deleted_leaves_nothing() {
         }
         match way {
             "delete" => assert!(store.delete_session(&principal("ann"), mine.id()).unwrap()),
-            "expire" => assert_eq!(store.expire_sessions(at(5)).unwrap(), 1),
+            "expire" => assert_eq!(ann.expire(at(5)).unwrap(), 1),
             _ => assert_eq!(store.forget(&principal("ann")).unwrap().sessions, 1),
         }
         seen.sort();

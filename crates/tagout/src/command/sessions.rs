@@ -63,6 +63,17 @@ fn ls(own: &Conversations<'_>, json: bool) -> Result<ExitCode, Failure> {
         }
         output::line(output::table(&rows))?;
     }
+    if listed.iter().any(|one| one.standing == Standing::KeyMissing) {
+        if let Some(trouble) = own.key_trouble() {
+            let message = printable(trouble.message());
+            output::aside(format_args!("tagout: {message} [{}]", trouble.code()));
+            output::aside(format_args!("  help: {}", trouble.help().unwrap_or_default()));
+        }
+    } else if own.keep_days() == 0 && listed.iter().any(|one| one.standing != Standing::OtherKey) {
+        output::aside(
+            "none are kept any more (`keep_days = 0`); `tagout sessions expire` removes these",
+        );
+    }
     Ok(Ended::Done.into())
 }
 
@@ -91,6 +102,7 @@ fn row(listed: &Listed) -> Vec<String> {
             (about.messages.to_string(), one_line(&about.model), one_line(&printable(&about.title)))
         }
         Standing::OtherKey => ("?".into(), String::new(), "(sealed under another key)".into()),
+        Standing::KeyMissing => ("?".into(), String::new(), "(sealed; its key is missing)".into()),
         Standing::NotValid => {
             ("?".into(), String::new(), "(changed since it was kept: not valid)".into())
         }
@@ -107,6 +119,9 @@ fn row_as_json(listed: &Listed) -> Value {
         }),
         Standing::OtherKey => {
             json!({"id": id, "updated_at": updated_at, "standing": "other_key"})
+        }
+        Standing::KeyMissing => {
+            json!({"id": id, "updated_at": updated_at, "standing": "key_missing"})
         }
         Standing::NotValid => {
             json!({"id": id, "updated_at": updated_at, "standing": "not_valid"})
@@ -211,7 +226,7 @@ fn expire(own: &Conversations<'_>, json: bool) -> Result<ExitCode, Failure> {
     } else {
         let noun = if gone == 1 { "session" } else { "sessions" };
         output::line(match days {
-            0 => format!("removed {gone} {noun}; none are kept (`keep_days = 0`)"),
+            0 => format!("removed {gone} {noun}, whenever used; none are kept (`keep_days = 0`)"),
             days => format!("removed {gone} {noun} not used for {days} days"),
         })?;
     }

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use base64::{
@@ -30,6 +30,13 @@ pub(super) enum Missing {
     IsAnError,
 }
 
+/// What to do where Tagout's own key is no use.
+const OWN: &str = "put it back from a backup, with mode 0600; nothing else opens what it sealed, \
+                   but `tagout sessions ls` and `rm` work without it";
+/// And where it is somewhere else.
+const ELSEWHERE: &str = "put the key that sealed them back there; for a new one, `openssl rand \
+                         -hex 32`, which opens none from before";
+
 /// A key is short; more of a file is not read.
 const FILE_BYTES: u64 = 4096;
 
@@ -43,17 +50,22 @@ pub(super) fn session_key(
     let bytes = match source {
         Some(source) => referenced(source).map_err(|problem| {
             let message = format!("the key of sessions should be at `{source}`: {problem}");
-            failed(message, "make one with `openssl rand -hex 32`; who loses it loses the sessions")
+            failed(message, ELSEWHERE)
         })?,
         None => {
-            let path = places.head_key.with_file_name("sessions.key");
+            let path = own_path(places);
             own(&path, missing).map_err(|problem| {
                 let message = format!("the key of sessions, `{}`: {problem}", path.display());
-                failed(message, "put it back, with mode 0600; without it, `tagout sessions rm`")
+                failed(message, OWN)
             })?
         }
     };
     Ok(SessionKey::new(bytes))
+}
+
+/// Where Tagout's own key is.
+pub(super) fn own_path(places: &Places) -> PathBuf {
+    places.head_key.with_file_name("sessions.key")
 }
 
 fn failed(message: String, help: &str) -> Failure {

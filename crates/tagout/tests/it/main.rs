@@ -35,6 +35,7 @@ mod quarantine;
 mod redacted;
 mod secrets;
 mod sessions;
+mod sessions_asked;
 mod shipped;
 mod tamper;
 mod terminal;

@@ -30,7 +30,7 @@ fn at(second: i64) -> Timestamp {
     *begun + SignedDuration::from_secs(second)
 }
 
-fn own() -> Principal {
+pub(crate) fn own() -> Principal {
     os_user(&Config::built_in())
 }
 
@@ -39,7 +39,7 @@ fn sessions(place: &Place, principal: &Principal) -> Sessions {
     store.sessions(&SessionKey::new(Secret::new([7; 32])), principal).unwrap()
 }
 
-fn key_file(place: &Place) -> std::path::PathBuf {
+pub(crate) fn key_file(place: &Place) -> std::path::PathBuf {
     place.path("data/tagout/keys/sessions.key")
 }
 
@@ -50,11 +50,11 @@ fn keyed(place: &Place) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn message(second: i64, role: &str, parts: Value) -> Value {
+pub(crate) fn message(second: i64, role: &str, parts: Value) -> Value {
     json!({"kind": "message", "at": at(second), "message": {"role": role, "parts": parts}})
 }
 
-fn text(text: &str) -> Value {
+pub(crate) fn text(text: &str) -> Value {
     json!([{"kind": "text", "text": text}])
 }
 
@@ -111,7 +111,7 @@ fn talk(record: u64) -> Vec<Value> {
 }
 
 /// A call that is on record, and a session in which it was made.
-fn talked() -> (Place, SessionId) {
+pub(crate) fn talked() -> (Place, SessionId) {
     let place = Place::new();
     keyed(&place);
     place.done(&[
@@ -129,7 +129,7 @@ fn talked() -> (Place, SessionId) {
 }
 
 #[track_caller]
-fn refused(ran: &Ran, code: i32, wanted: &str) {
+pub(crate) fn refused(ran: &Ran, code: i32, wanted: &str) {
     assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{ran:?}");
     assert!(ran.stderr.contains(&format!("[{wanted}]")), "{ran:?}");
 }
@@ -272,11 +272,25 @@ fn others_sessions_are_as_if_they_did_not_exist() {
 #[test]
 fn the_key_is_where_the_configuration_says_or_nothing_opens() {
     let (place, id) = talked();
+    // What can be known without it is listed, and what can be done.
     let ls = |expected: &str| {
-        let ran = place.run(&["sessions", "ls"]);
+        let ran = place.run(&["sessions", "show", "last"]);
         refused(&ran, 1, "session-key");
-        assert!(ran.stderr.contains(expected), "{ran:?}");
-        assert!(!ran.stderr.contains("0707"), "{ran:?}");
+        let listed = place.run(&["sessions", "ls"]);
+        assert_eq!(listed.code, 0, "{listed:?}");
+        assert!(listed.stdout.starts_with(id.short()), "{listed:?}");
+        assert!(listed.stdout.contains("its key is missing"), "{listed:?}");
+        for stderr in [&ran.stderr, &listed.stderr] {
+            assert!(stderr.contains("[session-key]") && stderr.contains(expected), "{stderr}");
+            assert!(stderr.contains("help: ") && !stderr.contains("0707"), "{stderr}");
+        }
+        let listed = one(&place.run(&["--json", "sessions", "ls"]).stdout);
+        assert_eq!(
+            (&listed["id"], &listed["standing"]),
+            (&json!(id.as_str()), &json!("key_missing"))
+        );
+        assert!(listed["updated_at"].is_string(), "{listed}");
+        refused(&place.run(&["sessions", "expire"]), 1, "session-key");
     };
     place.configure("[sessions]\nkey = \"env://NO_SUCH_VARIABLE\"\n");
     ls("the variable is not set");
@@ -309,6 +323,7 @@ fn the_key_is_where_the_configuration_says_or_nothing_opens() {
     ls("0600");
     fs::remove_file(key_file(&place)).unwrap();
     ls("it is gone");
+    ls("`tagout sessions ls` and `rm` work without it");
     assert!(!key_file(&place).exists());
     // Without it, one can be removed.
     place.done(&["sessions", "rm", id.short()]);
@@ -333,20 +348,20 @@ fn what_is_too_old_goes_by_the_configuration() {
     place.configure("[sessions]\nkeep_days = 0\n");
     assert_eq!(
         place.done(&["sessions", "expire"]),
-        "removed 1 session; none are kept (`keep_days = 0`)\n"
+        "removed 1 session, whenever used; none are kept (`keep_days = 0`)\n"
     );
     let ran = place.run(&["sessions", "show", "last"]);
     refused(&ran, 2, "session-unknown");
     assert!(ran.stderr.contains("keep_days = 0"), "{ran:?}");
 }
 
-fn files_of_state(place: &Place) -> Vec<Vec<u8>> {
+pub(crate) fn files_of_state(place: &Place) -> Vec<Vec<u8>> {
     let folder = fs::read_dir(place.path("state/tagout")).unwrap();
     let files = folder.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     files.map(|path| fs::read(path).unwrap()).collect()
 }
 
-fn holds(files: &[Vec<u8>], needle: &[u8]) -> bool {
+pub(crate) fn holds(files: &[Vec<u8>], needle: &[u8]) -> bool {
     files.iter().any(|bytes| bytes.windows(needle.len()).any(|part| part == needle))
 }
 
@@ -380,61 +395,4 @@ fn privacy_gives_them_out_and_erases_them() {
     assert!(place.done(&["sessions", "ls"]).contains("there are no sessions"));
     let export = one(&place.done(&["privacy", "export", &user]));
     assert_eq!((&export["sessions"], &export["held"]["sessions"]), (&json!([]), &json!([])));
-}
-
-const RISK: &str = "What is the outage risk of transformer A7 at 38 C?";
-
-#[test]
-fn what_is_asked_is_kept_and_gone_on_with() {
-    let place = Place::new();
-    place.done(&["ask", RISK]);
-    let listed = one(&place.done(&["--json", "sessions", "ls"]));
-    assert_eq!((&listed["title"], &listed["messages"]), (&json!(RISK), &json!(4)));
-    assert_eq!(fs::metadata(key_file(&place)).unwrap().permissions().mode() & 0o777, 0o600);
-    place.done(&["ask", "--continue", RISK]);
-    let id: SessionId = listed["id"].as_str().unwrap().parse().unwrap();
-    place.done(&["ask", "--resume", id.short(), RISK]);
-    let again = one(&place.done(&["--json", "sessions", "ls"]));
-    assert_eq!((&again["id"], &again["messages"]), (&listed["id"], &json!(12)));
-    let shown = place.done(&["sessions", "show", "last"]);
-    assert_eq!(shown.matches(": allowed by rule read-freely; the server answered").count(), 3);
-    assert!(!holds(&files_of_state(&place), b"outage risk of transformer"));
-    // Another question is another session.
-    place.done(&["ask", RISK]);
-    assert_eq!(each(&place.done(&["--json", "sessions", "ls"])).len(), 2);
-}
-
-#[test]
-fn where_nothing_is_to_be_kept_nothing_is() {
-    let place = Place::new();
-    let keep = |days| {
-        let grid = "[server.grid]\nbuiltin = \"grid\"\n";
-        place.configure(&format!("[sessions]\nkeep_days = {days}\n{grid}"));
-    };
-    place.done(&["ask", "--no-keep", RISK]);
-    keep(0);
-    place.done(&["ask", RISK]);
-    assert!(place.done(&["sessions", "ls"]).contains("none are kept"));
-    assert!(!key_file(&place).exists());
-    refused(&place.run(&["ask", "--continue", RISK]), 2, "session-unknown");
-    // What was kept before goes when the assistant starts.
-    keep(30);
-    place.done(&["ask", RISK]);
-    assert_eq!(each(&place.done(&["--json", "sessions", "ls"])).len(), 1);
-    keep(0);
-    place.done(&["ask", RISK]);
-    keep(30);
-    assert!(place.done(&["sessions", "ls"]).contains("there are no sessions"));
-}
-
-#[test]
-fn what_was_changed_is_not_gone_on_with() {
-    let place = Place::new();
-    place.done(&["ask", RISK]);
-    let file = rusqlite::Connection::open(place.path("state/tagout/state.sqlite")).unwrap();
-    let last = "position = (SELECT max(position) FROM turn)";
-    assert_eq!(file.execute(&format!("DELETE FROM turn WHERE {last}"), []).unwrap(), 1);
-    refused(&place.run(&["ask", "--continue", RISK]), 3, "session-not-valid");
-    // Whoever wants to goes on without.
-    place.done(&["ask", RISK]);
 }
