@@ -10,6 +10,8 @@ use std::{
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::ExitCode,
+    thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -28,14 +30,29 @@ struct Part {
     taken_until: Option<PathBuf>,
     /// End in the middle of the first answer.
     dies: bool,
+    /// Give its port up in the middle of the first answer.
+    leaves: Option<Leaves>,
     /// A file that is written to while the model is loaded.
     spoil: Option<PathBuf>,
     /// The arguments of the call, for the tool of that name.
     calls: BTreeMap<String, Value>,
 }
 
+/// How it gives its port up.
+#[derive(serde::Deserialize)]
+struct Leaves {
+    /// Written as soon as it listens no more.
+    left: PathBuf,
+    /// Waited for until the answer is given: somebody else listens there by then.
+    taken: PathBuf,
+    /// Whether it ends then.
+    ends: bool,
+}
+
 const OPTIONS: [&str; 6] = ["--model", "--alias", "--host", "--port", "--ctx-size", "--parallel"];
 const FLAGS: [&str; 3] = ["--jinja", "--no-webui", "--offline"];
+/// How often it looks whether something has come about.
+const ROUND: Duration = Duration::from_millis(5);
 /// Bytes of a model's file, and of a request.
 const MOST: u64 = 1 << 20;
 
@@ -72,8 +89,8 @@ fn serve() -> io::Result<()> {
     }
     let listener = TcpListener::bind(&address)?;
     let mut looks = 0;
-    for stream in listener.incoming() {
-        let mut stream = stream?;
+    loop {
+        let (mut stream, _) = listener.accept()?;
         let Ok((path, head, body)) = request(&stream) else { continue };
         if path == "/health" {
             looks += 1;
@@ -92,9 +109,23 @@ fn serve() -> io::Result<()> {
         if part.dies {
             return Err(io::Error::other("out of memory"));
         }
+        if let Some(leaves) = &part.leaves {
+            drop(listener);
+            fs::write(&leaves.left, "")?;
+            while !leaves.taken.exists() {
+                thread::sleep(ROUND);
+            }
+            answer(&mut stream, 200, &turn(&part, &body));
+            drop(stream);
+            if leaves.ends {
+                return Ok(());
+            }
+            loop {
+                thread::park();
+            }
+        }
         answer(&mut stream, 200, &turn(&part, &body));
     }
-    Ok(())
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> io::Result<BTreeMap<String, String>> {
@@ -143,7 +174,7 @@ fn turn(part: &Part, body: &Value) -> String {
     let list = |name: &str| body.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let has_result = list("messages").iter().any(|message| message["role"] == "tool");
     let tools = list("tools");
-    let names = tools.iter().filter_map(|tool| tool["function"]["name"].as_str());
+    let names = tools.iter().filter_map(|tool| tool.pointer("/function/name")?.as_str());
     let call = names.filter(|_| !has_result).find_map(|name| Some((name, part.calls.get(name)?)));
     let (delta, reason) = match call {
         Some((name, arguments)) => {

@@ -10,6 +10,7 @@ use tagout_llm::{
 };
 use tagout_proto::Secret;
 use tagout_store::Recipient;
+use tagout_wire::http::Vet;
 
 use super::{
     consent, key,
@@ -82,7 +83,7 @@ pub(crate) fn provider(places: &Places, name: &str) -> Result<Remote, Failure> {
     let row = providers.find(name).ok_or_else(|| unknown(&there_is, &providers))?.clone();
     let model = parsed(&format!("{name}:any"))?;
     let key = key::key(places, &row)?;
-    let (transport, _) = transport(&model, &row, Way::Network)?;
+    let (transport, _) = transport(&model, &row, (Way::Network, None))?;
     let reach = Reach { key, transport, clock: Arc::new(Passing(clock())) };
     Ok(Remote::new(row, model, None, reach))
 }
@@ -124,6 +125,7 @@ fn from_file(places: &Places, file: &str, way: Way<'_>) -> Result<Chosen, Failur
     let entry = providers.catalogue.find(&started.model).cloned();
     let free = Facts { input: Some(0.0), output: Some(0.0), ..Facts::default() };
     let facts = entry.as_ref().map_or(free, |entry| entry.facts);
+    let way = (way, Some(started.doorkeeper()));
     let (transport, seed) = transport(&started.model, &started.row, way)?;
     let key = Some(Secret::new(started.key.expose().clone()));
     let reach = Reach { key, transport, clock: Arc::new(Passing(clock())) };
@@ -180,7 +182,7 @@ fn remote(places: &Places, model: &ModelId, way: Way<'_>) -> Result<Chosen, Fail
         Way::Played(_) => None,
     };
     let recipient = consent::recipient(&row, model);
-    let (transport, seed) = transport(model, &row, way)?;
+    let (transport, seed) = transport(model, &row, (way, None))?;
     let reach = Reach { key, transport, clock: Arc::new(Passing(clock())) };
     let warning = entry.is_none().then(|| {
         let day = &providers.catalogue.as_of;
@@ -196,9 +198,13 @@ fn remote(places: &Places, model: &ModelId, way: Way<'_>) -> Result<Chosen, Fail
 /// The way, and the seed that goes with it.
 type Reached = (Arc<dyn Transport>, Option<Seed>);
 
-fn transport(model: &ModelId, row: &Row, way: Way<'_>) -> Result<Reached, Failure> {
+fn transport(
+    model: &ModelId,
+    row: &Row,
+    (way, vet): (Way<'_>, Option<Arc<dyn Vet>>),
+) -> Result<Reached, Failure> {
     let network = || {
-        let network = Network::new(&row.url);
+        let network = Network::new(&row.url, vet);
         network.map_err(|problem| Failure::usage("provider-invalid", problem, ""))
     };
     Ok(match way {

@@ -1,8 +1,10 @@
 //! `local:FILE.gguf`: a model in a file, served by a `llama-server` that is started for it.
+mod doorkeeper;
 mod file;
-mod listener;
 mod server;
+mod table;
 mod tail;
+mod tree;
 
 use std::{io::IsTerminal as _, path::Path, sync::Arc};
 
@@ -12,6 +14,7 @@ use tagout_llm::{
     providers::LOCAL,
 };
 use tagout_proto::Secret;
+use tagout_wire::http::Vet;
 
 pub(crate) use self::file::ModelFile;
 use self::server::Server;
@@ -56,6 +59,11 @@ impl Local {
         let server = Server::start(places, &row, file)?;
         let row = Row { url: server.url(), key: None, ..row };
         Ok(Self { model, row, key: server.key(), server, told })
+    }
+
+    /// Who looks at every connection to the server before anything is sent.
+    pub(super) fn doorkeeper(&self) -> Arc<dyn Vet> {
+        Arc::new(self.server.doorkeeper())
     }
 
     /// `inner`, which speaks with the server, together with the server: it ends with this.
@@ -119,12 +127,16 @@ pub(super) struct Served {
 }
 
 impl Served {
+    /// Nobody is asked in place of a server that has ended.
+    fn is_there(&self) -> Result<(), ProviderError> {
+        let unreachable =
+            |detail| ProviderError::Unreachable { provider: LOCAL.to_owned(), detail };
+        self.server.ended().map(unreachable).map_or(Ok(()), Err)
+    }
+
     /// The error, or why the server is not there any more.
     fn why(&self, error: ProviderError) -> ProviderError {
-        match self.server.ended() {
-            Some(detail) => ProviderError::Unreachable { provider: LOCAL.to_owned(), detail },
-            None => error,
-        }
+        self.is_there().err().unwrap_or(error)
     }
 }
 
@@ -135,12 +147,16 @@ impl Provider for Served {
     }
 
     fn turn<'a>(&'a self, request: TurnRequest<'a>) -> TurnFuture<'a> {
-        Box::pin(async move { self.inner.turn(request).await.map_err(|error| self.why(error)) })
+        Box::pin(async move {
+            self.is_there()?;
+            self.inner.turn(request).await.map_err(|error| self.why(error))
+        })
     }
 
     fn stream<'a>(&'a self, request: TurnRequest<'a>, sink: &'a mut dyn Sink) -> TurnFuture<'a> {
-        Box::pin(
-            async move { self.inner.stream(request, sink).await.map_err(|error| self.why(error)) },
-        )
+        Box::pin(async move {
+            self.is_there()?;
+            self.inner.stream(request, sink).await.map_err(|error| self.why(error))
+        })
     }
 }

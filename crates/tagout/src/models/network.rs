@@ -2,6 +2,7 @@
 use std::{
     error::Error,
     hash::{BuildHasher as _, RandomState},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,9 +12,11 @@ use tagout_llm::transport::{
     Waiting,
 };
 use tagout_wire::http::{
-    Body, Client, ClientOptions, HeaderMap, HeaderName, HeaderValue, HttpError, Method, Uri,
+    Body, Client, ClientOptions, HeaderMap, HeaderName, HeaderValue, HttpError, Method, Uri, Vet,
 };
 
+/// For a connection to be taken by a server that is asked who it is.
+const TAKEN: Duration = Duration::from_secs(30);
 /// From a connection to the answer's headers. A local model may have to be loaded first.
 const ANSWER: Duration = Duration::from_secs(300);
 /// From one piece of an answer to the next.
@@ -27,11 +30,15 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// The way to the provider at `url`.
-    pub(crate) fn new(url: &str) -> Result<Self, String> {
+    /// The way to the provider at `url`; with `vet`, by connections that it has looked at.
+    pub(crate) fn new(url: &str, vet: Option<Arc<dyn Vet>>) -> Result<Self, String> {
         let origin = url.parse().map_err(|error| format!("`{url}`: {error}"))?;
         let options = ClientOptions { answer: ANSWER, ..ClientOptions::default() };
-        let client = Client::new(options).map_err(|error| error.to_string())?;
+        let client = match vet {
+            None => Client::new(options),
+            Some(vet) => Client::vetting(ClientOptions { connect: TAKEN, ..options }, vet),
+        };
+        let client = client.map_err(|error| error.to_string())?;
         Ok(Self { client, origin })
     }
 

@@ -1,9 +1,13 @@
 //! Models from files, served by a stand-in for `llama-server`.
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, TcpListener},
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::Stdio,
+    sync::{Arc, Mutex},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -174,6 +178,48 @@ fn a_server_that_fails_shows_its_last_words_and_no_key() {
     let ran = local.refused("provider-unreachable", 1);
     assert!(ran.stderr.contains("llama-server ended: exit code 1"), "{ran:?}");
     assert!(ran.stderr.contains("error: out of memory"), "{ran:?}");
+}
+
+/// Takes the port that the server gives up, and answers whatever comes; gives all that came.
+fn stranger(local: &Local, left: PathBuf, taken: PathBuf) -> Arc<Mutex<Vec<u8>>> {
+    let got = Arc::<Mutex<Vec<u8>>>::default();
+    let (kept, seen) = (Arc::clone(&got), local.place.path("seen.json"));
+    thread::spawn(move || {
+        within_limit(|| left.exists().then_some(())).unwrap();
+        let seen: Value = serde_json::from_slice(&fs::read(seen).unwrap()).unwrap();
+        let port = seen["options"]["--port"].as_str().unwrap().parse().unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        fs::write(taken, "").unwrap();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut bytes = [0; 1024];
+            while let Ok(1..) = stream.read(&mut bytes) {
+                kept.lock().unwrap().extend(bytes);
+                drop(stream.write_all(b"HTTP/1.1 500 x\r\ncontent-length: 2\r\n\r\n{}"));
+            }
+        }
+    });
+    got
+}
+
+#[test]
+fn who_takes_the_port_of_the_server_gets_nothing() {
+    for ends in [false, true] {
+        let local = Local::new(json!({}));
+        let (left, taken) = (local.place.path("left"), local.place.path("taken"));
+        let mut part = calling();
+        part["seen"] = json!(local.place.path("seen.json"));
+        part["leaves"] = json!({"left": left, "taken": taken, "ends": ends});
+        fs::write(&local.file, format!("GGUF{part}")).unwrap();
+        local.place.done(&["models", "pin", MODEL]);
+        let got = stranger(&local, left, taken.clone());
+        let ran = local.refused("provider-unreachable", 1);
+        assert!(taken.exists());
+        let got = String::from_utf8_lossy(&got.lock().unwrap()).into_owned();
+        assert_eq!(got, "", "{ran:?}");
+        let said = ["is not who it should be", "llama-server ended"];
+        assert!(said.iter().any(|said| ran.stderr.contains(said)), "{ran:?}");
+    }
 }
 
 #[test]

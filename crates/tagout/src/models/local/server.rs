@@ -14,7 +14,7 @@ use tagout_llm::Row;
 use tagout_proto::Secret;
 use tagout_sandbox::{Child, Exit, Jailer, Profile, SpawnError, resolve, spawn};
 
-use super::{ModelFile, listener, tail::Tail};
+use super::{ModelFile, doorkeeper::Doorkeeper, tail::Tail};
 use crate::{
     failure::{Ended, Failure},
     output,
@@ -40,6 +40,7 @@ pub(super) struct Server {
     port: u16,
     key: Secret<String>,
     said: Tail,
+    doorkeeper: Doorkeeper,
     /// The server reads the model through this process.
     file: ModelFile,
 }
@@ -50,7 +51,7 @@ enum Unready {
     TooSlow,
     /// The model's file was written to meanwhile.
     Written,
-    /// What answers is of another user.
+    /// What answers is somebody else.
     Foreign,
 }
 
@@ -92,12 +93,13 @@ impl Server {
         profile.env.insert("LLAMA_CACHE".into(), places.state.join("llama-cache").into());
         let spawned = spawn(&profile, &Jailer::this_program());
         let mut child = spawned.map_err(|error| not_started(program, &told(&error)))?;
+        let doorkeeper = Doorkeeper::of(child.pid());
         drop(child.stdin.take());
         let said = Tail::default();
         for stream in [child.stdout.take(), child.stderr.take()].into_iter().flatten() {
             said.follow(stream);
         }
-        Ok(Self { child, port, key, said, file })
+        Ok(Self { child, port, key, said, doorkeeper, file })
     }
 
     /// Where it is reached.
@@ -108,6 +110,11 @@ impl Server {
     /// What it wants to be shown.
     pub(super) fn key(&self) -> Secret<String> {
         Secret::new(self.key.expose().clone())
+    }
+
+    /// Who looks at every connection to it before anything is sent.
+    pub(super) const fn doorkeeper(&self) -> Doorkeeper {
+        self.doorkeeper
     }
 
     /// How it ended, and its last words, if it did.
@@ -127,7 +134,7 @@ impl Server {
             if self.is_healthy() {
                 // What answers may be somebody else, while this one is just about to give up.
                 return match () {
-                    () if !listener::is_ours(self.port) => Err(Unready::Foreign),
+                    () if !self.doorkeeper.listens(self.port) => Err(Unready::Foreign),
                     () if !self.file.is_as_it_was() => Err(Unready::Written),
                     () => Ok(()),
                 };
@@ -173,7 +180,7 @@ impl Server {
                     .with_help("wait until nobody writes to it, then pin it again");
             }
             Unready::Foreign => {
-                "what answers in place of llama-server belongs to another user".to_owned()
+                "what answers at the port of llama-server is no process of it".to_owned()
             }
         };
         Failure::new(Ended::Failed, "model-server", self.last_words(&what, ended))
