@@ -1,12 +1,17 @@
 //! What a host puts on record of a conversation, in the same chain as the calls that come of it.
 use tagout_audit::{
-    AuditError, Durability, SaidCall, SaidResult, Tokens, What, record::Payload, record::Uttered,
+    AuditError, Durability, SaidCall, SaidResult, Tokens, What,
+    record::{Begun, Payload, Uttered},
 };
 use tagout_inspect::redact::{redacted, redacted_text};
 use tagout_proto::{Conversation, Digest, Origin, Principal, quoted};
 use tagout_store::StoreError;
 
-use crate::{Gateway, told::CALL_BYTES, upstream::composed};
+use crate::{
+    Gateway,
+    told::{CALL_BYTES, as_told},
+    upstream::composed,
+};
 
 /// The most calls and results of one record; how many more there were stands in it.
 const ENTRIES: usize = 40;
@@ -129,10 +134,21 @@ impl Gateway {
 /// Whether `content` is what a record says was said; nothing where that cannot be told any more.
 #[must_use]
 pub fn is_what_was_said(said: &Uttered, beside: &Payload, content: &str) -> Option<bool> {
+    Some(digest_of(&salt_in(beside)?, content) == said.content)
+}
+
+/// Whether a client said `words`, or as much of them as goes with a call, to be those of the person
+/// whom its call is for; nothing where it said none, or where that cannot be told any more.
+#[must_use]
+pub fn are_the_words(begun: &Begun, beside: &Payload, words: &str) -> Option<bool> {
+    let claimed = begun.words?;
+    Some(digest_of(&salt_in(beside)?, as_told(words)) == claimed)
+}
+
+/// The salt that stands beside a record, as long as it does.
+fn salt_in(beside: &Payload) -> Option<Vec<u8>> {
     let Payload::Present(text) = beside else { return None };
-    let document = composed(text).ok()?;
-    let salt = hex::decode(&*document.root().get("salt")?.text()?).ok()?;
-    Some(digest_of(&salt, content) == said.content)
+    hex::decode(&*composed(text).ok()?.root().get("salt")?.text()?).ok()
 }
 
 /// Salted, so that what was erased cannot be found again by guessing.

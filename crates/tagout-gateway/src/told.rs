@@ -147,9 +147,10 @@ impl Told {
     }
 
     /// What stands beside the chain, a JSON object; nothing where nothing is said that can be
-    /// erased.
-    pub(crate) fn beside(&self) -> Option<String> {
-        let words = self.words.as_deref().map(|words| format!(r#""words":{}"#, quoted(words)));
+    /// erased. The words are among it only where what is said is kept at all.
+    pub(crate) fn beside(&self, keeps_words: bool) -> Option<String> {
+        let words = self.words.as_deref().filter(|_| keeps_words);
+        let words = words.map(|words| format!(r#""words":{}"#, quoted(words)));
         let concerns: Vec<_> = self.concerns.iter().map(Concern::as_json).collect();
         let concerns =
             (!concerns.is_empty()).then(|| format!(r#""concerns":[{}]"#, concerns.join(",")));
@@ -241,6 +242,19 @@ pub(crate) fn without_words(meta: Value<'_>) -> Option<String> {
 /// `_meta` without all that is understood here.
 pub(crate) fn without_told(meta: Value<'_>) -> String {
     meta.with(&[(WORDS, None), (MODEL, None), (CAUSE, None), (CONCERNS, None)])
+}
+
+/// `_meta` with the size of the person's words in their place.
+pub(crate) fn with_size_of_words(meta: Value<'_>) -> Option<String> {
+    let bytes = meta.get(WORDS)?.raw().len();
+    let size = quoted(&format!("<not kept: {bytes} bytes>"));
+    Some(meta.with(&[(WORDS, Some(&size))]))
+}
+
+/// As much of a person's words as goes with a call.
+pub(crate) fn as_told(words: &str) -> &str {
+    let mut ends = (0..=WORDS_BYTES.min(words.len())).rev();
+    ends.find_map(|end| words.get(..end)).unwrap_or_default()
 }
 
 /// On one line, and no longer than a card has room for.

@@ -139,10 +139,11 @@ impl Known {
         let shown = arguments.unwrap_or_else(|| whole.root());
         // Salted, so that what was erased cannot be found again by guessing.
         let mut salt = [0; 16];
-        if getrandom::fill(&mut salt).is_ok() {
+        let salted = getrandom::fill(&mut salt).is_ok();
+        if salted {
             self.arguments = Some(Digest::of_parts([&salt[..], shown.raw().as_bytes()]));
         }
-        self.told = OnRecord::of(identified, &salt);
+        self.told = OnRecord::of(identified, salted.then_some(&salt));
         let salt: String = salt.iter().map(|byte| format!("{byte:02x}")).collect();
         self.payload = Some(Shown { salt, text: redacted(shown), whole: is_whole });
     }

@@ -229,6 +229,7 @@ fn of_call(call: &Call) -> Vec<(&'static str, String)> {
     let cause = begin.cause.as_ref();
     let cause = cause.map(|cause| format!("call `{}` of record {}", cause.call, cause.record));
     add("claimed cause", cause.map(|cause| one_line(&cause)));
+    add("claimed words", unknown_words(call).map(ToOwned::to_owned));
     for (key, said) in claimed(&call.payload) {
         add(key, Some(said));
     }
@@ -342,6 +343,17 @@ fn claimed(payload: &Payload) -> Vec<(&'static str, String)> {
         ("claimed concern", one_line(&format!("{path}: {code}, {detail}{held}")))
     });
     words.chain(concerns).collect()
+}
+
+/// Why the words are not known that a client gave with its call.
+fn unknown_words(call: &Call) -> Option<&'static str> {
+    call.begin.words?;
+    match &call.payload {
+        Payload::Present(_) if told_in(&call.payload).words.is_some() => None,
+        Payload::Present(_) | Payload::None => Some("not kept; their digest is"),
+        Payload::Erased => Some("erased"),
+        Payload::Changed => Some("CHANGED: what stands there is not what was recorded"),
+    }
 }
 
 fn told_in(payload: &Payload) -> Told {

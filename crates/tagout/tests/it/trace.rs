@@ -1,6 +1,10 @@
 //! From a call back to the sentence that led to it, and forward to what came of it: a client that
 //! says why it calls, through the real binary, and what its host puts on record beside it.
-use std::{fs, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -18,7 +22,7 @@ use tagout_proto::{Conversation, Digest};
 
 use crate::{
     mcp_client::Client,
-    place::{Place, one, tool},
+    place::{Place, each, one, tool},
 };
 
 const WORDS: &str = "How risky is A7 in this heat? My card is 4711.";
@@ -197,16 +201,19 @@ fn a_call_leads_back_to_the_sentence_and_on_to_the_answer() {
     talk.place.done(&["audit", "verify"]);
 }
 
-/// Also where the log keeps digests only, the call has the words with it that its client said.
+/// Where the log keeps digests only, neither prompt nor call has the words.
 #[test]
-fn without_contents_there_are_digests_and_what_the_client_says() {
+fn without_contents_there_are_digests() {
     let mut talk = Talk::new("");
     let story = talk.story();
     let kept = fs::read(talk.place.audit("payloads-000001.jsonl")).unwrap();
     let kept = String::from_utf8(kept).unwrap();
     assert!(!kept.contains("It is risky") && !kept.contains("I look."), "{kept}");
+    assert!(!kept.contains(WORDS), "{kept}");
     let trace = talk.trace(story.call);
-    assert!(trace.contains(&format!("words \"{WORDS}\"")), "{trace}");
+    assert!(trace.contains("words: not kept; their digest is"), "{trace}");
+    let shown = talk.place.done(&["audit", "show", &story.call.to_string()]);
+    assert!(shown.contains("claimed words     not kept; their digest is"), "{shown}");
     let shown = talk.place.done(&["audit", "show", &story.prompt.to_string()]);
     assert!(shown.contains("not kept; its digest is"), "{shown}");
     // Nobody finds the words by trying what is likely.
@@ -217,6 +224,66 @@ fn without_contents_there_are_digests_and_what_the_client_says() {
         let digest = Digest::of(text.as_bytes()).to_string();
         assert!(!log.contains(&digest) && !log.contains(text), "{text}");
     }
+}
+
+/// All files below `folder` that hold one of `texts` as it is.
+fn holding(folder: &Path, texts: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(holding(&path, texts));
+        } else if kind.is_file() {
+            let bytes = fs::read(&path).unwrap();
+            let holds = |text: &&str| bytes.windows(text.len()).any(|at| at == text.as_bytes());
+            found.extend(texts.iter().any(|text| holds(&text)).then_some(path));
+        }
+    }
+    found
+}
+
+/// The question stands in no file but in the sealed session; from there a trace has it.
+#[test]
+fn what_was_asked_stands_nowhere_in_clear() {
+    const ASKED: &str = "Dear marmalade, what is the outage risk of transformer A7?";
+    for (config, kept) in [("", true), ("[sessions]\nkeep_days = 0\n", false)] {
+        let place = Place::new();
+        place.configure(&format!("[server.grid]\nbuiltin = \"grid\"\n{config}"));
+        let answer = one(&place.done(&["--json", "ask", ASKED]));
+        assert_eq!(answer["answer"]["status"], "complete", "{answer}");
+        for folder in ["state", "data"] {
+            let found = holding(&place.path(folder), &[ASKED, "marmalade"]);
+            assert_eq!(found, Vec::<PathBuf>::new(), "{config}");
+        }
+        let records = each(&place.done(&["--json", "audit", "tail", "-n", "100"]));
+        let call = records.iter().find(|record| record["begin"]["method"] == "tools/call");
+        let call = call.unwrap_or_else(|| panic!("{records:?}"));
+        assert!(call["begin"]["words"].is_string(), "{call}");
+        let trace = place.done(&["audit", "trace", &call["n"].to_string()]);
+        let words = if kept { format!("words \"{ASKED}\"") } else { "words: not kept".to_owned() };
+        assert!(trace.contains(&words), "{trace}");
+        assert_eq!(trace.contains("marmalade"), kept, "{trace}");
+        place.done(&["audit", "verify"]);
+    }
+}
+
+/// Neither where it is said wrongly, nor beside what is no call.
+#[test]
+fn words_in_the_wrong_place_are_not_kept_either() {
+    let mut talk = Talk::new("");
+    let long = format!("marmalade {}", "x".repeat(5000));
+    for words in [json!(long), json!(["marmalade"]), json!({"a": "marmalade"})] {
+        let refused = talk.call(&json!({"tagout/user-words": words}));
+        assert_eq!(refused["error"]["data"]["code"], "claim-invalid", "{refused}");
+    }
+    let bad = json!({"tagout/user-words": "marmalade", "tagout/model": 7});
+    assert_eq!(talk.call(&bad)["error"]["data"]["code"], "claim-invalid");
+    let params = json!({"_meta": {"tagout/user-words": "marmalade", "a": 1}});
+    talk.client.frames.request("tools/list", &params);
+    assert_eq!(holding(&talk.place.path("state"), &["marmalade"]), Vec::<PathBuf>::new());
+    let kept = fs::read_to_string(talk.place.audit("payloads-000001.jsonl")).unwrap();
+    assert!(kept.contains("<not kept: 5012 bytes>"), "{kept}");
 }
 
 #[test]

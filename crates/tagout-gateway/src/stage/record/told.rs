@@ -3,7 +3,11 @@ use tagout_audit::Cause;
 use tagout_inspect::redact::redacted;
 use tagout_proto::{Digest, Value};
 
-use crate::{stage::identify::Identified, told::without_told, upstream::composed};
+use crate::{
+    stage::identify::Identified,
+    told::{with_size_of_words, without_told},
+    upstream::composed,
+};
 
 /// What the client says about its call, as it goes on record.
 #[derive(Debug, Default)]
@@ -17,9 +21,10 @@ pub(super) struct OnRecord {
 }
 
 impl OnRecord {
-    pub(super) fn of(identified: &Identified, salt: &[u8]) -> Self {
+    pub(super) fn of(identified: &Identified, salt: Option<&[u8; 16]>) -> Self {
         let Ok(told) = identified.told() else { return Self::default() };
         let gateway = identified.lane().gateway();
+        let keeps_words = gateway.config.audit.keeps_contents();
         let arguments = identified.call().params().and_then(|params| params.get("arguments"));
         let arguments = arguments.map_or("{}", |arguments| arguments.raw());
         let cause = told.cause().map(|cause| Cause {
@@ -27,8 +32,9 @@ impl OnRecord {
             call: cause.call.clone(),
             arguments: Some(gateway.proposed(Digest::of_json(arguments))),
         });
-        let words = told.words().map(|words| Digest::of_parts([salt, words.as_bytes()]));
-        let beside = told.beside().and_then(|text| composed(&text).ok());
+        let words = told.words().zip(salt);
+        let words = words.map(|(words, salt)| Digest::of_parts([&salt[..], words.as_bytes()]));
+        let beside = told.beside(keeps_words).and_then(|text| composed(&text).ok());
         Self {
             model: told.model().map(ToOwned::to_owned),
             cause,
@@ -39,11 +45,16 @@ impl OnRecord {
 }
 
 /// What stands in `_meta` that a call sends, for the record: progress tokens mean nothing to
-/// anybody later, and what the client says of the call has a place of its own.
+/// anybody later, and what the client says of the call has a place of its own. Where it says that
+/// wrongly, or of something that is no call, it stands here; the person's words only where what is
+/// said is kept.
 pub(super) fn beside_the_call(meta: Value<'_>, identified: &Identified) -> String {
     let rest = meta.with(&[("progressToken", None)]);
     match (identified.told(), composed(&rest)) {
         (Ok(told), Ok(document)) if !told.is_nothing() => without_told(document.root()),
+        (_, Ok(document)) if !identified.lane().gateway().config.audit.keeps_contents() => {
+            with_size_of_words(document.root()).unwrap_or(rest)
+        }
         (_, _) => rest,
     }
 }

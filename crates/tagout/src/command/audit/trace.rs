@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tagout_audit::{
     Doubt, Part, Reader, Record, Step, Trace, What,
-    record::{Approved, Call, Payload, Subject, Uttered},
+    record::{Approved, Call, Subject, Uttered},
 };
-use tagout_gateway::said::is_what_was_said;
+use tagout_gateway::said::{are_the_words, is_what_was_said};
 use tagout_inspect::characters::one_line;
 
 use super::{failed, outcome, rule, word};
@@ -45,7 +45,8 @@ pub(super) fn trace(
         let message = format!("there is no record {number}");
         return Err(Failure::usage("record-unknown", message, "see `tagout audit tail`"));
     };
-    let words = words(&trace, sentence_of);
+    let mut words = words(&trace, sentence_of);
+    words.extend(claimed(&trace, &prompts(&trace, sentence_of)));
     if json {
         return output::json(&Told { trace: &trace, words });
     }
@@ -80,11 +81,44 @@ fn words(trace: &Trace, sentence_of: Sentences<'_>) -> BTreeMap<u64, String> {
     words.collect()
 }
 
+/// The prompts of the story, as far as they are kept and are the ones on record.
+fn prompts(trace: &Trace, sentence_of: Sentences<'_>) -> Vec<String> {
+    let mut prompts = Vec::new();
+    for step in &trace.steps {
+        let Subject::Said { said, payload } = &step.record.subject else { continue };
+        if said.what != What::Prompt {
+            continue;
+        }
+        let kept = || sentence_of(&step.record).map(|sentence| sentence.content);
+        let ways = [super::words_in(payload), kept()].into_iter().flatten();
+        let mut genuine = ways.filter(|text| is_what_was_said(said, payload, text) == Some(true));
+        prompts.extend(genuine.next());
+    }
+    prompts
+}
+
+/// The words that clients give with their calls: where the log does not hold them, they are known
+/// by their digest if they are those of a prompt.
+fn claimed(trace: &Trace, prompts: &[String]) -> BTreeMap<u64, String> {
+    let words = trace.steps.iter().filter_map(|step| {
+        let Subject::Call(call) = &step.record.subject else { return None };
+        let (begin, payload) = (&call.begin, &call.payload);
+        let known = || {
+            prompts.iter().find(|words| are_the_words(begin, payload, words) == Some(true)).cloned()
+        };
+        Some((step.record.n, super::told_in(payload).words.or_else(known)?))
+    });
+    words.collect()
+}
+
 /// The lines of one step: the first with its number, the others below.
 fn told(step: &Step, words: &BTreeMap<u64, String>, doubts: &[Doubt]) -> Vec<String> {
     let (record, asked) = (&step.record, step.part == Part::Asked);
     let (depth, first, more) = match &record.subject {
-        Subject::Call(call) => (2, of_call(call), below_call(call, step)),
+        Subject::Call(call) => {
+            let claimed = words.get(&record.n).map(String::as_str);
+            (2, of_call(call), below_call(call, step, claimed))
+        }
         Subject::Said { said, .. } => {
             let text = words.get(&record.n).and_then(|text| sentence(said.what, text, asked));
             let text = text.map(|text| cut(&text, most(asked)));
@@ -195,7 +229,7 @@ fn of_call(call: &Call) -> String {
     format!("{text}: {}", outcome(call))
 }
 
-fn below_call(call: &Call, step: &Step) -> Vec<String> {
+fn below_call(call: &Call, step: &Step, words: Option<&str>) -> Vec<String> {
     let (begin, asked) = (&call.begin, step.part == Part::Asked);
     let mut lines = Vec::new();
     let mut add = |key: &str, text: String| lines.push(format!("{key:<10} {text}"));
@@ -203,13 +237,16 @@ fn below_call(call: &Call, step: &Step) -> Vec<String> {
         let from = begin.origin.as_ref().map_or("", |origin| &origin.client);
         add("for", format!("{} ({}), through {from}", principal.user, principal.authenticated_by));
     }
-    let (kept, words) = beside(&call.payload);
     let brief = |text: &str| cut(text, most(asked));
-    add("arguments", brief(&kept));
+    add("arguments", brief(&super::payload(&call.payload)));
+    let words = match words {
+        Some(words) => Some(format!("words \"{}\"", brief(words))),
+        None => super::unknown_words(call).map(|why| format!("words: {why}")),
+    };
     let said = [
         begin.model.as_ref().map(|model| format!("model {model}")),
         begin.cause.as_ref().map(|c| format!("call `{}` of record {}", c.call, c.record)),
-        words.map(|words| format!("words \"{}\"", brief(&words))),
+        words,
     ];
     let said: Vec<_> = said.into_iter().flatten().collect();
     if asked && !said.is_empty() {
@@ -252,11 +289,6 @@ fn ended(call: &Call, step: &Step) -> String {
     let took = end.at.duration_since(step.record.at).as_millis();
     let bytes = end.result_bytes.map(|bytes| format!(", {bytes} bytes")).unwrap_or_default();
     format!("{} after {took} ms{bytes}", outcome(call))
-}
-
-/// Arguments, and the words that the client gives with them, as far as they are kept.
-fn beside(payload: &Payload) -> (String, Option<String>) {
-    (super::payload(payload), super::told_in(payload).words)
 }
 
 /// What the log does not tell of how it came to the record.
