@@ -1,28 +1,32 @@
 //! Short questions on the terminal's own device.
+mod turn;
+mod withdrawal;
+
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
-    path::Path,
-    sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+    os::unix::fs::OpenOptionsExt as _,
+    time::Duration,
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    fs::OFlags,
     io::Errno,
-    termios::{LocalModes, QueueSelector, tcflush},
+    termios::{QueueSelector, tcflush},
 };
 
 use crate::{
     Screen,
-    hush::{Modes, is_ours},
+    hush::{DEVICE, LINES, Modes, is_ours},
     printable,
     style::{Span, Style, painted},
     wrap::{without_tabs, wrap},
 };
+use turn::{Limit, Waited};
 
-/// How often a waiting question looks whether it was withdrawn.
-const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+pub use withdrawal::{Waiting, Withdrawn, withdrawal};
+
 /// A terminal hands over no longer line at once.
 const ANSWER_BYTES: usize = 4_096;
 
@@ -31,10 +35,10 @@ const ANSWER_BYTES: usize = 4_096;
 pub struct Asked<'a> {
     /// What is asked. It goes through [`printable`] and is shown whole.
     pub question: &'a str,
-    /// How long to wait.
+    /// How long to wait, until questions before it are over as well.
     pub limit: Duration,
-    /// Set when nobody waits for the answer any more.
-    pub withdrawn: &'a AtomicBool,
+    /// Tells when nobody waits for the answer any more.
+    pub withdrawn: &'a Withdrawn,
     /// How the question is shown.
     pub screen: &'a Screen,
 }
@@ -49,7 +53,8 @@ pub enum Answered {
     End,
     /// Nobody answered in time.
     TimedOut,
-    /// The question was withdrawn; the cursor stands where it stood.
+    /// The question was withdrawn; the cursor stands where it stood. Nothing of what is typed from
+    /// then on was taken.
     Withdrawn,
     /// The terminal belongs to another program now: nobody was asked.
     Background,
@@ -58,18 +63,25 @@ pub enum Answered {
 /// Asks on the terminal that this process was started on, by its device: whoever feeds standard
 /// input cannot answer. It blocks its thread. The answer shows as it is typed: this is not for secrets.
 ///
+/// One question is asked at a time; others of this process wait until it is over, and the terminal
+/// is as it was.
+///
 /// # Errors
 /// There is no terminal, or it fails.
 pub fn ask_line(asked: &Asked<'_>) -> io::Result<Answered> {
-    let until = Instant::now() + asked.limit;
-    let device = Path::new("/dev/tty");
-    let mut terminal = OpenOptions::new().read(true).write(true).open(device)?;
+    let limit = Limit::from_now(asked.limit);
+    let _turn = match turn::wait(limit, asked.withdrawn) {
+        Waited::Ours(turn) => turn,
+        Waited::TimedOut => return Ok(Answered::TimedOut),
+        Waited::Withdrawn => return Ok(Answered::Withdrawn),
+    };
+    let mut terminal = OpenOptions::new().read(true).write(true).open(DEVICE)?;
     if !is_ours(&terminal)? {
         return Ok(Answered::Background);
     }
+    let mut keyboard = keyboard()?;
     // Somebody may have silenced it, or take every key at once.
-    let lines = LocalModes::ECHO | LocalModes::ICANON;
-    let _modes = Modes::set(terminal.try_clone()?, |modes| modes | lines)?;
+    let _modes = Modes::set(terminal.try_clone()?, LINES)?;
     // What was typed before the question was read is no answer to it.
     tcflush(&terminal, QueueSelector::IFlush)?;
     let span = Span::new(without_tabs(&printable(asked.question)), Style::PLAIN);
@@ -77,7 +89,7 @@ pub fn ask_line(asked: &Asked<'_>) -> io::Result<Answered> {
     let rows: Vec<_> = rows.iter().map(|row| painted(row, asked.screen)).collect();
     write!(terminal, "{} ", rows.join("\r\n"))?;
     terminal.flush()?;
-    let answered = read_line(&mut terminal, until, asked.withdrawn)?;
+    let answered = read_line(&mut keyboard, limit, asked.withdrawn)?;
     match answered {
         Answered::Line(_) => {}
         // What was begun is no answer to the next question either. Whoever withdrew the question
@@ -91,25 +103,34 @@ pub fn ask_line(asked: &Asked<'_>) -> io::Result<Answered> {
     Ok(answered)
 }
 
-fn read_line(terminal: &mut File, until: Instant, withdrawn: &AtomicBool) -> io::Result<Answered> {
+/// The terminal once more, so that reading never waits: another process may have taken the line.
+fn keyboard() -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    OpenOptions::new().read(true).custom_flags(flags).open(DEVICE)
+}
+
+fn read_line(keyboard: &mut File, limit: Limit, withdrawn: &Withdrawn) -> io::Result<Answered> {
     let mut typed = Vec::new();
     loop {
-        if withdrawn.load(Ordering::Relaxed) {
+        let left = limit.left();
+        if withdrawn.is_so() {
             return Ok(Answered::Withdrawn);
         }
-        if Instant::now() >= until {
+        if left.is_zero() {
             return Ok(Answered::TimedOut);
         }
-        let ready = match poll(&mut [PollFd::new(terminal, PollFlags::IN)], Some(&LOOK)) {
-            Ok(ready) => ready,
-            Err(Errno::INTR) => 0,
-            Err(error) => return Err(error.into()),
-        };
-        if ready == 0 {
-            continue;
+        wait_for(keyboard, withdrawn, left)?;
+        // What is typed after a withdrawal is somebody else's.
+        if withdrawn.is_so() {
+            return Ok(Answered::Withdrawn);
         }
         let mut buffer = [0; ANSWER_BYTES];
-        let read = terminal.read(&mut buffer)?;
+        let read = match keyboard.read(&mut buffer) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
         if read == 0 {
             return Ok(Answered::End);
         }
@@ -120,5 +141,15 @@ fn read_line(terminal: &mut File, until: Instant, withdrawn: &AtomicBool) -> io:
                 printable(&String::from_utf8_lossy(line)).replace('\t', " "),
             ));
         }
+    }
+}
+
+/// Waits until something was typed, the question is withdrawn, or time is up.
+fn wait_for(keyboard: &File, withdrawn: &Withdrawn, left: Duration) -> io::Result<()> {
+    let both = &mut [PollFd::new(keyboard, PollFlags::IN), PollFd::new(withdrawn, PollFlags::IN)];
+    // A time that a terminal cannot wait for has no end.
+    match poll(both, Timespec::try_from(left).ok().as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }

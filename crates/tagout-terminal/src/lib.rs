@@ -16,7 +16,7 @@ mod style;
 mod table;
 mod wrap;
 
-pub use ask::{Answered, Asked, ask_line};
+pub use ask::{Answered, Asked, Waiting, Withdrawn, ask_line, withdrawal};
 pub use card::{Card, Tone, paint};
 pub use editor::{Candidate, Complete, Editor, Read};
 pub use hush::Hush;

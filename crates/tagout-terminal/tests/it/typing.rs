@@ -1,21 +1,22 @@
 //! A person at a terminal, and what is read of what they type.
 use std::{
     collections::BTreeMap,
-    io::{self, IsTerminal as _, Write as _},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    fs,
+    io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _},
+    process::{ChildStdin, ChildStdout},
     thread,
     time::Duration,
 };
 
 use tagout_terminal::{
-    Answered, Asked, Candidate, Complete, Editor, Hush, Read, Screen, Size, ask_line,
+    Answered, Asked, Candidate, Complete, Editor, Hush, Read, Screen, Size, Withdrawn, ask_line,
+    withdrawal,
 };
 use tagout_testkit::pty::{Pty, Seat, Streams};
 
 const SOON: Duration = Duration::from_secs(20);
+/// How often something is tried that may go wrong only sometimes.
+const TIMES: usize = 20;
 /// What this program is to do when it is started again on a terminal.
 const ROLE: &str = "TAGOUT_TERMINAL_ROLE";
 
@@ -28,19 +29,19 @@ fn role() {
     };
     match std::env::var(ROLE).as_deref() {
         Ok("edit") => edit(&said),
-        Ok("ask") => {
-            let answered = asked(SOON, &Arc::default());
-            said(format!("{answered:?}\r\n"));
-        }
+        Ok("ask") => said(format!("{:?}\r\n", asked(SOON))),
         Ok("ask-twice") => {
-            said(format!("{:?}\r\n", asked(Duration::from_millis(300), &Arc::default())));
-            said(format!("{:?}\r\n", asked(SOON, &Arc::default())));
+            said(format!("{:?}\r\n", asked(Duration::from_millis(300))));
+            said(format!("{:?}\r\n", asked(SOON)));
         }
+        Ok("ask-after-withdrawn") => ask_after_withdrawn(&said),
+        Ok("ask-at-once") => ask_at_once(&said),
+        Ok("hush-ends-first") => hush_ends_first(&said),
         Ok("hush") => {
             let hush = Hush::new().unwrap();
             said("quiet ".into());
             thread::sleep(Duration::from_millis(300));
-            said(format!("{:?} ", asked(Duration::from_millis(500), &Arc::default())));
+            said(format!("{:?} ", asked(Duration::from_millis(500))));
             drop(hush);
             said("loud\r\n".into());
             let mut line = String::new();
@@ -48,14 +49,11 @@ fn role() {
             said(format!("{line:?}\r\n"));
         }
         Ok("ask-withdrawn") => {
-            let withdrawn = Arc::new(AtomicBool::new(false));
-            let flag = Arc::clone(&withdrawn);
-            let later = thread::spawn(move || {
-                thread::sleep(Duration::from_millis(300));
-                flag.store(true, Ordering::Relaxed);
-            });
-            said(format!("{:?}\r\n", asked(SOON, &withdrawn)));
-            later.join().unwrap();
+            let (waiting, withdrawn) = withdrawal().unwrap();
+            let question = thread::spawn(move || asked_of("Think.", &withdrawn));
+            told();
+            drop(waiting);
+            said(format!("{:?}\r\n", question.join().unwrap()));
         }
         _ => {}
     }
@@ -66,9 +64,60 @@ fn screen() -> Screen {
     Screen::detect(|name| std::env::var(name).ok(), out.is_terminal(), Size::of(&out))
 }
 
-fn asked(limit: Duration, withdrawn: &Arc<AtomicBool>) -> Answered {
+fn asked(limit: Duration) -> Answered {
     let question = "How \u{1b}[31mmany? Think.";
-    ask_line(&Asked { question, limit, withdrawn, screen: &screen() }).unwrap()
+    let (_waiting, withdrawn) = withdrawal().unwrap();
+    ask_line(&Asked { question, limit, withdrawn: &withdrawn, screen: &screen() }).unwrap()
+}
+
+fn asked_of(question: &str, withdrawn: &Withdrawn) -> Answered {
+    ask_line(&Asked { question, limit: SOON, withdrawn, screen: &screen() }).unwrap()
+}
+
+/// Waits until the test says so.
+fn told() {
+    assert_ne!(io::stdin().read_line(&mut String::new()).unwrap(), 0);
+}
+
+/// A question that is withdrawn, and at once another.
+fn ask_after_withdrawn(said: &dyn Fn(String)) {
+    for n in 0..TIMES {
+        let (waiting, withdrawn) = withdrawal().unwrap();
+        let first = thread::spawn(move || asked_of(&format!("First {n}?"), &withdrawn));
+        told();
+        drop(waiting);
+        let (_waiting, withdrawn) = withdrawal().unwrap();
+        let second = asked_of(&format!("Second {n}?"), &withdrawn);
+        said(format!("{:?} {second:?}\n", first.join().unwrap()));
+    }
+}
+
+/// Questions of several threads, and one that is withdrawn before its turn.
+fn ask_at_once(said: &dyn Fn(String)) {
+    let ask = || {
+        let (waiting, withdrawn) = withdrawal().unwrap();
+        (waiting, thread::spawn(move || asked_of("What?", &withdrawn)))
+    };
+    let (_one, first) = ask();
+    told();
+    let (_two, second) = ask();
+    let (three, third) = ask();
+    drop(three);
+    said(format!("{:?}\n", third.join().unwrap()));
+    for question in [first, second] {
+        said(format!("{:?}\n", question.join().unwrap()));
+    }
+}
+
+fn hush_ends_first(said: &dyn Fn(String)) {
+    let hush = Hush::new().unwrap();
+    let question = thread::spawn(|| asked(SOON));
+    told();
+    drop(hush);
+    said(format!("{:?}\n", question.join().unwrap()));
+    let terminal = fs::File::open("/dev/tty").unwrap();
+    let modes = rustix::termios::tcgetattr(terminal).unwrap().local_modes;
+    said(format!("echo: {}\n", modes.contains(rustix::termios::LocalModes::ECHO)));
 }
 
 fn edit(said: &dyn Fn(String)) {
@@ -200,15 +249,83 @@ fn what_was_begun_for_one_question_is_no_answer_to_the_next() {
     pty.expect("Line(\"no\")", SOON).unwrap();
 }
 
+/// A program on a terminal, which is told by its standard input when to go on, and what it says.
+struct Told {
+    pty: Pty,
+    stdin: ChildStdin,
+    said: io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Told {
+    fn sit(role: &str) -> Self {
+        let seat = Seat { streams: Streams::Piped, ..seat(role, "xterm-256color") };
+        let mut pty = Pty::spawn(&seat).unwrap();
+        let stdin = pty.stdin.take().unwrap();
+        let said = BufReader::new(pty.stdout.take().unwrap()).lines();
+        Self { pty, stdin, said }
+    }
+
+    fn shows(&mut self, text: &str) -> String {
+        self.pty.expect(text, SOON).unwrap()
+    }
+
+    fn goes_on(&mut self) {
+        self.stdin.write_all(b"\n").unwrap();
+    }
+
+    fn says(&mut self, text: &str) {
+        let found = self.said.by_ref().map(Result::unwrap).find(|line| line.contains(text));
+        assert!(found.is_some(), "{text} was never said; this showed: {}", self.pty.screen());
+    }
+}
+
 #[test]
 fn a_question_can_be_withdrawn_or_left() {
-    let mut pty = sit("ask-withdrawn");
-    pty.expect("Think. ", SOON).unwrap();
-    pty.expect("Withdrawn", SOON).unwrap();
+    let mut told = Told::sit("ask-withdrawn");
+    told.shows("Think. ");
+    told.goes_on();
+    told.says("Withdrawn");
     let mut pty = sit("ask");
     pty.expect("Think. ", SOON).unwrap();
     pty.send("\u{4}").unwrap();
     pty.expect("End", SOON).unwrap();
+}
+
+#[test]
+fn a_withdrawn_question_takes_nothing_from_the_next() {
+    let mut told = Told::sit("ask-after-withdrawn");
+    for n in 0..TIMES {
+        told.shows(&format!("First {n}? "));
+        told.pty.send("beg").unwrap();
+        told.goes_on();
+        told.shows(&format!("Second {n}? "));
+        told.pty.send(&format!("answer {n}\n")).unwrap();
+        told.says(&format!("Withdrawn Line(\"answer {n}\")"));
+    }
+}
+
+#[test]
+fn questions_wait_for_one_another() {
+    let mut told = Told::sit("ask-at-once");
+    told.shows("What? ");
+    told.goes_on();
+    // The third never came to its turn; the first still waits.
+    told.says("Withdrawn");
+    told.pty.send("one\n").unwrap();
+    told.says("Line(\"one\")");
+    assert_eq!(told.shows("What? "), "one\nWhat? ");
+    told.pty.send("two\n").unwrap();
+    told.says("Line(\"two\")");
+}
+
+#[test]
+fn what_was_before_comes_back_whoever_ends_first() {
+    let mut told = Told::sit("hush-ends-first");
+    told.shows("Think. ");
+    told.goes_on();
+    told.pty.send("42\n").unwrap();
+    told.says("Line(\"42\")");
+    told.says("echo: true");
 }
 
 #[test]
