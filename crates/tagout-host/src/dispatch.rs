@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     CallReport, Concern, Event, Failure, HostError, Outcome, SaidResult, Session, Status, Ui,
     ask::Inquiry,
-    guard::{READ_ON, Seen, Timed, by_host, concerns, read, reading_tool},
+    guard::{Looking, READ_ON, Seen, Timed, by_host, read, reading_tool},
 };
 
 /// A call that may be sent: a person's own, or one of a model that was looked at. Nothing else can
@@ -17,6 +17,12 @@ pub(crate) struct Checked {
     tool: String,
     arguments: Map<String, Value>,
     meta: Map<String, Value>,
+}
+
+/// A call that fits its tool, and was not looked at.
+struct Vetted {
+    tool: ToolSpec,
+    arguments: Map<String, Value>,
 }
 
 /// What came of a call that was sent.
@@ -140,7 +146,11 @@ impl Session {
         inquiry: &mut Inquiry,
         ui: &mut dyn Ui,
     ) -> Done {
-        let checked = match self.check(call, inquiry, ui) {
+        let vetted = match self.vet(call, inquiry) {
+            Ok(vetted) => vetted,
+            Err(outcome) => return Done::of(*outcome),
+        };
+        let checked = match self.check(call, vetted, inquiry, ui).await {
             Ok(checked) => checked,
             Err(outcome) => return Done::of(*outcome),
         };
@@ -157,13 +167,8 @@ impl Session {
         }
     }
 
-    /// Looks at a call. What may not be sent has its result.
-    fn check(
-        &self,
-        call: &ToolCall,
-        inquiry: &mut Inquiry,
-        ui: &mut dyn Ui,
-    ) -> Result<Checked, Box<Outcome>> {
+    /// Looks whether a call may be made at all. What may not be sent has its result.
+    fn vet(&self, call: &ToolCall, inquiry: &mut Inquiry) -> Result<Vetted, Box<Outcome>> {
         let not_sent = |code, message: &str| Box::new(Outcome::not_sent(code, message));
         if self.options.stop.is_cancelled() {
             return Err(not_sent(Failure::Cancelled, "the call was cancelled"));
@@ -190,6 +195,18 @@ impl Session {
         if reads_on.is_some() {
             return Err(Box::new(Outcome::of_host(read(&self.messages, &arguments))));
         }
+        Ok(Vetted { tool: tool.clone(), arguments })
+    }
+
+    /// Looks at what a call is made with, for as long as anybody waits for it.
+    async fn check(
+        &mut self,
+        call: &ToolCall,
+        vetted: Vetted,
+        inquiry: &mut Inquiry,
+        ui: &mut dyn Ui,
+    ) -> Result<Checked, Box<Outcome>> {
+        let Vetted { tool, arguments } = vetted;
         let seen = Seen {
             words: &inquiry.words,
             messages: &self.messages,
@@ -197,7 +214,21 @@ impl Session {
             operator: self.instructions.operator(),
             supplied: &inquiry.supplied,
         };
-        let concerns = concerns(tool, &arguments, seen);
+        let looking = Looking::at(&tool, &arguments, seen);
+        let (stop, clock) = (self.options.stop.clone(), inquiry.budget.clock().clone());
+        let concerns = tokio::select! {
+            biased;
+            () = stop.cancelled() => {
+                let why = "the call was cancelled";
+                return Err(Box::new(Outcome::not_sent(Failure::Cancelled, why)));
+            }
+            () = clock.ran_out() => {
+                inquiry.ends = Some(inquiry.budget.out_of_time());
+                let why = "the question's time was up";
+                return Err(Box::new(Outcome::not_sent(Failure::NotDispatched, why)));
+            }
+            concerns = looking.concerns() => concerns,
+        };
         if !concerns.is_empty() {
             let (id, tool) = (call.id.clone(), call.name.clone());
             ui.event(&Event::Concerned { id, tool, concerns: concerns.clone() });

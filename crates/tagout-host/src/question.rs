@@ -2,6 +2,8 @@
 use serde::{Deserialize, Serialize};
 use tagout_llm::{Message, Part, Role};
 
+use crate::guard::by_prompt;
+
 /// What a person asks: the words, and what was attached to them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Question {
@@ -49,8 +51,8 @@ impl Question {
                     let (uri, contents) = (uri.clone(), contents.clone());
                     parts.push(Part::Attached { uri, parts: contents });
                 }
-                Attached::Prompt { messages: prompted, .. } => {
-                    messages.extend(prompted.iter().cloned());
+                Attached::Prompt { name, messages: prompted } => {
+                    messages.extend(prompted.iter().map(|message| by_prompt(name, message)));
                 }
             }
         }

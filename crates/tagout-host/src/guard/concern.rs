@@ -4,12 +4,22 @@
 //! Missed are texts in other words, translations, and data behind an encoding that is not known
 //! here.
 mod copied;
+mod destinations;
+mod hosts;
 mod leaves;
+mod needles;
 mod purpose;
 mod runs;
+mod said;
 mod shell;
 mod sql;
 mod url;
+mod work;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -19,6 +29,8 @@ use tagout_llm::{Message, SuppliedValue, ToolSpec};
 use self::{
     leaves::{Leaf, leaves},
     purpose::Purpose,
+    said::{LeftOut, Said},
+    work::Work,
 };
 use crate::CallReport;
 
@@ -57,25 +69,94 @@ const QUOTED: usize = 60;
 /// Concerns of one call; what holds it comes first.
 const MOST: usize = 32;
 
+/// A call's arguments and all that they are compared with, to be looked at beside everything else.
+pub(crate) struct Looking {
+    tool: ToolSpec,
+    arguments: Map<String, Value>,
+    said: Said,
+}
+
+/// Ends the work when nobody waits for it any more.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Looking {
+    /// Takes copies of what is compared.
+    pub(crate) fn at(tool: &ToolSpec, arguments: &Map<String, Value>, seen: Seen<'_>) -> Self {
+        Self { tool: tool.clone(), arguments: arguments.clone(), said: Said::of(seen) }
+    }
+
+    /// What is odd about them, what holds the call first.
+    ///
+    /// Cancel safe: what has been begun ends soon after.
+    pub(crate) async fn concerns(self) -> Vec<Concern> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let guard = StopOnDrop(Arc::clone(&stop));
+        let found = tokio::task::spawn_blocking(move || self.concerns_until(stop)).await;
+        drop(guard);
+        // A call that could not be looked at is one for a person.
+        found.unwrap_or_else(|_| vec![too_large("arguments")])
+    }
+
+    fn concerns_until(mut self, stop: Arc<AtomicBool>) -> Vec<Concern> {
+        let mut work = Work::new(stop);
+        let (leaves, mut all) = leaves(&self.tool, &self.arguments);
+        let mut found = Vec::new();
+        for leaf in &leaves {
+            all &= work.take(leaf.text.len().saturating_mul(16));
+            if !all {
+                break;
+            }
+            found.extend(by_itself(leaf));
+        }
+        let mut compared = self.said.alike(&mut work);
+        let (every, looked) = destinations::concerns(&leaves, &self.said, &mut work, &mut found);
+        all &= every;
+        compared &= looked && copied::concerns(&leaves, &self.said, &mut work, &mut found);
+        if !all {
+            found.push(too_large("arguments"));
+        }
+        if !leaves.is_empty() {
+            found.extend(not_compared(compared, self.said.left_out));
+        }
+        found.sort_by_key(|concern| !concern.holds);
+        found.truncate(MOST);
+        found
+    }
+}
+
+fn too_large(what: &str) -> Concern {
+    let (code, detail) = match what {
+        "arguments" => (
+            "arguments-too-large",
+            "there is so much in the arguments that not all of it was looked at",
+        ),
+        _ => ("results-too-large", "there is so much in results that not all of it was compared"),
+    };
+    concern("", code, detail.to_owned(), true)
+}
+
+/// What was not compared: only what came of this question holds its calls.
+fn not_compared(compared: bool, left_out: LeftOut) -> Option<Concern> {
+    match (compared, left_out) {
+        (false, _) | (true, LeftOut::Now) => Some(too_large("results")),
+        (true, LeftOut::Before { news: true }) => {
+            let detail = "there is so much in results that the oldest are not compared any more";
+            Some(concern("", "results-too-large", detail.to_owned(), false))
+        }
+        (true, LeftOut::Nothing | LeftOut::Before { news: false }) => None,
+    }
+}
+
 /// What is odd about `arguments` of `tool`, what holds the call first.
-pub(crate) fn concerns(
-    tool: &ToolSpec,
-    arguments: &Map<String, Value>,
-    seen: Seen<'_>,
-) -> Vec<Concern> {
-    let (leaves, all) = leaves(tool, arguments);
-    let mut found = Vec::new();
-    if !all {
-        let detail = "there is so much in the arguments that not all of it was looked at";
-        found.push(concern("", "arguments-too-large", detail.to_owned(), true));
-    }
-    for leaf in &leaves {
-        found.extend(by_itself(leaf));
-    }
-    found.extend(copied::concerns(&leaves, seen));
-    found.sort_by_key(|concern| !concern.holds);
-    found.truncate(MOST);
-    found
+#[cfg(test)]
+fn concerns(tool: &ToolSpec, arguments: &Map<String, Value>, seen: Seen<'_>) -> Vec<Concern> {
+    Looking::at(tool, arguments, seen).concerns_until(Arc::default())
 }
 
 /// What is odd about a text whatever else was said.

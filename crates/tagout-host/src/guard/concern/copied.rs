@@ -1,140 +1,23 @@
 //! What in arguments was copied from where nobody asked for it.
-use std::borrow::Cow;
-
-use tagout_llm::{Message, Part, Role};
-
 use super::{
-    Concern, Seen, concern,
+    Concern, concern,
     leaves::Leaf,
-    purpose::Purpose,
     quoted,
     runs::{GRAM, Run, Runs, alike},
-    url::{Address, Url, addresses, urls},
+    said::Said,
+    work::Work,
 };
-use crate::guard::{present::tools, shelf::content};
 
 /// So many characters in a row are a text, not a name.
 const TEXT: usize = 40;
 /// So many are worth a word where they are not all of a text.
 const PHRASE: usize = 20;
+/// So many in phrases are a text that was copied in pieces…
+const IN_PHRASES: usize = 120;
+/// …or in shorter pieces, where a text is hardly anything else.
+const IN_PIECES: usize = 80;
 /// So many of the operator's instructions are a copy.
 const INSTRUCTIONS: usize = 80;
-/// A piece of a URL that is this long may be somebody's data.
-const PIECE: usize = 12;
-/// Bytes of results that are compared; the last count.
-const BYTES: usize = 32 << 20;
-/// Addresses of one call that are looked for.
-const ADDRESSES: usize = 256;
-
-/// Something that others wrote.
-struct Source {
-    /// As whoever approves is told.
-    name: String,
-    text: String,
-}
-
-/// What was said, made alike.
-struct Said {
-    /// The person's last words, and all before.
-    words: String,
-    earlier: String,
-    sources: Vec<Source>,
-    /// Whether that is all.
-    all: bool,
-}
-
-pub(super) fn concerns(leaves: &[Leaf<'_>], seen: Seen<'_>) -> Vec<Concern> {
-    let said = Said::of(seen);
-    let mut found = Vec::new();
-    instructions(leaves, seen.operator, &mut found);
-    let mut all = destinations(leaves, &said, &mut found);
-    all &= copied(leaves, &said, &mut found);
-    for leaf in leaves {
-        for url in urls(leaf.text) {
-            found.extend(carries(leaf, &url, &said, seen.operator));
-        }
-    }
-    if (!all || !said.all) && !leaves.is_empty() {
-        let detail = "there is so much in results that not all of it was compared";
-        found.push(concern("", "results-too-large", detail.to_owned(), true));
-    }
-    found
-}
-
-impl Said {
-    fn of(seen: Seen<'_>) -> Self {
-        let (mut words, mut earlier) = (String::new(), String::new());
-        for message in seen.messages.iter().filter(|message| message.role == Role::User) {
-            let said = std::mem::replace(&mut words, alike(&message.joined_text()));
-            earlier.push_str(&said);
-            earlier.push(' ');
-        }
-        let supplied = seen.supplied.iter().map(|supplied| supplied.text.as_str());
-        for typed in supplied.chain([seen.words]) {
-            words.push(' ');
-            words.push_str(&alike(typed));
-        }
-        let mut left = BYTES;
-        let mut sources = Vec::new();
-        let mut all = true;
-        for (name, text) in others(seen.messages, seen).into_iter().rev() {
-            let Some(fits) = left.checked_sub(text.len()) else {
-                all = false;
-                break;
-            };
-            left = fits;
-            sources.push(Source { name, text: alike(&text) });
-        }
-        sources.reverse();
-        Self { words, earlier, sources, all }
-    }
-
-    fn by_person(&self, text: &str) -> bool {
-        self.words.contains(text) || self.earlier.contains(text)
-    }
-
-    fn source(&self, text: &str) -> Option<&Source> {
-        self.sources.iter().find(|source| source.text.contains(text))
-    }
-}
-
-/// What others wrote, in order: what tools returned, and what was attached.
-fn others<'a>(messages: &'a [Message], seen: Seen<'_>) -> Vec<(String, Cow<'a, str>)> {
-    let tools = tools(messages);
-    let mut others = Vec::new();
-    for part in messages.iter().flat_map(|message| &message.parts) {
-        match part {
-            Part::ToolResult(result) => {
-                let id = result.call_id.as_str();
-                let tool = tools.get(id).copied().unwrap_or("a tool");
-                let call = seen.calls.iter().find(|call| call.id == id);
-                let record = call.and_then(|call| call.outcome.decision().record);
-                let record = record.map(|record| format!(" (record {record})"));
-                let name = format!("a result of `{tool}`{}", record.unwrap_or_default());
-                others.push((name, content(result)));
-            }
-            Part::Attached { uri, parts } => {
-                let name = format!("what was attached, {}", quoted(uri));
-                let texts = parts.iter().filter_map(|part| match part {
-                    Part::Text { text, .. } => Some((name.clone(), Cow::Borrowed(text.as_str()))),
-                    Part::Image(_)
-                    | Part::ToolCall(_)
-                    | Part::ToolResult(_)
-                    | Part::Attached { .. }
-                    | Part::Reasoning { .. }
-                    | Part::Refusal { .. } => None,
-                });
-                others.extend(texts);
-            }
-            Part::Text { .. }
-            | Part::Image(_)
-            | Part::ToolCall(_)
-            | Part::Reasoning { .. }
-            | Part::Refusal { .. } => {}
-        }
-    }
-    others
-}
 
 /// The longest piece of a text that others wrote and the person did not.
 struct Longest {
@@ -144,125 +27,163 @@ struct Longest {
     to: usize,
 }
 
-/// Finds what was copied word for word; false if not everything was compared.
-fn copied(leaves: &[Leaf<'_>], said: &Said, found: &mut Vec<Concern>) -> bool {
-    let mut texts: Vec<String> = leaves.iter().map(|leaf| alike(leaf.text)).collect();
-    for text in &mut texts {
-        if said.by_person(text.trim()) {
-            text.clear();
+/// What is known of one text.
+struct Text {
+    longest: Option<Longest>,
+    /// What the person said, too, byte by byte.
+    known: Vec<bool>,
+    /// How long the piece is that a byte was copied with, byte by byte.
+    copied: Vec<u8>,
+}
+
+impl Text {
+    fn of(text: &str) -> Self {
+        let (known, copied) = (vec![false; text.len()], vec![0; text.len()]);
+        Self { longest: None, known, copied }
+    }
+
+    fn by_person(&mut self, from: usize, to: usize) {
+        self.known.get_mut(from..to).unwrap_or_default().fill(true);
+    }
+
+    fn by_source(&mut self, source: usize, from: usize, to: usize) {
+        let known = self.known.get(from..to).unwrap_or_default();
+        let length = known.iter().filter(|known| !**known).count();
+        if length < GRAM {
+            return;
+        }
+        let weight = u8::try_from(length).unwrap_or(u8::MAX);
+        let copied = self.copied.get_mut(from..to).unwrap_or_default();
+        for (byte, _) in copied.iter_mut().zip(known).filter(|(_, known)| !**known) {
+            *byte = weight.max(*byte);
+        }
+        if length > self.longest.as_ref().map_or(0, |best| best.length) {
+            self.longest = Some(Longest { length, source, from, to });
         }
     }
-    // What the person said, too, byte by byte.
-    let mut known: Vec<Vec<bool>> = texts.iter().map(|text| vec![false; text.len()]).collect();
-    let bytes = || texts.iter().map(String::as_bytes).collect();
-    let mut runs = Runs::of(bytes());
-    let mut all = [&said.earlier, &said.words].into_iter().all(|words| {
-        runs.look(words.as_bytes(), |Run { text, from, to }| {
-            let bytes = known.get_mut(text).and_then(|known| known.get_mut(from..to));
-            bytes.unwrap_or_default().fill(true);
-            true
-        })
-    });
-    let mut longest: Vec<Option<Longest>> = texts.iter().map(|_| None).collect();
-    let mut runs = Runs::of(bytes());
-    for (source, other) in said.sources.iter().enumerate() {
-        all &= runs.look(other.text.as_bytes(), |Run { text, from, to }| {
-            let known = known.get(text).and_then(|known| known.get(from..to)).unwrap_or_default();
-            let length = known.iter().filter(|known| !**known).count();
-            let Some(best) = longest.get_mut(text) else { return false };
-            if length >= best.as_ref().map_or(GRAM, |best| best.length + 1) {
-                *best = Some(Longest { length, source, from, to });
+
+    /// Bytes that were copied in pieces of `least` and more.
+    fn in_pieces_of(&self, least: usize) -> usize {
+        self.copied.iter().filter(|weight| usize::from(**weight) >= least).count()
+    }
+
+    /// Bytes that are not the person's.
+    fn unknown(&self) -> usize {
+        self.known.iter().filter(|known| !**known).count()
+    }
+}
+
+/// How much was copied in pieces that are each too short to be a text.
+#[derive(Clone, Copy, Default)]
+struct Share {
+    phrases: usize,
+    pieces: usize,
+    unknown: usize,
+}
+
+impl Share {
+    fn of(text: &Text) -> Self {
+        let (phrases, pieces) = (text.in_pieces_of(PHRASE), text.in_pieces_of(GRAM));
+        Self { phrases, pieces, unknown: text.unknown() }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            phrases: self.phrases + other.phrases,
+            pieces: self.pieces + other.pieces,
+            unknown: self.unknown + other.unknown,
+        }
+    }
+
+    /// Whether that is a text of others all the same: some of it is in everything.
+    const fn is_text(self) -> bool {
+        (self.phrases >= IN_PHRASES && self.phrases.saturating_mul(2) >= self.unknown)
+            || (self.pieces >= IN_PIECES && self.pieces.saturating_mul(4) >= self.unknown * 3)
+    }
+}
+
+/// Finds what was copied word for word, also from the operator's instructions; false if not
+/// everything was compared.
+pub(super) fn concerns(
+    leaves: &[Leaf<'_>],
+    said: &Said,
+    work: &mut Work,
+    found: &mut Vec<Concern>,
+) -> bool {
+    let alike: Vec<String> = leaves.iter().map(|leaf| alike(leaf.text)).collect();
+    let mut texts: Vec<Text> = alike.iter().map(|text| Text::of(text)).collect();
+    let mut runs = Runs::of(alike.iter().map(String::as_bytes).collect());
+    let mut all = instructions(leaves, said, (&mut runs, work), found);
+    for words in [&said.earlier, &said.words] {
+        all &= runs.look(words.as_bytes(), work, |Run { text, from, to }| {
+            if let Some(text) = texts.get_mut(text) {
+                text.by_person(from, to);
             }
-            length < TEXT
+            true
         });
     }
-    for ((leaf, text), longest) in leaves.iter().zip(&texts).zip(longest) {
-        let Some(Longest { length, source, from, to }) = longest else { continue };
-        let name = said.sources.get(source).map_or("", |source| source.name.as_str());
-        let piece = String::from_utf8_lossy(text.as_bytes().get(from..to).unwrap_or_default());
-        let detail = format!("it stands in {name} and not in the question: {}", quoted(&piece));
-        let whole = from == 0 && to == text.len();
-        let holds = length >= TEXT || (leaf.is_secret() && whole);
-        // Half a date or a name in other words is no news, nor what was said to be odd already.
-        let news =
-            (whole || length >= PHRASE) && !found.iter().any(|concern| concern.path == leaf.path);
-        if holds || news {
-            found.push(concern(&leaf.path, "copied-from-result", detail, holds));
-        }
+    for (source, other) in said.sources.iter().enumerate() {
+        all &= runs.look(other.text.as_bytes(), work, |Run { text, from, to }| {
+            let Some(text) = texts.get_mut(text) else { return false };
+            text.by_source(source, from, to);
+            text.longest.as_ref().is_none_or(|best| best.length < TEXT)
+        });
+    }
+    let mut sum = Share::default();
+    for ((leaf, written), text) in leaves.iter().zip(&alike).zip(&texts) {
+        let share = Share::of(text);
+        sum = sum.and(share);
+        found.extend(one(leaf, (written, text, share), said, found));
+    }
+    if sum.is_text() && !found.iter().any(|concern| concern.holds) {
+        let detail = format!("{} bytes of it, here and there, stand in results", sum.pieces);
+        found.push(concern("", "copied-from-result", detail, true));
     }
     all
 }
 
-/// Finds where something would be sent that only others named; false if not everything was looked
-/// for.
-fn destinations(leaves: &[Leaf<'_>], said: &Said, found: &mut Vec<Concern>) -> bool {
-    let mut left = ADDRESSES;
-    for leaf in leaves {
-        for Address { text, kind, leads } in addresses(leaf.text) {
-            let Some(fewer) = left.checked_sub(1) else { return false };
-            left = fewer;
-            let written = alike(text);
-            if said.by_person(&written) {
-                continue;
-            }
-            if let Some(source) = said.source(&written) {
-                let name = &source.name;
-                let detail = format!("only {name} names this {kind}: {}", quoted(text));
-                let holds = leads || leaf.purpose != Purpose::Prose;
-                found.push(concern(&leaf.path, "copied-from-result", detail, holds));
-            }
-        }
+/// What is odd about one text.
+fn one(
+    leaf: &Leaf<'_>,
+    (written, text, share): (&str, &Text, Share),
+    said: &Said,
+    found: &[Concern],
+) -> Option<Concern> {
+    let Longest { length, source, from, to } = *text.longest.as_ref()?;
+    let name = said.name(source);
+    let piece = String::from_utf8_lossy(written.as_bytes().get(from..to).unwrap_or_default());
+    let whole = from == 0 && to == written.len();
+    if length < TEXT && share.is_text() {
+        let bytes = share.pieces;
+        let detail = format!("{bytes} bytes of it stand in results, piece by piece, as in {name}");
+        let detail = format!("{detail}: {}", quoted(&piece));
+        return Some(concern(&leaf.path, "copied-from-result", detail, true));
     }
-    true
-}
-
-/// Whether a URL takes something along.
-fn carries(leaf: &Leaf<'_>, url: &Url<'_>, said: &Said, operator: &str) -> Option<Concern> {
-    let whole = alike(url.whole);
-    // Whoever wrote it knows what is in it.
-    if said.by_person(&whole) || said.source(&whole).is_some() {
-        return None;
-    }
-    let asked_for = said.by_person(&alike(url.host));
-    let holds = |why: String, holds| {
-        let detail = format!("{why}: {}", quoted(url.whole));
-        Some(concern(&leaf.path, "url-carries-data", detail, holds))
-    };
-    let operator = alike(operator);
-    for piece in url.pieces().iter().map(|piece| alike(piece)) {
-        let piece = piece.trim();
-        if piece.len() < PIECE || said.words.contains(piece) {
-            continue;
-        }
-        if operator.contains(piece) {
-            return holds("a part of it stands in the instructions".to_owned(), true);
-        }
-        if let Some(source) = said.source(piece) {
-            return holds(format!("a part of it stands in {}", source.name), !asked_for);
-        }
-        if said.earlier.contains(piece) {
-            return holds("a part of it stands in an earlier question".to_owned(), !asked_for);
-        }
-    }
-    url.data().and_then(|why| holds(why, true))
+    let holds = length >= TEXT || (leaf.is_secret() && whole);
+    // Half a date or a name in other words is no news, nor what was said to be odd already.
+    let news =
+        (whole || length >= PHRASE) && !found.iter().any(|concern| concern.path == leaf.path);
+    let detail = format!("it stands in {name} and not in the question: {}", quoted(&piece));
+    (holds || news).then(|| concern(&leaf.path, "copied-from-result", detail, holds))
 }
 
 /// Finds what was copied from the operator's instructions.
-fn instructions(leaves: &[Leaf<'_>], operator: &str, found: &mut Vec<Concern>) {
-    let operator = alike(operator);
-    let texts: Vec<String> = leaves.iter().map(|leaf| alike(leaf.text)).collect();
-    let mut runs = Runs::of(texts.iter().map(String::as_bytes).collect());
-    let mut copied = Vec::new();
-    // Where there is too much to compare, what was found so far counts.
-    let _ = runs.look(operator.as_bytes(), |Run { text, from, to }| {
-        let long = to - from >= INSTRUCTIONS;
-        if long {
-            copied.push(text);
+fn instructions(
+    leaves: &[Leaf<'_>],
+    said: &Said,
+    (runs, work): (&mut Runs<'_>, &mut Work),
+    found: &mut Vec<Concern>,
+) -> bool {
+    let mut copied = vec![false; leaves.len()];
+    let all = runs.look(said.operator.as_bytes(), work, |Run { text, from, to }| {
+        if let Some(copied) = copied.get_mut(text) {
+            *copied |= to - from >= INSTRUCTIONS;
         }
-        !long
+        true
     });
-    for leaf in copied.into_iter().filter_map(|text| leaves.get(text)) {
+    for (leaf, _) in leaves.iter().zip(copied).filter(|(_, copied)| *copied) {
         let detail = "it holds a long piece of the operator's instructions, word for word";
         found.push(concern(&leaf.path, "instructions-copied", detail.to_owned(), true));
     }
+    all
 }

@@ -1,14 +1,14 @@
 //! Where texts have pieces in common with others that may be megabytes long.
 use std::collections::HashMap;
 
+use super::work::{STEP, Work};
+
 /// The shortest piece that counts, in bytes.
 pub(super) const GRAM: usize = 12;
 /// A common piece is followed for so many bytes.
 const FOLLOWED: usize = 512;
 /// Places of one piece that are remembered.
 const PLACES: usize = 4;
-/// Bytes that are compared at most, beside reading every text once.
-const WORK: usize = 16 << 20;
 /// For the rolling hash; odd, and without a pattern in its bits.
 const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
 const FILTER_BITS: usize = 1 << 16;
@@ -21,7 +21,6 @@ pub(super) struct Runs<'a> {
     filter: Vec<bool>,
     /// Where the last common piece ends, by text and by how far it is moved.
     followed: HashMap<(usize, usize), usize>,
-    work: usize,
 }
 
 /// A common piece: bytes `from..to` of a text.
@@ -90,14 +89,25 @@ impl<'a> Runs<'a> {
                 }
             }
         }
-        Self { texts, places, filter, followed: HashMap::new(), work: 0 }
+        Self { texts, places, filter, followed: HashMap::new() }
     }
 
     /// Tells `found` of the pieces that the texts have in common with `long`; those of a text for
     /// which it says no are not looked for any more. False if there was too much to compare.
-    pub(super) fn look(&mut self, long: &[u8], mut found: impl FnMut(Run) -> bool) -> bool {
+    pub(super) fn look(
+        &mut self,
+        long: &[u8],
+        work: &mut Work,
+        mut found: impl FnMut(Run) -> bool,
+    ) -> bool {
         self.followed.clear();
+        if self.places.is_empty() {
+            return true;
+        }
         for (at, hash) in hashes(long).enumerate() {
+            if at % STEP == 0 && !work.take(STEP.min(long.len())) {
+                return false;
+            }
             if !self.filter.get(slot(hash)).is_some_and(|bit| *bit) {
                 continue;
             }
@@ -113,8 +123,8 @@ impl<'a> Runs<'a> {
                 let (short, rest) = (short.unwrap_or_default(), long.get(at..).unwrap_or_default());
                 let pairs = short.iter().zip(rest).take(FOLLOWED);
                 let length = pairs.take_while(|(one, other)| one == other).count();
-                self.work += length + 1;
-                if self.work > WORK {
+                // Comparing, and taking note of what is the same, is dearer than to go on.
+                if !work.take(length.saturating_mul(8).saturating_add(8)) {
                     return false;
                 }
                 if length < GRAM {
@@ -134,16 +144,22 @@ impl<'a> Runs<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
 
     fn longest(short: &str, long: &str) -> usize {
         let mut longest = 0;
-        let all = Runs::of(vec![short.as_bytes()]).look(long.as_bytes(), |run| {
-            longest = longest.max(run.to - run.from);
-            true
-        });
+        let all = Runs::of(vec![short.as_bytes()]).look(
+            long.as_bytes(),
+            &mut Work::new(Arc::default()),
+            |run| {
+                longest = longest.max(run.to - run.from);
+                true
+            },
+        );
         assert!(all);
         longest
     }
@@ -171,9 +187,9 @@ mod tests {
         let (short, long) = ("a".repeat(10_000), "a".repeat(1_000_000));
         let mut runs = Runs::of(vec![short.as_bytes()]);
         // Whoever has seen enough says so.
-        assert!(runs.look(long.as_bytes(), |_| false));
+        assert!(runs.look(long.as_bytes(), &mut Work::new(Arc::default()), |_| false));
         let mut runs = Runs::of(vec![short.as_bytes()]);
-        assert!(!runs.look(long.as_bytes(), |_| true));
+        assert!(!runs.look(long.as_bytes(), &mut Work::new(Arc::default()), |_| true));
     }
 
     proptest! {

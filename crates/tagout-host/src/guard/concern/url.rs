@@ -1,7 +1,9 @@
 //! Addresses in texts: of pages, of mail, of files, of accounts.
-use std::sync::LazyLock;
+use std::{net::Ipv6Addr, sync::LazyLock};
 
 use regex::Regex;
+
+use super::hosts::{plain, plain_mail};
 
 /// A URL in a text, in its parts.
 pub(super) struct Url<'a> {
@@ -17,8 +19,13 @@ static URLS: LazyLock<Option<Regex>> =
 static MAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)[a-z0-9][a-z0-9._%+-]{0,63}@(?:[a-z0-9-]{1,63}\.)+[a-z]{2,24}").ok()
 });
-static HOSTS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?i)^(?:[a-z0-9-]{1,63}\.)+[a-z]{2,24}(?::\d+)?(?:/\S*)?$").ok());
+static HOSTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    // As tools take it that mend what they are given: with half of a scheme, or none.
+    let before = r"(?:[a-z][a-z0-9+.-]{1,15}:)?[/\\]*(?:[^\s/@\\]*@)?";
+    let name = r"(?:[\p{L}\p{N}_-]{1,63}[.。．｡])+[\p{L}][\p{L}\p{N}-]{1,62}";
+    let number = r"(?:\d{1,3}\.){3}\d{1,3}|\[[0-9a-f:.]{2,45}\]";
+    Regex::new(&format!(r"(?i)^{before}({name}|{number})\.?(?::\d*)?(?:[/?#\\]\S*)?$")).ok()
+});
 static ACCOUNTS: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b").ok());
 
@@ -35,15 +42,14 @@ const FILES: &[&str] = &[
 const LONG: usize = 200;
 /// A run of letters and digits that nobody would type.
 const CODED: usize = 32;
+/// So many hexadecimal digits that are all letters and the like are a text.
+const SPELLED: usize = 16;
 /// The longest part of a host's name that is a name.
 const LABEL: usize = 30;
-/// URLs of one text that are looked at.
-const MOST: usize = 64;
-
 /// The URLs in a text.
 pub(super) fn urls(text: &str) -> Vec<Url<'_>> {
     let Some(pattern) = URLS.as_ref() else { return Vec::new() };
-    pattern.find_iter(text).take(MOST).filter_map(|found| url(found.as_str())).collect()
+    pattern.find_iter(text).filter_map(|found| url(found.as_str())).collect()
 }
 
 fn url(whole: &str) -> Option<Url<'_>> {
@@ -52,8 +58,9 @@ fn url(whole: &str) -> Option<Url<'_>> {
     let end = after.find(['/', '?', '#']).unwrap_or(after.len());
     let (authority, rest) = after.split_at(end);
     let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let whole_host = host;
     let host = host.rsplit_once(':').map_or(host, |(host, port)| {
-        if port.bytes().all(|b| b.is_ascii_digit()) { host } else { authority }
+        if port.bytes().all(|b| b.is_ascii_digit()) { host } else { whole_host }
     });
     Some(Url { whole, host, user, rest })
 }
@@ -76,7 +83,7 @@ impl Url<'_> {
             if piece.len() > LONG {
                 return Some(format!("a part of it has {} bytes", piece.len()));
             }
-            if coded(&piece) {
+            if coded(&piece) || spelled(&piece) {
                 return Some("a part of it looks encoded".to_owned());
             }
         }
@@ -88,8 +95,29 @@ impl Url<'_> {
         let pieces = self.rest.split(['/', '?', '&', '=', '#', ';']);
         let labels = self.host.split('.').rev().skip(2);
         let all = pieces.chain(labels).chain([self.user]);
-        all.filter(|piece| !piece.is_empty()).take(MOST).map(decoded).collect()
+        all.filter(|piece| !piece.is_empty()).map(decoded).collect()
     }
+
+    /// All that it may take along, in a row and without what parts it; once more without what a
+    /// query's values are called.
+    pub(super) fn bare(&self) -> [String; 2] {
+        let mut row = decoded(self.user);
+        let labels: Vec<_> = self.host.split('.').collect();
+        let own = labels.len().saturating_sub(2);
+        labels.into_iter().take(own).for_each(|label| row.push_str(label));
+        let mut values = row.clone();
+        row.push_str(&decoded(self.rest));
+        for pair in self.rest.split(['?', '&', ';', '#']) {
+            values.push_str(&decoded(pair.split_once('=').map_or(pair, |(_, value)| value)));
+        }
+        [bare(&row), bare(&values)]
+    }
+}
+
+/// Letters and digits alone, in lower case.
+pub(super) fn bare(text: &str) -> String {
+    let letters = text.chars().filter(|c| c.is_alphanumeric());
+    letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
 fn decoded(piece: &str) -> String {
@@ -116,6 +144,18 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
+/// Whether hexadecimal digits, parted or not, spell a text.
+fn spelled(piece: &str) -> bool {
+    let digits: Option<Vec<u8>> = bare(piece).bytes().map(hex).collect();
+    let digits = digits.filter(|digits| digits.len() >= SPELLED && digits.len().is_multiple_of(2));
+    digits.is_some_and(|digits| {
+        digits.chunks_exact(2).all(|pair| match pair {
+            [high, low] => (b' '..=b'~').contains(&(high << 4 | low)),
+            _ => false,
+        })
+    })
+}
+
 /// Whether there is a long run of letters and digits that mixes them as no words do.
 fn coded(text: &str) -> bool {
     let runs = text.split(|c: char| !c.is_ascii_alphanumeric());
@@ -130,9 +170,43 @@ fn coded(text: &str) -> bool {
 /// Where something would be sent: the addresses in a text that only somebody's data may name.
 pub(super) struct Address<'a> {
     pub(super) text: &'a str,
-    pub(super) kind: &'static str,
+    pub(super) kind: Kind,
     /// It is all of the text, or leads anybody who reads it somewhere.
     pub(super) leads: bool,
+}
+
+/// What kind of address it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Url,
+    Mail,
+    Host,
+    Account,
+    Path,
+}
+
+impl Kind {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Url => "URL",
+            Self::Mail => "mail address",
+            Self::Host => "host",
+            Self::Account => "account",
+            Self::Path => "path",
+        }
+    }
+}
+
+impl Address<'_> {
+    /// The host's name, as it is compared.
+    pub(super) fn host(&self) -> Option<String> {
+        match self.kind {
+            Kind::Url => url(self.text).map(|url| plain(url.host)),
+            Kind::Mail => plain_mail(self.text).map(|(_, host)| host),
+            Kind::Host => host_in(self.text).map(plain),
+            Kind::Account | Kind::Path => None,
+        }
+    }
 }
 
 /// The addresses in a text.
@@ -141,22 +215,46 @@ pub(super) fn addresses(text: &str) -> Vec<Address<'_>> {
     let mut found = Vec::new();
     let mut add = |text, kind, leads| found.push(Address { text, kind, leads });
     for url in urls(text) {
-        add(url.whole, "URL", true);
+        add(url.whole, Kind::Url, true);
     }
-    for mail in MAIL.iter().flat_map(|mail| mail.find_iter(text)).take(MOST) {
-        add(mail.as_str(), "mail address", mail.as_str() == trimmed);
+    for mail in MAIL.iter().flat_map(|mail| mail.find_iter(text)) {
+        add(mail.as_str(), Kind::Mail, mail.as_str() == trimmed);
     }
-    for account in ACCOUNTS.iter().flat_map(|account| account.find_iter(text)).take(MOST) {
-        add(account.as_str(), "account", account.as_str() == trimmed);
+    for account in ACCOUNTS.iter().flat_map(|account| account.find_iter(text)) {
+        add(account.as_str(), Kind::Account, account.as_str() == trimmed);
     }
-    let is_host = HOSTS.as_ref().is_some_and(|hosts| hosts.is_match(trimmed)) && !is_file(trimmed);
-    if is_host {
-        add(trimmed, "host", true);
+    for host in hosts(trimmed) {
+        add(host, Kind::Host, true);
     }
     if is_path(trimmed) {
-        add(trimmed, "path", true);
+        add(trimmed, Kind::Path, true);
     }
     found
+}
+
+/// The hosts of a text that is nothing but a host or a list of them. In other texts they are words.
+fn hosts(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for token in text.split([',', ';', ' ', '\n', '\t']).filter(|token| !token.is_empty()) {
+        let address =
+            token.contains("://") || MAIL.as_ref().is_some_and(|mail| mail.is_match(token));
+        match host_in(token) {
+            _ if address => {}
+            Some(_) => found.push(token),
+            None if token.parse::<Ipv6Addr>().is_ok() => found.push(token),
+            None => return Vec::new(),
+        }
+    }
+    found
+}
+
+/// The name in what is a host, with or without a port and a path.
+fn host_in(token: &str) -> Option<&str> {
+    let Some(found) = HOSTS.as_ref().and_then(|hosts| hosts.captures(token)) else {
+        return token.parse::<Ipv6Addr>().is_ok().then_some(token);
+    };
+    let name = found.get(1)?.as_str();
+    (!is_file(name)).then_some(name)
 }
 
 fn is_file(name: &str) -> bool {
