@@ -10,13 +10,16 @@ use serde_json::{Map, Value};
 use super::content;
 use crate::{Attached, HostError, Nobody, PromptSpec, Session, Ui};
 
+/// In `_meta` of a request, the server that is meant.
+const SERVER: &str = "tagout/server";
+
 impl Session {
     /// A prompt with its arguments filled in, to be attached to a question. Where policy wants a
     /// person's approval, there is nobody: see [`Session::prompt_asking`].
     ///
     /// # Errors
-    /// [`HostError::UnknownPrompt`], [`HostError::PromptArguments`], [`HostError::Refused`],
-    /// [`HostError::Unanswered`], [`HostError::Malformed`], [`HostError::TooLarge`], and those of
+    /// [`HostError::UnknownPrompt`], [`HostError::PromptArguments`], [`HostError::PromptEnding`],
+    /// [`HostError::Refused`], [`HostError::Unanswered`], [`HostError::Malformed`], [`HostError::TooLarge`], and those of
     /// [`Session::prompts`].
     pub async fn prompt(
         &mut self,
@@ -48,7 +51,7 @@ impl Session {
             params = params.with_arguments(arguments);
         }
         let request = ClientRequest::GetPromptRequest(GetPromptRequest::new(params));
-        let result = self.fetch(request, name, ui).await?;
+        let result = self.fetch(request, (name, Map::new()), ui).await?;
         let messages = content::prompt(name, &result)?;
         Ok(Attached::Prompt { name: name.to_owned(), messages })
     }
@@ -75,14 +78,24 @@ impl Session {
         uri: &str,
         ui: &mut dyn Ui,
     ) -> Result<Attached, HostError> {
+        self.read(uri, Map::new(), ui).await
+    }
+
+    async fn read(
+        &mut self,
+        uri: &str,
+        meta: Map<String, Value>,
+        ui: &mut dyn Ui,
+    ) -> Result<Attached, HostError> {
         let params = ReadResourceRequestParams::new(uri);
         let request = ClientRequest::ReadResourceRequest(ReadResourceRequest::new(params));
-        let result = self.fetch(request, uri, ui).await?;
+        let result = self.fetch(request, (uri, meta), ui).await?;
         let parts = content::resource(uri, &result)?;
         Ok(Attached::Resource { uri: uri.to_owned(), parts })
     }
 
-    /// A resource of one server, `@server:uri`.
+    /// A resource of one server, `@server:uri`. The gateway is told which, and reads it from there
+    /// or not at all.
     ///
     /// # Errors
     /// [`HostError::UnknownServer`], [`HostError::UnknownResource`], and those of
@@ -109,7 +122,9 @@ impl Session {
         offered |= templates.iter().any(|one| one.server == server && one.may_hold(uri));
         servers.extend(templates.iter().map(|one| one.server.clone()));
         if offered {
-            return self.resource_asking(uri, ui).await;
+            // Another server may list what this one has a template for, and nobody means that.
+            let meta = Map::from_iter([(SERVER.to_owned(), server.into())]);
+            return self.read(uri, meta, ui).await;
         }
         servers.sort_unstable();
         servers.dedup();
@@ -123,11 +138,11 @@ impl Session {
     async fn fetch(
         &mut self,
         request: ClientRequest,
-        about: &str,
+        (about, meta): (&str, Map<String, Value>),
         ui: &mut dyn Ui,
     ) -> Result<Value, HostError> {
         let unanswered = |error| HostError::unanswered(about, error);
-        let result = self.converse(request, (about, Map::new()), ui).await;
+        let result = self.converse(request, (about, meta), ui).await;
         let result = result.answer.map_err(unanswered)?;
         serde_json::to_value(result).map_err(|error| HostError::Malformed {
             what: format!("`{about}`"),

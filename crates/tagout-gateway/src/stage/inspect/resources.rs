@@ -11,8 +11,23 @@ use crate::{
 
 /// The server that offers `uri`: the one that lists it or, where none does, has a template that it
 /// fits. Of several, none is preferred, or a server could take another's reads. Nor can a template
-/// of one put out of reach what another lists.
+/// of one put out of reach what another lists. Where the client says from which server it means to
+/// read, it is that one or none.
 pub(crate) async fn resource(identified: &Identified, uri: &str) -> Result<Target, Refusal> {
+    let target = found(identified, uri).await?;
+    let Some(meant) = identified.call().meta(MEANT) else { return Ok(target) };
+    let meant = meant.text();
+    let server = target.upstream().map(|upstream| upstream.name().as_str());
+    if meant.is_some() && meant.as_deref() == server {
+        return Ok(target);
+    }
+    Err(unknown("resource", uri))
+}
+
+/// In `_meta` of a request: the server that the client means, as it is called here.
+const MEANT: &str = "tagout/server";
+
+async fn found(identified: &Identified, uri: &str) -> Result<Target, Refusal> {
     // Whoever reads a resource has listed it: a server that is slow to start is not waited for.
     identified.session().start().await;
     let offering = |offers: &dyn Fn(&Catalogue) -> bool| -> Vec<Arc<Upstream>> {
