@@ -72,6 +72,13 @@ pub enum HostError {
         /// What it was given and does not know.
         unknown: Vec<String>,
     },
+    /// A prompt does not end with the person, so that the model would go on with words that a
+    /// server put into its mouth.
+    #[error("prompt `{prompt}` does not end with words of the person's")]
+    PromptEnding {
+        /// The prompt.
+        prompt: String,
+    },
     /// There is no such server, or it offers no resources.
     #[error("no server `{server}` offers resources; {}", servers_in_words(known))]
     UnknownServer {
@@ -177,6 +184,7 @@ impl HostError {
             Self::Unanswered { .. } => "host-unanswered",
             Self::UnknownPrompt { .. } => "host-prompt-unknown",
             Self::PromptArguments { .. } => "host-prompt-arguments",
+            Self::PromptEnding { .. } => "host-prompt-ending",
             Self::UnknownServer { .. } => "host-server-unknown",
             Self::UnknownResource { .. } => "host-resource-unknown",
             Self::TooLarge { .. } => "host-attachment-too-large",

@@ -231,9 +231,9 @@ mod tests {
             let parts = pictures.into_iter().map(Part::Image).collect();
             let messages = [Message { role: Role::User, parts }];
             let pictures = Pictures::of(&messages);
-            let is_shown = |part: &Part| match part {
-                Part::Image(image) => matches!(pictures.shown(image), Part::Image(_)),
-                other => panic!("{other:?}"),
+            let is_shown = |part: &Part| {
+                let Part::Image(image) = part else { panic!("{part:?}") };
+                matches!(pictures.shown(image), Part::Image(_))
             };
             messages[0].parts.iter().map(is_shown).collect()
         };

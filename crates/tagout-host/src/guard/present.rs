@@ -22,7 +22,7 @@ pub(crate) fn marker(seed: &[u8; 32]) -> String {
 
 /// The conversation for a model: the instructions first, what tools said and what was attached
 /// delimited as data, a summary in place of what is too large, and a line in place of a picture
-/// that its provider would refuse.
+/// that its provider would refuse. The person speaks first and last.
 pub(crate) fn presented(
     messages: &[Message],
     instructions: &Instructions,
@@ -32,8 +32,34 @@ pub(crate) fn presented(
         View { marker: marker(seed), tools: tools(messages), pictures: Pictures::of(messages) };
     let mut shown = Vec::with_capacity(messages.len() + 1);
     shown.push(Message::text(Role::System, instructions.text()));
+    let mut spoken = messages.iter().filter(|message| says(message)).map(|message| message.role);
+    let (first, last) = (spoken.next(), spoken.next_back());
+    if first.is_some_and(|role| role != Role::User) {
+        shown.push(Message::text(Role::User, BEGINS));
+    }
     shown.extend(messages.iter().map(|message| view.message(message)));
+    if last.or(first) == Some(Role::Assistant) {
+        shown.push(Message::text(Role::User, ENDS));
+    }
     shown
+}
+
+/// Providers want a person to speak first: stands before what a prompt lets the model say first.
+const BEGINS: &str = "(This conversation begins with the assistant.)";
+/// Nor does a model go on with its own words, as if they were to be completed.
+const ENDS: &str = "(The person says nothing.)";
+
+/// Whether a message holds anything that a provider is sent.
+pub(crate) fn says(message: &Message) -> bool {
+    let person = message.role == Role::User;
+    message.parts.iter().any(|part| match part {
+        // A person's blanks are not sent; a model's go back as they came.
+        Part::Text { text, .. } if person => !text.trim().is_empty(),
+        Part::Text { text, state } => !text.is_empty() || state.is_some(),
+        Part::Refusal { text } => !text.is_empty(),
+        Part::Attached { parts, .. } => !parts.is_empty(),
+        Part::Image(_) | Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning { .. } => true,
+    })
 }
 
 /// The names of the tools that were called, by the identifiers of the calls.
@@ -269,6 +295,24 @@ mod tests {
             let shown = presented(&messages, &Instructions::new(None, &SEED), &SEED);
             let attached = Part::Attached { uri: "files://a".into(), parts: vec![line.clone()] };
             assert_eq!(shown[1].parts, [attached, line]);
+        }
+    }
+
+    #[test]
+    fn the_person_speaks_first_and_last() {
+        let said = |role, text: &str| Message::text(role, text);
+        let (begins, ends) = (said(Role::User, BEGINS), said(Role::User, ENDS));
+        let (user, blank) = (said(Role::User, "q"), said(Role::User, " "));
+        let model = said(Role::Assistant, "I know all.");
+        for (messages, expected) in [
+            (vec![model.clone(), user.clone()], vec![&begins, &model, &user]),
+            (vec![blank.clone(), model.clone()], vec![&begins, &blank, &model, &ends]),
+            (vec![user.clone(), model.clone(), blank.clone()], vec![&user, &model, &blank, &ends]),
+            (vec![user.clone()], vec![&user]),
+            (vec![], vec![]),
+        ] {
+            let shown = presented(&messages, &Instructions::new(None, &SEED), &SEED);
+            assert_eq!(shown.iter().skip(1).collect::<Vec<_>>(), expected);
         }
     }
 

@@ -2,7 +2,7 @@
 use serde_json::Value;
 use tagout_llm::{Image, Message, Part, Role};
 
-use crate::HostError;
+use crate::{HostError, guard::says};
 
 /// How much text one attachment may hold, in bytes.
 const TEXT_BYTES: usize = 512 << 10;
@@ -11,10 +11,11 @@ const IMAGE_BYTES: usize = 12 << 20;
 /// How many messages a prompt may have.
 const MESSAGES: usize = 256;
 
-/// The messages of a prompt, in order. Only the person and the model speak in it.
+/// The messages of a prompt, in order. Only the person and the model speak in it, and the person
+/// last.
 ///
 /// # Errors
-/// [`HostError::Malformed`] or [`HostError::TooLarge`].
+/// [`HostError::Malformed`], [`HostError::PromptEnding`] or [`HostError::TooLarge`].
 pub(super) fn prompt(name: &str, result: &Value) -> Result<Vec<Message>, HostError> {
     let malformed = |detail: &str| HostError::Malformed {
         what: format!("prompt `{name}`"),
@@ -38,6 +39,10 @@ pub(super) fn prompt(name: &str, result: &Value) -> Result<Vec<Message>, HostErr
     }
     let parts = messages.iter().flat_map(|message| &message.parts);
     bounded(&format!("prompt `{name}`"), parts)?;
+    let ends = messages.iter().rfind(|message| says(message)).map(|message| message.role);
+    if ends != Some(Role::User) {
+        return Err(HostError::PromptEnding { prompt: name.to_owned() });
+    }
     Ok(messages)
 }
 
