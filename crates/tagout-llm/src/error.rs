@@ -25,6 +25,12 @@ pub enum ProviderError {
         /// The name that both would get.
         fitted: String,
     },
+    /// Whoever asks has not agreed that what they say goes there, or not any more.
+    #[error("you have not agreed that what you say goes to `{model}`")]
+    NotAgreed {
+        /// The model, with its provider.
+        model: String,
+    },
     /// The provider did not answer.
     #[error("`{provider}` did not answer: {detail}")]
     Unreachable {
@@ -161,6 +167,7 @@ impl ProviderError {
             Self::NoQuestion => "provider-no-question",
             Self::Conversation { .. } => "provider-conversation",
             Self::NameCollision { .. } => "tool-name-collision",
+            Self::NotAgreed { .. } => "consent-model",
             Self::Unreachable { .. } => "provider-unreachable",
             Self::KeyRefused { .. } => "provider-key-refused",
             Self::KeyWanted { .. } => "provider-key-missing",
@@ -194,6 +201,7 @@ impl ProviderError {
             Self::BadCall { tool, detail, .. } => (*tool, *detail) = (words(tool), words(detail)),
             Self::NoQuestion
             | Self::NameCollision { .. }
+            | Self::NotAgreed { .. }
             | Self::RateLimited { .. }
             | Self::KeyRefused { .. }
             | Self::KeyWanted { .. }
@@ -210,6 +218,7 @@ impl ProviderError {
             Self::NoQuestion
             | Self::Conversation { .. }
             | Self::NameCollision { .. }
+            | Self::NotAgreed { .. }
             | Self::KeyRefused { .. }
             | Self::KeyWanted { .. }
             | Self::ModelMissing { .. }

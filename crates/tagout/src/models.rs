@@ -8,8 +8,8 @@ mod network;
 mod recorded;
 mod table;
 
-pub(crate) use chosen::{Chosen, choose, provider};
-pub(crate) use consent::{agreed, recipient_of};
+pub(crate) use chosen::{Chosen, choose, chosen, provider};
+pub(crate) use consent::{Consent, agreed, recipient_of};
 pub(crate) use key::{Standing, standing};
 pub(crate) use local::{ModelFile, measured, named};
 pub(crate) use metered::{Metered, Total, cost, patience};

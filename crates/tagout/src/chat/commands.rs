@@ -8,12 +8,13 @@ use tagout_terminal::{Card, Tone, listing, table};
 use super::{
     input::words,
     live::{Leave, Live},
-    start,
+    start::{self, Model},
 };
 use crate::{
     command::{audit, sessions},
     conversation::Conversations,
     failure::Failure,
+    models,
 };
 
 /// What comes after a line was understood.
@@ -57,7 +58,7 @@ const KEYS: [(&str, &str); 6] = [
 pub(crate) async fn run(live: &mut Live<'_>, name: &str, rest: &str) -> Result<Flow, Failure> {
     let done = match name {
         "help" | "?" => help(live),
-        "model" => model(live, rest),
+        "model" => model(live, rest).await,
         "tools" => tools(live, rest).await,
         "permissions" => permissions(live, rest),
         "prompts" => prompts(live).await,
@@ -98,17 +99,22 @@ fn help(live: &Live<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn model(live: &mut Live<'_>, rest: &str) -> Result<(), Failure> {
+async fn model(live: &mut Live<'_>, rest: &str) -> Result<(), Failure> {
     if rest.is_empty() {
         let info = live.start.model.metered.describe();
         live.painter.say(&format!("{} ({})", info.name, info.note));
         live.painter.aside("`tagout models ls` lists those that there are.");
         return Ok(());
     }
-    live.painter.asks();
-    let chosen = start::model(live.places, rest, true);
-    live.painter.asked(true);
-    let chosen = chosen?;
+    if models::named(rest).is_some() {
+        live.painter.aside("loading the model; Ctrl-C gives up on it");
+    }
+    let chosen = models::chosen(live.places, rest).await?;
+    if let Some(warning) = &chosen.warning {
+        live.painter.aside(warning);
+    }
+    let chosen = Model::of(rest, chosen);
+    live.agree(&chosen).await?;
     live.session.change_model(chosen.metered.clone(), chosen.facts);
     live.session.limit(start::limits(&live.start.config, chosen.facts));
     live.conversation.answered_by(&chosen.name);

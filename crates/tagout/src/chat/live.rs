@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use tagout_gateway::Gateway;
 use tagout_host::{Answer, HostError, PromptArgumentSpec, Question, Session};
 use tagout_llm::Provider as _;
 use tagout_terminal::{Editor, Hush, Read, Screen, Size, Tone};
@@ -24,7 +25,7 @@ use super::{
     painter::Painter,
     person::Person,
     spent::Spent,
-    start::{self, Start},
+    start::{self, Model, Start},
 };
 use crate::{
     cli::How,
@@ -47,6 +48,7 @@ pub(crate) struct Live<'a> {
     pub(crate) places: &'a Places,
     pub(crate) start: &'a mut Start,
     pub(crate) session: &'a mut Session,
+    gateway: &'a Gateway,
     pub(crate) conversation: &'a Conversation,
     pub(crate) painter: Arc<Painter>,
     pub(crate) offers: Arc<Mutex<Offers>>,
@@ -92,6 +94,7 @@ pub(crate) fn chat(places: &Places, how: &How) -> Result<ExitCode, Failure> {
                     places,
                     start: &mut start,
                     session,
+                    gateway,
                     conversation: &conversation,
                     painter: Arc::clone(&painter),
                     offers: Arc::clone(&offers),
@@ -237,7 +240,7 @@ impl Live<'_> {
         match flow {
             Flow::On => Ok(None),
             Flow::Leave(leave) => Ok(Some(leave)),
-            Flow::Ask(question) => self.ask(question).await,
+            Flow::Ask(question) => self.ask_if_agreed(question).await,
         }
     }
 
@@ -334,6 +337,42 @@ impl Live<'_> {
         self.painter.tell(Tone::Bad, &format!("{} [{}]", failure.message(), failure.code()));
         if let Some(help) = failure.help() {
             self.painter.aside(help);
+        }
+    }
+
+    /// Makes sure that what is said may go to `model`; the person is asked where that was not agreed
+    /// to, or was taken back since.
+    pub(crate) async fn agree(&self, model: &Model) -> Result<(), Failure> {
+        let Some(consent) = model.consent.as_deref().filter(|consent| !consent.holds()) else {
+            return Ok(());
+        };
+        let prompt = "Agree? Type `yes` to go ahead:".to_owned();
+        let line = self.person().line(consent.question(), prompt).await;
+        if line.is_some_and(|line| line.trim() == "yes") {
+            return consent.give(self.gateway);
+        }
+        Err(consent.missing(Ended::Refused))
+    }
+
+    async fn ask_if_agreed(&mut self, question: Question) -> Result<Option<Leave>, Failure> {
+        let (stop, interrupts) = (self.stop.clone(), Arc::clone(&self.interrupts));
+        let agreed = tokio::select! {
+            biased;
+            agreed = self.agree(&self.start.model) => agreed,
+            () = stop.cancelled() => return Ok(Some(Leave::Quit)),
+            () = interrupts.notified() => {
+                self.pressed = true;
+                let consent = self.start.model.consent.as_ref();
+                consent.map_or(Ok(()), |consent| Err(consent.missing(Ended::Refused)))
+            }
+        };
+        drop(self.painter.device().await);
+        match agreed {
+            Ok(()) => self.ask(question).await,
+            Err(failure) => {
+                self.trouble(&failure);
+                Ok(None)
+            }
         }
     }
 

@@ -19,7 +19,8 @@ use super::{form, painter::Painter};
 use crate::failure::Failure;
 
 /// Finds a model by its name, if the person has agreed to it.
-pub(crate) type Models = Box<dyn Fn(&str) -> Result<Arc<dyn Provider>, Failure> + Send + Sync>;
+pub(crate) type Models = Box<dyn Fn(&str) -> Found + Send + Sync>;
+type Found = Asking<'static, Result<Arc<dyn Provider>, Failure>>;
 
 /// The person at the terminal: is shown what happens, and asked.
 pub(crate) struct Person {
@@ -190,7 +191,7 @@ impl Ui for Person {
                         return SamplingAnswer::Allow { tokens, provider };
                     }
                     Chosen::Model(name) => {
-                        let told = match (self.models)(&name) {
+                        let told = match (self.models)(&name).await {
                             Ok(found) => {
                                 provider = Some(found);
                                 format!("`{name}` would answer, not `{model}`.")

@@ -11,8 +11,8 @@ use super::person::Models;
 use crate::{
     cli::How,
     command::CONNECT,
-    failure::Failure,
-    models::{self, Chosen, Metered},
+    failure::{Ended, Failure},
+    models::{self, Chosen, Consent, Metered},
     output,
     places::Places,
     setup::{self, Setup},
@@ -24,6 +24,8 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) metered: Arc<Metered>,
     pub(crate) facts: Option<Facts>,
+    /// Whether the person agrees that anything goes there, where that is elsewhere.
+    pub(crate) consent: Option<Arc<Consent>>,
     pub(crate) seed: Option<[u8; 32]>,
 }
 
@@ -42,8 +44,8 @@ const COST_USD: f64 = 1.0;
 /// The model called `name`; whoever has not agreed that anything goes there is asked, if it may be
 /// `asked`.
 pub(crate) fn model(places: &Places, name: &str, asked: bool) -> Result<Model, Failure> {
-    let chosen = models::choose(places, name)?;
-    models::agreed(places, [&chosen], asked)?;
+    let mut chosen = models::choose(places, name, &CancellationToken::new())?;
+    models::agreed(places, [&mut chosen], asked)?;
     if let Some(warning) = &chosen.warning {
         output::aside(printable(warning));
     }
@@ -53,8 +55,9 @@ pub(crate) fn model(places: &Places, name: &str, asked: bool) -> Result<Model, F
 impl Model {
     /// A model that was agreed to.
     pub(crate) fn of(name: &str, chosen: Chosen) -> Self {
-        let Chosen { provider, facts, seed, .. } = chosen;
-        Self { name: name.to_owned(), metered: Arc::new(Metered::new(provider)), facts, seed }
+        let Chosen { provider, facts, consent, seed, .. } = chosen;
+        let metered = Arc::new(Metered::new(provider));
+        Self { name: name.to_owned(), metered, facts, consent, seed }
     }
 }
 
@@ -62,9 +65,14 @@ impl Model {
 pub(crate) fn others(places: &Places) -> Models {
     let places = places.clone();
     Box::new(move |name| {
-        let chosen = models::choose(&places, name)?;
-        models::agreed(&places, [&chosen], false)?;
-        Ok(chosen.provider)
+        let (places, name) = (places.clone(), name.to_owned());
+        Box::pin(async move {
+            let chosen = models::chosen(&places, &name).await?;
+            match chosen.consent.filter(|consent| !consent.holds()) {
+                Some(consent) => Err(consent.missing(Ended::NeedsApproval)),
+                None => Ok(chosen.provider),
+            }
+        })
     })
 }
 

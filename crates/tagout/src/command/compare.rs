@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tagout_host::{Answer, Event, HostError, Ui};
 use tagout_llm::Provider as _;
 use tagout_terminal::printable;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     chat::{Conversation, Model, Start},
@@ -20,9 +21,11 @@ use crate::{
 /// side. Calls go through the gateway as always.
 pub(crate) fn compare(places: &Places, compare: &Compare, json: bool) -> Result<ExitCode, Failure> {
     // All are looked at before the first is asked.
-    let chosen = compare.model.iter().map(|model| Ok((model, models::choose(places, model)?)));
-    let chosen = chosen.collect::<Result<Vec<_>, Failure>>()?;
-    models::agreed(places, chosen.iter().map(|(_, chosen)| chosen), !json)?;
+    let stop = CancellationToken::new();
+    let choose = |model| models::choose(places, model, &stop);
+    let chosen = compare.model.iter().map(|model| Ok((model, choose(model)?)));
+    let mut chosen = chosen.collect::<Result<Vec<_>, Failure>>()?;
+    models::agreed(places, chosen.iter_mut().map(|(_, chosen)| chosen), !json)?;
     let mut rows = Vec::new();
     let mut failed = false;
     for (model, chosen) in chosen {

@@ -12,6 +12,7 @@ use tagout_host::HostError;
 use tagout_llm::{Facts, Message, Part, Provider, Role, ToolSpec, Turn, TurnRequest};
 use tagout_terminal::printable;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::Models,
@@ -149,7 +150,7 @@ fn check(
     seconds: Option<u64>,
     json: bool,
 ) -> Result<ExitCode, Failure> {
-    let chosen = models::choose(places, model)?;
+    let chosen = models::choose(places, model, &CancellationToken::new())?;
     let metered = Arc::new(Metered::new(chosen.provider));
     let messages =
         [Message::text(Role::User, "Call the tool `tagout_probe` with the word `ready`.")];

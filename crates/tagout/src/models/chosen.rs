@@ -1,5 +1,9 @@
 //! What stands behind `PROVIDER:MODEL`.
-use std::{path::Path, sync::Arc};
+use std::{
+    io::{self, IsTerminal as _},
+    path::Path,
+    sync::Arc,
+};
 
 use tagout_llm::{
     Facts, ModelId, Planner, Provider, ProviderInfo, Providers, Reach, Remote, Row, Script, Sink,
@@ -11,16 +15,19 @@ use tagout_llm::{
 use tagout_proto::Secret;
 use tagout_store::Recipient;
 use tagout_wire::http::Vet;
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    consent, key,
+    consent::{self, Consent},
+    key,
     local::{self, Local},
     network::{Network, Passing},
     recorded::{self, Seed},
     table,
 };
 use crate::{
-    failure::Failure,
+    failure::{Ended, Failure},
+    output,
     places::Places,
     setup::{self, clock},
 };
@@ -34,34 +41,66 @@ pub(crate) struct Chosen {
     pub(crate) warning: Option<String>,
     /// Who gets to see what it is sent, where that leaves this machine.
     pub(crate) recipient: Option<Recipient>,
+    /// Whether that was agreed to, once it is to be seen to.
+    pub(crate) consent: Option<Arc<Consent>>,
     /// What the random parts of the conversation are to be made from, where it is recorded or played.
     pub(crate) seed: Option<Seed>,
 }
 
 impl Chosen {
     fn plain(provider: Arc<dyn Provider>) -> Self {
-        Self { provider, facts: None, warning: None, recipient: None, seed: None }
+        Self { provider, facts: None, warning: None, recipient: None, consent: None, seed: None }
     }
 }
 
 const HELP: &str = "see `tagout models ls`; `offline:planner` needs no key and no network";
 
-/// The model that `text` names.
-pub(crate) fn choose(places: &Places, text: &str) -> Result<Chosen, Failure> {
+/// The model that `text` names. Blocks while one is loaded from a file, which may take minutes, and
+/// gives up on that when told to `stop`.
+pub(crate) fn choose(
+    places: &Places,
+    text: &str,
+    stop: &CancellationToken,
+) -> Result<Chosen, Failure> {
     // What follows these is a path, which may hold what no model's name does.
     match text.split_once(':') {
         Some(("script", path)) => return script(text, on_disk(path)?),
-        Some(("record", rest)) => return record(places, text, rest),
+        Some(("record", rest)) => return record(places, (text, rest), stop),
         Some(("replay", path)) => return replay(places, text, on_disk(path)?),
         Some(_) | None => {}
     }
     if let Some(file) = local::named(text) {
-        return from_file(places, file, Way::Network);
+        return from_file(places, file, Way::Network, stop);
     }
     let model = parsed(text)?;
     match model.provider() {
         "offline" if model.as_str() == Planner::NAME => Ok(Chosen::plain(Arc::new(Planner::new()))),
         _ => remote(places, &model, Way::Network),
+    }
+}
+
+/// The same without blocking. Whoever drops this does not want the model any more: it is loaded no
+/// further. What is sent to it, once it is chosen, needs consent each time.
+pub(crate) async fn chosen(places: &Places, text: &str) -> Result<Chosen, Failure> {
+    let wanted = Wanted(CancellationToken::new());
+    let (places, text, stop) = (places.clone(), text.to_owned(), wanted.0.clone());
+    let choosing = tokio::task::spawn_blocking(move || {
+        let mut chosen = choose(&places, &text, &stop)?;
+        consent::guarded(&places, &mut chosen)?;
+        Ok(chosen)
+    });
+    choosing.await.unwrap_or_else(|error| Err(Failure::new(Ended::Failed, "model-server", error)))
+}
+
+/// Goes with whoever waits for a model, and takes the row away that says how far it is.
+struct Wanted(CancellationToken);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.cancel();
+        if io::stderr().is_terminal() {
+            output::progress("");
+        }
     }
 }
 
@@ -103,7 +142,11 @@ fn script(name: &str, path: &Path) -> Result<Chosen, Failure> {
     Ok(Chosen::plain(Arc::new(script)))
 }
 
-fn record(places: &Places, text: &str, rest: &str) -> Result<Chosen, Failure> {
+fn record(
+    places: &Places,
+    (text, rest): (&str, &str),
+    stop: &CancellationToken,
+) -> Result<Chosen, Failure> {
     let Some((folder, recorded)) = rest.rsplit_once(',') else {
         let message = format!("`{text}` names no model to record");
         let help = "write `record:DIR,PROVIDER:MODEL`";
@@ -111,17 +154,22 @@ fn record(places: &Places, text: &str, rest: &str) -> Result<Chosen, Failure> {
     };
     let way = Way::Recorded(on_disk(folder)?);
     match local::named(recorded) {
-        Some(file) => from_file(places, file, way),
+        Some(file) => from_file(places, file, way, stop),
         None => remote(places, &parsed(recorded)?, way),
     }
 }
 
 /// A model in a file, which nothing is paid for.
-fn from_file(places: &Places, file: &str, way: Way<'_>) -> Result<Chosen, Failure> {
+fn from_file(
+    places: &Places,
+    file: &str,
+    way: Way<'_>,
+    stop: &CancellationToken,
+) -> Result<Chosen, Failure> {
     let providers = table::providers(places)?;
     let unknown = || unknown("there is no provider for files", &providers);
     let row = providers.find(LOCAL).ok_or_else(unknown)?.clone();
-    let started = Local::start(places, row, on_disk(file)?)?;
+    let started = Local::start(places, row, on_disk(file)?, stop)?;
     let entry = providers.catalogue.find(&started.model).cloned();
     let free = Facts { input: Some(0.0), output: Some(0.0), ..Facts::default() };
     let facts = entry.as_ref().map_or(free, |entry| entry.facts);
@@ -192,7 +240,7 @@ fn remote(places: &Places, model: &ModelId, way: Way<'_>) -> Result<Chosen, Fail
     let no_tools = facts.is_some_and(|facts| facts.tools == Some(false));
     let warning = warning.or_else(|| no_tools.then(|| format!("`{model}` calls no tools")));
     let provider = Arc::new(Remote::new(row, model.clone(), entry, reach));
-    Ok(Chosen { provider, facts, warning, recipient, seed })
+    Ok(Chosen { provider, facts, warning, recipient, consent: None, seed })
 }
 
 /// The way, and the seed that goes with it.

@@ -6,8 +6,11 @@ use tagout_gateway::{
     consent::{Agreed, model},
     identity::os_user,
 };
-use tagout_llm::{ModelId, Row};
-use tagout_store::Recipient;
+use tagout_llm::{
+    ModelId, Provider, ProviderError, ProviderInfo, Row, Sink, TurnFuture, TurnRequest,
+};
+use tagout_proto::Principal;
+use tagout_store::{Recipient, Store};
 use tagout_terminal::printable;
 
 use super::{Chosen, table};
@@ -36,61 +39,147 @@ pub(crate) fn recipient_of(places: &Places, name: &str) -> Result<Option<Recipie
     Ok(recipient(row, &id))
 }
 
-/// Makes sure that the person who runs this has agreed that what they say goes to each of `chosen`.
-/// Whoever has not is asked on the terminal, once, if it may be `asked`; without an answer it does not
-/// go there.
+/// Whether the person who runs this agrees that what they say goes to a model elsewhere. It can be
+/// taken back at any time, so it is looked up each time.
+pub(crate) struct Consent {
+    recipient: Recipient,
+    principal: Principal,
+    /// The operator has agreed for everybody.
+    for_all: bool,
+    store: Store,
+}
+
+impl Consent {
+    /// That to `recipient`.
+    fn to(places: &Places, recipient: Recipient) -> Result<Self, Failure> {
+        let config = Setup::read(places)?.config;
+        let for_all = config.consent.models.contains(&recipient.name);
+        let store = Store::open(&places.state.join("state.sqlite")).map_err(|e| unread(&e))?;
+        Ok(Self { recipient, principal: os_user(&config), for_all, store })
+    }
+
+    /// Whether it is given now, as far as can be looked up.
+    pub(crate) fn holds(&self) -> bool {
+        let has_agreed = || self.store.has_agreed(&self.principal, &self.recipient);
+        self.for_all
+            || has_agreed().unwrap_or_else(|error| {
+                tracing::error!(%error, "it cannot be looked up who agreed to what");
+                false
+            })
+    }
+
+    /// What the person is asked to agree to.
+    pub(crate) fn question(&self) -> String {
+        let name = printable(&self.recipient.name);
+        format!(
+            "`{name}` is a language model elsewhere. What you ask, the definitions of your tools \
+             and what\nthey return go there, now and from now on; `tagout consent revoke {name} \
+             --model` ends that."
+        )
+    }
+
+    /// Puts on record that the person has said yes.
+    pub(crate) fn give(&self, gateway: &Gateway) -> Result<(), Failure> {
+        let by = &self.principal.user;
+        let agreed = Agreed { principal: &self.principal, by, channel: "terminal" };
+        let given = gateway.agree(&self.recipient, agreed);
+        given.map(drop).map_err(|error| Failure::of(&error, error.code(), error.help()))
+    }
+
+    /// That it is not given.
+    pub(crate) fn missing(&self, ended: Ended) -> Failure {
+        let name = printable(&self.recipient.name);
+        let error = ProviderError::NotAgreed { model: name.clone() };
+        let help = format!("to agree: tagout consent give {name} --model");
+        Failure::new(ended, error.code(), error).with_help(&help)
+    }
+}
+
+fn unread(error: &tagout_store::StoreError) -> Failure {
+    Failure::of(error, error.code(), error.help())
+}
+
+/// From here on, `chosen` is sent nothing without the consent of whoever runs this; whether there is
+/// one is for the caller to see to.
+///
+/// # Errors
+/// It cannot be looked up.
+pub(crate) fn guarded(places: &Places, chosen: &mut Chosen) -> Result<(), Failure> {
+    let Some(recipient) = chosen.recipient.clone() else { return Ok(()) };
+    let consent = Arc::new(Consent::to(places, recipient)?);
+    let inner = Arc::clone(&chosen.provider);
+    chosen.provider = Arc::new(Guarded { inner, consent: Arc::clone(&consent) });
+    chosen.consent = Some(consent);
+    Ok(())
+}
+
+/// Makes sure that the person who runs this has agreed that what they say goes to each of `chosen`,
+/// also at each of their turns from here on. Whoever has not is asked on the terminal, once, if it may
+/// be `asked`; without an answer it does not go there.
 ///
 /// # Errors
 /// `consent-model`; that it cannot be looked up or put on record.
 pub(crate) fn agreed<'a>(
     places: &Places,
-    chosen: impl IntoIterator<Item = &'a Chosen>,
+    chosen: impl IntoIterator<Item = &'a mut Chosen>,
     asked: bool,
 ) -> Result<(), Failure> {
-    let recipients = chosen.into_iter().filter_map(|one| one.recipient.as_ref());
-    let recipients: Vec<_> = recipients.collect();
-    if recipients.is_empty() {
-        return Ok(());
-    }
-    let setup = Setup::read(places)?;
-    let for_all = setup.config.consent.models.clone();
-    let principal = os_user(&setup.config);
-    let gateway = setup.open(places)?;
-    for recipient in recipients {
-        let unread =
-            |error: tagout_store::StoreError| Failure::of(&error, error.code(), error.help());
-        let agreed = for_all.contains(&recipient.name)
-            || gateway.store().has_agreed(&principal, recipient).map_err(unread)?;
-        if !agreed {
-            ask(recipient, asked)?;
-            let by = Agreed { principal: &principal, by: &principal.user, channel: "terminal" };
-            keep(&gateway, recipient, by)?;
+    for one in chosen {
+        guarded(places, one)?;
+        let Some(consent) = &one.consent else { continue };
+        if !consent.holds() {
+            ask(consent, asked)?;
+            // Only what is put on record needs a gateway; none is open by now.
+            let gateway = Setup::read(places)?.open(places)?;
+            consent.give(&gateway)?;
         }
     }
     Ok(())
 }
 
-fn ask(recipient: &Recipient, asked: bool) -> Result<(), Failure> {
-    let name = printable(&recipient.name);
-    let refused = |ended| {
-        let message = format!("you have not agreed that what you say goes to `{name}`");
-        let help = format!("to agree: tagout consent give {name} --model");
-        Failure::new(ended, "consent-model", message).with_help(&help)
-    };
+fn ask(consent: &Consent, asked: bool) -> Result<(), Failure> {
     if !asked {
-        return Err(refused(Ended::NeedsApproval));
+        return Err(consent.missing(Ended::NeedsApproval));
     }
-    let shown = format!(
-        "`{name}` is a language model elsewhere. What you ask, the definitions of your tools and what\n\
-         they return go there, now and from now on; `tagout consent revoke {name} --model` ends that."
-    );
-    confirm(&shown, "Agree?", false).map_err(|failure| {
+    confirm(&consent.question(), "Agree?", false).map_err(|failure| {
         let nobody = failure.code() == "confirmation-unavailable";
-        refused(if nobody { Ended::NeedsApproval } else { Ended::Refused })
+        consent.missing(if nobody { Ended::NeedsApproval } else { Ended::Refused })
     })
 }
 
-fn keep(gateway: &Arc<Gateway>, recipient: &Recipient, by: Agreed<'_>) -> Result<(), Failure> {
-    let agreed = gateway.agree(recipient, by);
-    agreed.map(drop).map_err(|error| Failure::of(&error, error.code(), error.help()))
+/// A model that is sent nothing once the consent to that is taken back.
+struct Guarded {
+    inner: Arc<dyn Provider>,
+    consent: Arc<Consent>,
+}
+
+impl Guarded {
+    fn may(&self) -> Result<(), ProviderError> {
+        let model = || printable(&self.consent.recipient.name);
+        if self.consent.holds() { Ok(()) } else { Err(ProviderError::NotAgreed { model: model() }) }
+    }
+}
+
+impl Provider for Guarded {
+    fn is_rule_based(&self) -> bool {
+        self.inner.is_rule_based()
+    }
+
+    fn describe(&self) -> ProviderInfo {
+        self.inner.describe()
+    }
+
+    fn turn<'a>(&'a self, request: TurnRequest<'a>) -> TurnFuture<'a> {
+        Box::pin(async move {
+            self.may()?;
+            self.inner.turn(request).await
+        })
+    }
+
+    fn stream<'a>(&'a self, request: TurnRequest<'a>, sink: &'a mut dyn Sink) -> TurnFuture<'a> {
+        Box::pin(async move {
+            self.may()?;
+            self.inner.stream(request, sink).await
+        })
+    }
 }

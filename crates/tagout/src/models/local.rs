@@ -15,6 +15,7 @@ use tagout_llm::{
 };
 use tagout_proto::Secret;
 use tagout_wire::http::Vet;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::file::ModelFile;
 use self::server::Server;
@@ -46,17 +47,23 @@ pub(super) struct Local {
 }
 
 impl Local {
-    /// Serves the file called `name`, if it is what was pinned. Blocks until the model is loaded.
-    pub(super) fn start(places: &Places, row: Row, name: &Path) -> Result<Self, Failure> {
+    /// Serves the file called `name`, if it is what was pinned. Blocks until the model is loaded, or
+    /// until it is to `stop`.
+    pub(super) fn start(
+        places: &Places,
+        row: Row,
+        name: &Path,
+        stop: &CancellationToken,
+    ) -> Result<Self, Failure> {
         let file = ModelFile::open(name)?;
-        let digest = is_pinned(places, &file, name)?;
+        let digest = is_pinned(places, &file, name, stop)?;
         let model = file.model().clone();
         let told = format!(
             "language model on this machine, from {} ({})",
             file.path().display(),
             digest.short()
         );
-        let server = Server::start(places, &row, file)?;
+        let server = Server::start(places, &row, file, stop)?;
         let row = Row { url: server.url(), key: None, ..row };
         Ok(Self { model, row, key: server.key(), server, told })
     }
@@ -78,6 +85,7 @@ fn is_pinned(
     places: &Places,
     file: &ModelFile,
     name: &Path,
+    stop: &CancellationToken,
 ) -> Result<tagout_proto::Digest, Failure> {
     let shown = file.path().display();
     let help = format!("if it is what you want: tagout models pin {LOCAL}:{}", name.display());
@@ -94,22 +102,24 @@ fn is_pinned(
     if pinned.bytes != file.bytes() {
         return Err(changed());
     }
-    let found = measured(file)?;
+    let found = measured(file, stop)?;
     if *pinned == found { Ok(found.digest) } else { Err(changed()) }
 }
 
 /// What there is to pin of a file. It is read to the end, each time: nothing else says what is in it.
-pub(crate) fn measured(file: &ModelFile) -> Result<PinnedModel, Failure> {
+pub(crate) fn measured(file: &ModelFile, stop: &CancellationToken) -> Result<PinnedModel, Failure> {
     let told = std::io::stderr().is_terminal() && file.bytes() >= SLOW;
     let mut percent = 101;
     let digest = file.digest(|read| {
         let now = read.saturating_mul(100) / file.bytes().max(1);
-        if told && now != percent {
+        let goes_on = !stop.is_cancelled();
+        if told && goes_on && now != percent {
             percent = now;
             output::progress(format_args!("reading the model: {now} %"));
         }
+        goes_on
     });
-    if told {
+    if told && !stop.is_cancelled() {
         output::progress("");
     }
     Ok(PinnedModel { digest: digest?, bytes: file.bytes() })

@@ -3,7 +3,13 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::place::{Place, each, one, tool};
+use crate::{
+    chat::{
+        stand_in::{Manner, Seen, watched},
+        talk::{self, Chair, Talk},
+    },
+    place::{Place, each, one, tool},
+};
 
 /// A server whose tool only reads, reviewed, to which nobody has agreed to send anything.
 fn reviewed() -> Place {
@@ -120,4 +126,80 @@ fn consent_is_of_one_user_and_one_recipient() {
     assert_eq!(place.run(&["consent", "revoke", "s"]).code, 2);
     place.done(&["consent", "revoke", "s", "--for", "ann"]);
     place.done(&["consent", "revoke", "openai:s", "--model"]);
+}
+
+/// Model `slow:m`, at an address that is this machine and does not say so.
+fn elsewhere(manner: Manner) -> (Place, Seen) {
+    let (config, seen) = watched(manner);
+    let url = config.replace("127.0.0.1", "0.0.0.0");
+    let config = url.replace("wire =", "allow_plain_http = true\nwire =");
+    (talk::place(&config, json!({})), seen)
+}
+
+fn asked(seen: &Seen) -> usize {
+    seen.lock().unwrap().len()
+}
+
+fn sits(place: &Place) -> Talk {
+    place.done(&["consent", "give", "slow:m", "--model"]);
+    Chair::new(place, &["chat", "--model", "slow:m"]).talk()
+}
+
+fn revoke(place: &Place) {
+    place.done(&["consent", "revoke", "slow:m", "--model"]);
+}
+
+#[test]
+fn who_takes_it_back_is_asked_anew_at_the_next_question() {
+    let (place, seen) = elsewhere(Manner::Answers);
+    let mut talk = sits(&place);
+    talk.answer_to("hello");
+    assert_eq!(asked(&seen), 1);
+    revoke(&place);
+    talk.says("hello again").sees("Agree? Type `yes` to go ahead:");
+    let shown = talk.answer_to("y");
+    assert!(shown.contains("[consent-model]"), "{shown}");
+    talk.says("once more").sees("Agree? Type `yes` to go ahead:");
+    let shown = talk.keys("\x03").prompted();
+    assert!(shown.contains("[consent-model]"), "{shown}");
+    assert_eq!(asked(&seen), 1, "nothing was sent");
+    talk.says("so be it").sees("Agree? Type `yes` to go ahead:");
+    talk.answer_to("yes");
+    assert_eq!(asked(&seen), 2);
+    talk.answer_to("and now?");
+    assert_eq!(asked(&seen), 3, "it is asked once");
+    talk.leaves();
+    let events = events(&place);
+    assert!(events.ends_with(&["consent-revoked".into(), "consent-given".into()]), "{events:?}");
+}
+
+#[test]
+fn what_is_taken_back_in_the_middle_of_a_question_holds_at_once() {
+    let (place, seen) = elsewhere(Manner::Calls("s__write_it"));
+    let mut talk = sits(&place);
+    talk.says("write it");
+    let (_, code) = talk.card();
+    revoke(&place);
+    let shown = talk.answer_to(&code);
+    assert!(shown.contains("[consent-model]"), "{shown}");
+    assert_eq!((place.calls("s", "write_it"), asked(&seen)), (1, 1), "its result went nowhere");
+    talk.leaves();
+}
+
+#[test]
+fn who_changes_to_a_model_elsewhere_is_asked_without_another_gateway() {
+    let (place, seen) = elsewhere(Manner::Answers);
+    let mut talk = Chair::new(&place, &["chat"]).talk();
+    talk.says("/model slow:m").sees("Agree? Type `yes` to go ahead:");
+    let shown = talk.answer_to("no");
+    assert!(shown.contains("[consent-model]"), "{shown}");
+    let shown = talk.answer_to("/model");
+    assert!(shown.contains("offline:planner"), "{shown}");
+    talk.says("/model slow:m").sees("Agree? Type `yes` to go ahead:");
+    let shown = talk.answer_to("yes");
+    assert!(shown.contains("slow:m answers from now on"), "{shown}");
+    talk.answer_to("hello");
+    assert_eq!(asked(&seen), 1);
+    talk.leaves();
+    place.done(&["audit", "verify"]);
 }

@@ -4,6 +4,7 @@ use std::{path::Path, process::ExitCode};
 use serde_json::json;
 use tagout_gateway::lockfile::with_model;
 use tagout_terminal::printable;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     command::add::{hold, write},
@@ -21,7 +22,7 @@ pub(super) fn pin(places: &Places, model: &str, json: bool) -> Result<ExitCode, 
     let name = models::named(model)
         .ok_or_else(|| Failure::usage("model-unknown", "it names no file", help))?;
     let file = ModelFile::open(Path::new(name))?;
-    let found = models::measured(&file)?;
+    let found = models::measured(&file, &CancellationToken::new())?;
     let _held = hold(places.folder())?;
     let setup = Setup::read_to_pin(places, false)?;
     if setup.lockfile.is_of_first_version() {

@@ -107,8 +107,9 @@ impl ModelFile {
         self.file.metadata().is_ok_and(|now| Stamp::of(&now) == self.stamp)
     }
 
-    /// The digest of all that is in it; `told` learns how many bytes were read.
-    pub(crate) fn digest(&self, mut told: impl FnMut(u64)) -> Result<Digest, Failure> {
+    /// The digest of all that is in it; `told` learns how many bytes were read,
+    /// and says whether to go on.
+    pub(crate) fn digest(&self, mut told: impl FnMut(u64) -> bool) -> Result<Digest, Failure> {
         let failed = |error: io::Error| self.bad(&error.to_string());
         let mut file = &self.file;
         file.rewind().map_err(failed)?;
@@ -124,7 +125,11 @@ impl ModelFile {
             }
             hash.update(buffer.get(..more).unwrap_or_default());
             read = read.saturating_add(u64::try_from(more).unwrap_or_default());
-            told(read);
+            if !told(read) {
+                return Err(
+                    self.bad("it was not read to its end, because nobody wants it any more")
+                );
+            }
         }
         if read != self.stamp.bytes || !self.is_as_it_was() {
             return Err(self.bad("it was changed while it was read"));

@@ -13,6 +13,7 @@ use std::{
 use tagout_llm::Row;
 use tagout_proto::Secret;
 use tagout_sandbox::{Child, Exit, Jailer, Profile, SpawnError, resolve, spawn};
+use tokio_util::sync::CancellationToken;
 
 use super::{ModelFile, doorkeeper::Doorkeeper, tail::Tail};
 use crate::{
@@ -53,22 +54,29 @@ enum Unready {
     Written,
     /// What answers is somebody else.
     Foreign,
+    /// Nobody waits for it any more.
+    Unwanted,
 }
 
 impl Server {
-    /// Starts it, and waits until the model is loaded.
-    pub(super) fn start(places: &Places, row: &Row, file: ModelFile) -> Result<Self, Failure> {
+    /// Starts it, and waits until the model is loaded, or until it is to `stop`.
+    pub(super) fn start(
+        places: &Places,
+        row: &Row,
+        file: ModelFile,
+        stop: &CancellationToken,
+    ) -> Result<Self, Failure> {
         let program = program(places, row)?;
         let mut file = file;
         let mut tries = 1;
         loop {
             let server = Self::started(places, row, (&program, file))?;
-            let Err(unready) = server.is_ready() else { return Ok(server) };
+            let Err(unready) = server.is_ready(stop) else { return Ok(server) };
             // Somebody may have taken the port since it was free.
             let taken = match unready {
                 Unready::Ended(_) => server.said.lines(server.key.expose(), true).contains("bind"),
                 Unready::Foreign => true,
-                Unready::TooSlow | Unready::Written => false,
+                Unready::TooSlow | Unready::Written | Unready::Unwanted => false,
             };
             if !taken || tries >= TRIES {
                 return Err(server.failed(&unready));
@@ -123,11 +131,22 @@ impl Server {
         Some(self.last_words(&format!("llama-server ended: {exit}"), true))
     }
 
-    fn is_ready(&self) -> Result<(), Unready> {
-        let told = io::stderr().is_terminal();
+    fn is_ready(&self, stop: &CancellationToken) -> Result<(), Unready> {
+        let shows = io::stderr().is_terminal();
+        let ready = self.loaded(stop, shows);
+        if shows && !stop.is_cancelled() {
+            output::progress("");
+        }
+        ready
+    }
+
+    fn loaded(&self, stop: &CancellationToken, shows: bool) -> Result<(), Unready> {
         let began = Instant::now();
-        let mut shown = 0;
+        let mut shown = None;
         while began.elapsed() < LOADING {
+            if stop.is_cancelled() {
+                return Err(Unready::Unwanted);
+            }
             if let Some(exit) = self.child.try_wait() {
                 return Err(Unready::Ended(exit));
             }
@@ -140,8 +159,8 @@ impl Server {
                 };
             }
             let seconds = began.elapsed().as_secs();
-            if told && seconds > shown {
-                shown = seconds;
+            if shows && shown != Some(seconds) {
+                shown = Some(seconds);
                 output::progress(format_args!("llama-server loads the model: {seconds} s"));
             }
             thread::sleep(ROUND);
@@ -179,6 +198,7 @@ impl Server {
                 return Failure::new(Ended::Refused, "model-changed", message)
                     .with_help("wait until nobody writes to it, then pin it again");
             }
+            Unready::Unwanted => "nobody waits for llama-server any more".to_owned(),
             Unready::Foreign => {
                 "what answers at the port of llama-server is no process of it".to_owned()
             }
