@@ -71,7 +71,8 @@ fn asked(limit: Duration) -> Answered {
 }
 
 fn asked_of(question: &str, withdrawn: &Withdrawn) -> Answered {
-    ask_line(&Asked { question, limit: SOON, withdrawn, screen: &screen() }).unwrap()
+    // Only a withdrawal ends it without an answer.
+    ask_line(&Asked { question, limit: Duration::MAX, withdrawn, screen: &screen() }).unwrap()
 }
 
 /// Waits until the test says so.
