@@ -14,7 +14,10 @@ use std::{
 use serde_json::{Value, json};
 use tagout_testkit::program;
 
-use crate::place::{Place, Ran, gone, one, within_limit};
+use crate::{
+    chat::talk::Chair,
+    place::{Place, Ran, gone, one, within_limit},
+};
 
 const QUESTION: &str = "What is the outage risk of transformer A7 at 38 C with 70 km/h wind?";
 const MODEL: &str = "local:qwen3 8b.gguf";
@@ -248,6 +251,38 @@ fn a_server_ends_with_a_tagout_that_is_killed() {
     tagout.kill().unwrap();
     tagout.wait().unwrap();
     assert!(local.is_gone());
+}
+
+#[test]
+fn who_does_not_want_to_wait_for_a_model_goes_on_without() {
+    let local = Local::pinned(json!({"loading": 1_000_000}));
+    let mut talk = Chair::new(&local.place, &["chat"]).talk();
+    talk.says(&format!("/model {MODEL}")).sees("loading the model; Ctrl-C gives up on it");
+    talk.sees("llama-server loads the model");
+    within_limit(|| local.seen()).unwrap();
+    talk.keys("\x03").sees("stopped");
+    talk.prompted();
+    assert!(local.is_gone(), "nobody waits for it");
+    let shown = talk.answer_to("/model");
+    assert!(shown.contains("offline:planner"), "{shown}");
+    talk.leaves();
+    let mut talk = Chair::new(&local.place, &["chat", "--model", MODEL]).sit();
+    talk.sees("llama-server loads the model");
+    talk.keys("\x03");
+    assert!(!talk.ended().success());
+    assert!(local.is_gone());
+}
+
+#[test]
+fn a_chat_changes_to_a_model_in_a_file() {
+    let local = Local::pinned(calling());
+    let mut talk = Chair::new(&local.place, &["chat"]).talk();
+    let shown = talk.answer_to(&format!("/model {MODEL}"));
+    assert!(shown.contains("answers from now on (language model on this machine"), "{shown}");
+    let shown = talk.answer_to(QUESTION);
+    assert!(shown.contains("The model in the file has spoken."), "{shown}");
+    talk.leaves();
+    assert!(local.is_gone(), "it ends with the chat");
 }
 
 #[test]
