@@ -73,14 +73,17 @@ pub(crate) fn complete(offers: &Offers, line: &str, at: usize) -> (usize, Vec<Ca
     let candidates = possible(offers, before, start)
         .into_iter()
         .filter(|candidate| candidate.starts_with(word) && candidate.len() > word.len());
-    let candidate = |word: String| Candidate { display: word.clone(), replacement: word };
+    let candidate =
+        |word: String| Candidate { display: word.trim_end().to_owned(), replacement: word };
     (start, candidates.map(candidate).collect())
 }
 
 fn possible(offers: &Offers, before: &str, start: usize) -> Vec<String> {
     if start == 0 && before.starts_with('/') {
-        let commands = COMMANDS.iter().map(|(name, ..)| format!("/{name}"));
-        let prompts = offers.prompts.iter().map(|(name, _)| format!("/{name}"));
+        // What takes something more is followed by a space.
+        let named = |name: &str, alone: bool| format!("/{name}{}", if alone { "" } else { " " });
+        let commands = COMMANDS.iter().map(|(name, rest, _)| named(name, rest.is_empty()));
+        let prompts = offers.prompts.iter().map(|(name, needs)| named(name, needs.is_empty()));
         return commands.chain(prompts).collect();
     }
     if before.get(start..).is_some_and(|word| word.starts_with('@')) {
@@ -118,8 +121,9 @@ mod tests {
     #[test]
     fn words_are_completed_by_what_stands_before_them() {
         for (line, expected) in [
-            ("/mo", (0, vec!["/model"])),
-            ("/grid", (0, vec!["/grid__morning_brief"])),
+            ("/mo", (0, vec!["/model "])),
+            ("/he", (0, vec!["/help"])),
+            ("/grid", (0, vec!["/grid__morning_brief "])),
             ("/grid__morning_brief re", (21, vec!["region="])),
             ("/model off", (7, vec!["offline:planner"])),
             ("/tools g", (7, vec!["grid__forecast_load"])),

@@ -73,6 +73,7 @@ pub(crate) fn chat(places: &Places, how: &How) -> Result<ExitCode, Failure> {
     }
     let _modes = super::modes::Kept::of_terminal();
     let mut start = Start::new(places, how, true)?;
+    let _forgotten = start.forgotten_pictures();
     let mut conversation = Conversation::open(places, &start, how)?;
     let mut spent = Spent::of(&conversation);
     let screen = screen(&start);
@@ -121,7 +122,8 @@ pub(crate) fn chat(places: &Places, how: &How) -> Result<ExitCode, Failure> {
         }
     }
     if let Some(id) = conversation.id() {
-        crate::output::aside(format_args!("\nGo on with `tagout chat --resume {id}`."));
+        let short = id.get(..8).unwrap_or(&id);
+        crate::output::aside(format_args!("\nGo on with `tagout chat --resume {short}`."));
     }
     Ok(Ended::Done.into())
 }
@@ -191,12 +193,12 @@ impl Live<'_> {
     async fn talk(&mut self, editor: &mut Option<Editor>) -> Result<Leave, Failure> {
         self.look_at_offers().await;
         loop {
-            if let Some(size) = Size::of(io::stdout()) {
-                self.painter.resized(size);
-            }
             self.painter.before_prompt();
             let Some(read) = self.read_line(editor).await else { return Ok(Leave::Quit) };
             self.painter.typed();
+            if let Some(size) = Size::of(io::stdout()) {
+                self.painter.resized(size);
+            }
             let line = match read {
                 Read::Text(text) => text,
                 Read::TooLong => {

@@ -28,8 +28,9 @@ struct Canvas {
     markdown: Markdown,
     /// Whether the cursor stands somewhere in a line of text.
     writing: bool,
-    /// Whether what answers writes Markdown; rules write lines.
+    /// Whether what answers writes Markdown; rules write lines, which are kept until all are there.
     marked: bool,
+    plain: String,
     progress: Progress,
     /// While a person is asked, nothing else is drawn.
     asking: bool,
@@ -53,6 +54,7 @@ impl Painter {
             screen,
             writing: false,
             marked: true,
+            plain: String::new(),
             asking: false,
             breaks: 1,
             wrote: false,
@@ -176,7 +178,7 @@ impl Painter {
         canvas.screen = canvas.screen.clone().with_size(size);
         canvas.progress = Progress::new(&canvas.screen);
         if !canvas.writing {
-            canvas.markdown = canvas.reader();
+            canvas.markdown = Markdown::new(&canvas.screen);
         }
     }
 }
@@ -255,15 +257,13 @@ impl Canvas {
     }
 
     fn tick(&mut self) {
-        if !self.asking && !self.writing {
+        if self.writing {
+            let shown = self.markdown.draw();
+            self.write(&shown);
+        } else if !self.asking {
             let drawn = self.progress.tick(self.now());
             self.draw(&drawn);
         }
-    }
-
-    fn reader(&self) -> Markdown {
-        let lines = Screen::plain().with_size(self.screen.size());
-        Markdown::new(if self.marked { &self.screen } else { &lines })
     }
 
     fn card(&mut self, card: &Card) {
@@ -274,30 +274,42 @@ impl Canvas {
     }
 
     fn text(&mut self, piece: &str) {
+        if !self.marked {
+            return self.plain.push_str(piece);
+        }
+        if piece.is_empty() {
+            return;
+        }
         self.clear();
-        if !self.writing && !piece.is_empty() {
+        if !self.writing {
             self.gap();
         }
         let shown = self.markdown.push(piece);
-        self.writing |= !piece.is_empty();
+        self.writing = true;
         self.write(&shown);
     }
 
     /// Ends the text that came in.
     fn end_text(&mut self) {
+        let plain = std::mem::take(&mut self.plain);
+        if !plain.trim().is_empty() {
+            self.clear();
+            self.gap();
+            self.toned(Tone::Plain, plain.trim_end());
+        }
         if !self.writing {
             return;
         }
         let shown = self.markdown.finish();
         self.write(&shown);
         self.writing = false;
-        // Markdown leaves the cursor at the beginning of a row; what is shown as it is, anywhere.
-        if self.marked && self.screen.is_terminal() {
+        // A terminal's cursor is at the beginning of a row then; elsewhere it is anywhere.
+        if self.screen.is_terminal() {
             self.breaks = self.breaks.max(1);
         } else if self.breaks == 0 {
             let end = self.end();
             self.write(end);
         }
-        self.markdown = self.reader();
+        self.markdown = Markdown::new(&self.screen);
     }
 }

@@ -1,11 +1,5 @@
 //! Questions to the person at the terminal.
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use tagout_host::{
@@ -13,7 +7,7 @@ use tagout_host::{
     Sampling, SamplingAnswer, Ui, Visit, VisitAnswer,
 };
 use tagout_llm::{Candidate, MissingSlot, Provider};
-use tagout_terminal::{Answered, Asked, Card, Tone, ask_line, rows};
+use tagout_terminal::{Answered, Asked, Card, Tone, ask_line, rows, withdrawal};
 
 use super::{form, painter::Painter};
 use crate::failure::Failure;
@@ -31,15 +25,6 @@ pub(crate) struct Person {
 
 /// How often a model is asked for until there is one of that name.
 const TRIES: usize = 3;
-
-/// Whoever stops waiting for an answer takes the question back.
-struct Withdrawn(Arc<AtomicBool>);
-
-impl Drop for Withdrawn {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
 
 /// The terminal is the question's, and nobody else's.
 struct Turn {
@@ -71,8 +56,8 @@ impl Person {
         let device = self.painter.device().await;
         self.painter.asks();
         let mut turn = Turn { painter: Arc::clone(&self.painter), answered: false };
-        let withdrawn = Withdrawn(Arc::new(AtomicBool::new(false)));
-        let flag = Arc::clone(&withdrawn.0);
+        // Whoever stops waiting for an answer takes the question back.
+        let (_waiting, withdrawn) = withdrawal().ok()?;
         let limit = self.limit;
         let screen = self.painter.screen();
         let asked = tokio::task::spawn_blocking(move || {
@@ -81,7 +66,7 @@ impl Person {
             lines.retain(|_| !text.is_empty());
             lines.push(prompt);
             let question = lines.join("\n");
-            ask_line(&Asked { question: &question, limit, withdrawn: &flag, screen: &screen })
+            ask_line(&Asked { question: &question, limit, withdrawn: &withdrawn, screen: &screen })
         });
         let asked = asked.await;
         turn.answered = true;

@@ -14,7 +14,6 @@ impl Canvas {
         match event {
             Event::Asked { model, .. } => {
                 self.marked = model.name != Planner::NAME;
-                self.markdown = self.reader();
                 self.goes_on(&model.name, None, None);
             }
             Event::Streamed { piece } => self.streamed(piece),

@@ -61,3 +61,21 @@ fn the_terminal_says_by_itself_what_it_can() {
         assert!(bytes.contains(sign), "{env:?}");
     }
 }
+
+#[test]
+fn what_is_not_kept_leaves_no_picture() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("run")).unwrap();
+    let run = place.path("run");
+    let chair = Chair::new(&place, &["chat", "--no-keep"]);
+    let mut talk = chair.env("XDG_RUNTIME_DIR", run.to_str().unwrap()).talk();
+    talk.says(CHART);
+    talk.sees("picture: ");
+    talk.prompted();
+    let inside = || std::fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().path());
+    let folder = inside().next().unwrap();
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    assert!(!place.path("state/tagout/pictures").exists());
+    talk.leaves();
+    assert_eq!(inside().count(), 0, "{folder:?}");
+}

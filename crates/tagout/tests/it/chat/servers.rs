@@ -119,6 +119,9 @@ fn a_server_gets_a_models_answer_only_if_the_person_says_so_twice() {
         let place = asking(&provider(Manner::Calls("s__read_sample")));
         let mut talk = Chair::new(&place, &["chat", "--model", "slow:m"]).talk();
         talk.says("go");
+        // By the policy, and then for the model.
+        let (_, code) = talk.card();
+        talk.says(&code);
         let card = talk.sees("Let it ask?");
         assert!(card.contains("Be brief.") && card.contains("What is it?"), "{card}");
         talk.says(typed);
@@ -139,6 +142,8 @@ fn another_model_may_answer_a_server() {
     let other = "slow:other";
     let mut talk = Chair::new(&place, &["chat", "--model", "slow:m"]).talk();
     talk.says("go");
+    let (_, code) = talk.card();
+    talk.says(&code);
     talk.sees("Let it ask?");
     talk.says("no:such");
     talk.sees("[model-unknown]");
