@@ -67,5 +67,5 @@ pub use read::Reader;
 pub use record::{Line, Record};
 pub use report::{Covered, Notice, Open, Payloads, Problem, ProblemKind, Report, limits};
 pub use said::{Cause, Said, SaidCall, SaidResult, Tokens, What};
-pub use trace::{Answer, Doubt, DoubtKind, Part, Step, Trace};
+pub use trace::{Answer, Doubt, DoubtKind, Part, Step, Trace, Uncompared};
 pub use verify::{verify, verify_as_owner};

@@ -3,6 +3,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tagout_proto::{Conversation, Digest, Principal};
 
+use crate::record::Payload;
+
 /// What was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -79,8 +81,6 @@ pub struct SaidCall {
     pub id: String,
     /// The tool's name, as the model was told it.
     pub tool: String,
-    /// Keyed digest of its arguments, the same as in the record of the call that comes of it.
-    pub arguments: Digest,
 }
 
 /// A result that went back to a model.
@@ -109,7 +109,45 @@ pub struct Cause {
     pub record: u64,
     /// The identifier that the call has in that.
     pub call: String,
-    /// Keyed digest of the arguments that came, to be held against those that were proposed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arguments: Option<Digest>,
+}
+
+/// What of a payload tells whether a call was made with the arguments that a model proposed. It
+/// stands beside the chain, not in it: whoever could guess the arguments could find them again by
+/// it, also after they were erased.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Compared {
+    /// Of a call, the digest of its arguments; of a response those of the calls that it proposes,
+    /// in their order.
+    proposed: Option<Proposed>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Proposed {
+    Here(Digest),
+    Each(Vec<Digest>),
+}
+
+impl Compared {
+    pub(crate) fn of(payload: &Payload) -> Self {
+        let Payload::Present(text) = payload else { return Self::default() };
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
+    /// Of the arguments that came with a call.
+    pub(crate) fn came(&self) -> Option<Digest> {
+        match self.proposed.as_ref()? {
+            Proposed::Here(digest) => Some(*digest),
+            Proposed::Each(_) => None,
+        }
+    }
+
+    /// Of the arguments of call `index` of a response.
+    pub(crate) fn proposed(&self, index: usize) -> Option<Digest> {
+        match self.proposed.as_ref()? {
+            Proposed::Here(_) => None,
+            Proposed::Each(digests) => digests.get(index).copied(),
+        }
+    }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tagout_proto::{Conversation, Principal};
 
-pub use self::doubt::{Doubt, DoubtKind};
+pub use self::doubt::{Doubt, DoubtKind, Uncompared};
 use self::links::Links;
 use crate::{
     AuditError, Line, Reader, Record,
@@ -31,6 +31,9 @@ pub struct Trace {
     pub steps: Vec<Step>,
     /// What does not fit together.
     pub doubts: Vec<Doubt>,
+    /// The calls of which nobody can tell whether they were made as they were proposed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub uncompared: BTreeMap<u64, Uncompared>,
     /// How many records of the story, or of its conversation, found no room.
     pub left_out: u64,
 }
@@ -131,6 +134,7 @@ impl Reader {
                 record: n,
                 steps: vec![step],
                 doubts: Vec::new(),
+                uncompared: BTreeMap::new(),
                 left_out: 0,
             }));
         };
@@ -141,7 +145,7 @@ impl Reader {
         let wanted: BTreeSet<u64> = links.named_by(parts.keys());
         let mut records = self.records(&wanted)?;
         left_out += links.left_out;
-        let doubts = doubt::doubts(&records, &parts, (&links, &whose));
+        let (doubts, uncompared) = doubt::doubts(&records, &parts, (&links, &whose));
         let is_theirs = |record: &Record| Whose::of_record(record).as_ref() == Some(&whose);
         records.retain(|n, record| parts.contains_key(n) && is_theirs(record));
         let mut answers = self.answers(&records)?;
@@ -149,7 +153,7 @@ impl Reader {
             let answers = answers.remove(&n).unwrap_or_default();
             Some(Step { part: *parts.get(&n)?, record, answers })
         });
-        Ok(Some(Trace { record: n, steps: steps.collect(), doubts, left_out }))
+        Ok(Some(Trace { record: n, steps: steps.collect(), doubts, uncompared, left_out }))
     }
 
     /// What was answered to the questions that stand in `records`, by record.

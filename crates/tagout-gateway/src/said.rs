@@ -64,13 +64,14 @@ impl Gateway {
         conversation: &Conversation,
         said: &Said<'_>,
     ) -> Result<u64, AuditError> {
-        let calls: Vec<_> =
-            said.calls.iter().take(ENTRIES).map(|call| self.said_call(call)).collect();
+        let calls: Vec<_> = said.calls.iter().take(ENTRIES).map(said_call).collect();
         let room = ENTRIES.saturating_sub(calls.len());
         let results: Vec<_> = said.results.iter().take(room).map(said_result).collect();
         let left_out = (said.calls.len() + said.results.len()) - (calls.len() + results.len());
         let model = said.model.map(|model| short(model, MODEL_BYTES));
-        let (payload, content) = beside(said, self.config.audit.keeps_contents())?;
+        let proposed = said.calls.iter().take(ENTRIES).map(|call| self.proposed(call.arguments));
+        let proposed: Vec<_> = proposed.collect();
+        let (payload, content) = beside(said, &proposed, self.config.audit.keeps_contents())?;
         self.audit.say(
             &tagout_audit::Said {
                 at: self.clock.now(),
@@ -116,19 +117,15 @@ impl Gateway {
         &self.principal
     }
 
-    /// What stands on record of arguments with `digest`, where they are proposed and where they
-    /// come: the same, and nobody without the key can tell of what.
+    /// What stands beside the chain of arguments with `digest`, where they are proposed and where
+    /// they come: the same, nobody without the key can tell of what, and erasure takes it.
     pub(crate) fn proposed(&self, digest: Digest) -> Digest {
         self.seal.keyed("tagout-proposed-arguments-1", &[digest.as_bytes()])
     }
+}
 
-    fn said_call(&self, call: &Proposed<'_>) -> SaidCall {
-        SaidCall {
-            id: short(call.id, CALL_BYTES),
-            tool: short(call.tool, TOOL_BYTES),
-            arguments: self.proposed(call.arguments),
-        }
-    }
+fn said_call(call: &Proposed<'_>) -> SaidCall {
+    SaidCall { id: short(call.id, CALL_BYTES), tool: short(call.tool, TOOL_BYTES) }
 }
 
 /// Whether `content` is what a record says was said; nothing where that cannot be told any more.
@@ -160,9 +157,13 @@ fn said_result((id, record): &(&str, Option<u64>)) -> SaidResult {
     SaidResult { id: short(id, CALL_BYTES), record: *record }
 }
 
-/// What stands beside the chain: the salt of the digest, and the content where that is kept; and
-/// the digest.
-fn beside(said: &Said<'_>, keeps: bool) -> Result<(String, Digest), AuditError> {
+/// What stands beside the chain: the salt of the digest, digests of the arguments that are proposed,
+/// and the content where that is kept; and the digest.
+fn beside(
+    said: &Said<'_>,
+    proposed: &[Digest],
+    keeps: bool,
+) -> Result<(String, Digest), AuditError> {
     let mut salt = [0; 16];
     // Without a salt the digest would tell what it is of.
     getrandom::fill(&mut salt).map_err(|error| AuditError::Unwritable {
@@ -170,18 +171,22 @@ fn beside(said: &Said<'_>, keeps: bool) -> Result<(String, Digest), AuditError> 
         source: std::io::Error::other(error),
     })?;
     let digest = digest_of(&salt, said.content);
-    let salt = hex::encode(salt);
+    let proposed: Vec<_> = proposed.iter().map(|digest| quoted(&digest.to_string())).collect();
+    let mut start = format!(r#"{{"salt":"{}""#, hex::encode(salt));
+    if !proposed.is_empty() {
+        start.push_str(&format!(r#","proposed":[{}]"#, proposed.join(",")));
+    }
     if !keeps {
-        return Ok((format!(r#"{{"salt":"{salt}"}}"#), digest));
+        return Ok((format!("{start}}}"), digest));
     }
     let shown = match (said.what, composed(said.content)) {
         (What::Request | What::Response, Ok(document)) => redacted(document.root()),
         (_, _) => redacted_text(said.content),
     };
     let payload = if shown.len() > CONTENT_BYTES {
-        format!(r#"{{"salt":"{salt}","left_out_bytes":{}}}"#, shown.len())
+        format!(r#"{start},"left_out_bytes":{}}}"#, shown.len())
     } else {
-        format!(r#"{{"salt":"{salt}","content":{}}}"#, quoted(&shown))
+        format!(r#"{start},"content":{}}}"#, quoted(&shown))
     };
     Ok((payload, digest))
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::{Part, Whose, links::Links};
 use crate::{
     Cause, Record, What,
-    record::{Begun, Call, Subject, Uttered},
+    record::{Call, Payload, Subject, Uttered},
+    said::Compared,
 };
 
 /// Something in a record that what it names does not bear out.
@@ -46,6 +47,19 @@ pub enum DoubtKind {
     ResultUnfit,
 }
 
+/// Why it is not known whether a call was made with the arguments that were proposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Uncompared {
+    /// What tells it was erased.
+    Erased,
+    /// What tells it is not on record.
+    Unrecorded,
+}
+
+/// What does not fit, and what nobody can tell any more, by record.
+pub(super) type Found = (Vec<Doubt>, BTreeMap<u64, Uncompared>);
+
 /// What there is to hold records against.
 struct Against<'a> {
     records: &'a BTreeMap<u64, Record>,
@@ -58,9 +72,9 @@ pub(super) fn doubts(
     records: &BTreeMap<u64, Record>,
     parts: &BTreeMap<u64, Part>,
     (links, whose): (&Links, &Whose),
-) -> Vec<Doubt> {
+) -> Found {
     let against = Against { records, links, whose };
-    let mut doubts = Vec::new();
+    let (mut doubts, mut uncompared) = (Vec::new(), BTreeMap::new());
     for (n, record) in records.iter().filter(|(n, _)| parts.contains_key(n)) {
         if Whose::of_record(record).as_ref() != Some(whose) {
             continue;
@@ -68,36 +82,42 @@ pub(super) fn doubts(
         let mut doubt =
             |kind: DoubtKind, detail: String| doubts.push(Doubt { n: *n, kind, detail });
         match &record.subject {
-            Subject::Call(call) => against.call((*n, call), &mut doubt),
+            Subject::Call(call) => {
+                let open = against.call((*n, call), &mut doubt);
+                uncompared.extend(open.map(|why| (*n, why)));
+            }
             Subject::Said { said, .. } => against.said((*n, said), &mut doubt),
             Subject::Other { .. } => {}
         }
     }
-    doubts
+    (doubts, uncompared)
 }
 
 type Say<'a> = &'a mut dyn FnMut(DoubtKind, String);
 
 impl Against<'_> {
-    fn call(&self, (n, call): (u64, &Call), doubt: Say<'_>) {
+    fn call(&self, (n, call): (u64, &Call), doubt: Say<'_>) -> Option<Uncompared> {
         let begin = &call.begin;
-        let Some(cause) = &begin.cause else { return };
+        let cause = begin.cause.as_ref()?;
         let of = cause.record;
-        let Some(record) = self.found(n, of, doubt) else { return };
-        let Subject::Said { said, .. } = &record.subject else {
+        let record = self.found(n, of, doubt)?;
+        let Subject::Said { said, payload } = &record.subject else {
             let detail = format!("record {of} led to it, but that is no response of a model");
-            return doubt(DoubtKind::CauseUnfit, detail);
+            doubt(DoubtKind::CauseUnfit, detail);
+            return None;
         };
         if said.what != What::Response {
             let detail = format!("record {of} led to it, but that is a {}", said.what.as_str());
-            return doubt(DoubtKind::CauseUnfit, detail);
+            doubt(DoubtKind::CauseUnfit, detail);
+            return None;
         }
-        held_against((begin, cause), said, doubt);
+        let uncompared = held_against((call, cause), (said, payload), doubt);
         if let Some(twin) = self.links.twin(n) {
             let detail =
                 format!("it is call `{}` of record {of}, but so does record {twin}", cause.call);
             doubt(DoubtKind::CallTwice, detail);
         }
+        uncompared
     }
 
     fn said(&self, (n, said): (u64, &Uttered), doubt: Say<'_>) {
@@ -174,21 +194,27 @@ const fn leads_to(subject: &Subject, what: What) -> bool {
 }
 
 /// Holds a call against the response that it says it is of.
-fn held_against((begin, cause): (&Begun, &Cause), said: &Uttered, doubt: Say<'_>) {
-    let of = cause.record;
+fn held_against(
+    (call, cause): (&Call, &Cause),
+    (said, beside): (&Uttered, &Payload),
+    doubt: Say<'_>,
+) -> Option<Uncompared> {
+    let (of, begin) = (cause.record, &call.begin);
     if let (Some(claims), Some(model)) = (&begin.model, &said.model)
         && claims != model
     {
         let detail = format!("`{claims}` proposed it, but record {of} is of `{model}`");
         doubt(DoubtKind::ModelDiffers, detail);
     }
-    let Some(proposed) = said.calls.iter().find(|call| call.id == cause.call) else {
+    let mut calls = said.calls.iter().enumerate();
+    let Some((index, proposed)) = calls.find(|(_, call)| call.id == cause.call) else {
         // What found no room in the record may be it.
         if said.left_out == 0 {
             let detail = format!("it is call `{}` of record {of}, but that has none", cause.call);
             doubt(DoubtKind::CallNotProposed, detail);
+            return None;
         }
-        return;
+        return Some(Uncompared::Unrecorded);
     };
     let subject = begin.subject.as_deref().unwrap_or_default();
     if proposed.tool != subject {
@@ -198,11 +224,18 @@ fn held_against((begin, cause): (&Begun, &Cause), said: &Uttered, doubt: Say<'_>
         );
         doubt(DoubtKind::ToolDiffers, detail);
     }
-    if cause.arguments.is_some_and(|arguments| arguments != proposed.arguments) {
-        let detail = format!(
-            "it is call `{}` of record {of}, but that was proposed with other arguments",
-            cause.call
-        );
-        doubt(DoubtKind::ArgumentsDiffer, detail);
+    let came = Compared::of(&call.payload).came();
+    match (came, Compared::of(beside).proposed(index)) {
+        (Some(came), Some(proposed)) if came == proposed => None,
+        (Some(_), Some(_)) => {
+            let detail = format!(
+                "it is call `{}` of record {of}, but that was proposed with other arguments",
+                cause.call
+            );
+            doubt(DoubtKind::ArgumentsDiffer, detail);
+            None
+        }
+        _ if [&call.payload, beside].contains(&&Payload::Erased) => Some(Uncompared::Erased),
+        _ => Some(Uncompared::Unrecorded),
     }
 }

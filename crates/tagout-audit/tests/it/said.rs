@@ -38,7 +38,7 @@ fn payload(sample: &Sample, n: u64) -> Payload {
 fn what_is_said_is_read_again_and_verifies() {
     let sample = Sample::new();
     let log = sample.write();
-    let calls = [SaidCall { id: "c1".into(), tool: "grid__x".into(), arguments: Digest::of(b"a") }];
+    let calls = [SaidCall { id: "c1".into(), tool: "grid__x".into() }];
     let results = [SaidResult { id: "c1".into(), record: Some(2) }];
     let whole = Said {
         cause: Some(2),

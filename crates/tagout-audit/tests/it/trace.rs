@@ -1,6 +1,9 @@
 //! From a record back to the question that led to it, and forward to all that came of it.
+use std::{collections::BTreeMap, fs};
+
 use tagout_audit::{
-    Cause, DoubtKind, Durability, Log, Note, Reader, Said, SaidCall, SaidResult, Trace, What,
+    Cause, DoubtKind, Durability, Log, Note, Reader, Said, SaidCall, SaidResult, Trace, Uncompared,
+    What,
 };
 use tagout_proto::{Conversation, Digest};
 
@@ -32,10 +35,10 @@ impl Story {
 
     /// A response that proposes the call `id` of `tool`.
     fn proposes(&self, cause: u64, id: &str, tool: &str) -> u64 {
-        let arguments = Digest::of(b"arguments");
-        let calls = [SaidCall { id: id.into(), tool: tool.into(), arguments }];
-        let cause = Some(cause);
-        self.say_with(&Said { cause, calls: &calls, ..said(&self.sample, What::Response) })
+        let calls = [SaidCall { id: id.into(), tool: tool.into() }];
+        let (cause, beside) = (Some(cause), format!(r#"{{"proposed":["{}"]}}"#, arguments()));
+        let payload = Some(beside.as_str());
+        self.say_with(&Said { cause, calls: &calls, payload, ..said(&self.sample, What::Response) })
     }
 
     /// A request that brings back the result of the call `id`.
@@ -46,7 +49,12 @@ impl Story {
     }
 
     fn call(&self, cause: Option<&Cause>) -> u64 {
-        let begin = tagout_audit::Begin { cause, ..self.sample.begin(20, None) };
+        self.call_with(cause, arguments())
+    }
+
+    fn call_with(&self, cause: Option<&Cause>, arguments: Digest) -> u64 {
+        let beside = format!(r#"{{"proposed":"{arguments}"}}"#);
+        let begin = tagout_audit::Begin { cause, ..self.sample.begin(20, Some(&beside)) };
         let entry = self.log.begin_decided(&begin, &allow(20), Durability::System).unwrap();
         entry.end(&ok(21), Durability::System).unwrap()
     }
@@ -56,8 +64,12 @@ impl Story {
     }
 }
 
+fn arguments() -> Digest {
+    Digest::of(b"arguments")
+}
+
 fn cause(record: u64, call: &str) -> Cause {
-    Cause { record, call: call.into(), arguments: Some(Digest::of(b"arguments")) }
+    Cause { record, call: call.into() }
 }
 
 fn numbers(trace: &Trace) -> Vec<u64> {
@@ -111,7 +123,6 @@ fn what_a_client_claims_is_held_against_the_record() {
         story.say_with(&words)
     };
     let note = story.log.note(&Note::new(at(11), "server-started"), Durability::System).unwrap();
-    let other_arguments = Cause { arguments: Some(Digest::of(b"others")), ..cause(response, "c1") };
     for (claim, kind) in [
         (cause(9999, "c1"), DoubtKind::CauseMissing),
         (cause(note, "c1"), DoubtKind::CauseUnfit),
@@ -119,16 +130,49 @@ fn what_a_client_claims_is_held_against_the_record() {
         (cause(elsewhere, "c1"), DoubtKind::CauseForeign),
         (cause(response, "c9"), DoubtKind::CallNotProposed),
         (cause(other_tool, "c2"), DoubtKind::ToolDiffers),
-        (other_arguments, DoubtKind::ArgumentsDiffer),
     ] {
         let n = story.call(Some(&claim));
         assert_eq!(doubts(&story.trace(n)), [(n, kind)], "{claim:?}");
     }
+    let once = story.call(Some(&cause(response, "c1")));
+    assert_eq!(doubts(&story.trace(once)), []);
     let twice = story.call(Some(&cause(response, "c1")));
     assert!(doubts(&story.trace(twice)).contains(&(twice, DoubtKind::CallTwice)));
     // What is another's is not shown as what led here.
     let forged = story.call(Some(&cause(elsewhere, "c1")));
     assert_eq!(numbers(&story.trace(forged)), [forged]);
+    assert!(story.sample.verify().ok);
+}
+
+/// Also by nobody who guesses: what tells it goes with what it tells it of.
+#[test]
+fn arguments_are_compared_until_they_are_erased() {
+    let story = Story::new();
+    let response = story.proposes(story.say(What::Request, None), "c1", "read");
+    let same = story.call(Some(&cause(response, "c1")));
+    let trace = story.trace(same);
+    assert_eq!((doubts(&trace), trace.uncompared.len()), (vec![], 0));
+    let other = story.call_with(Some(&cause(response, "c1")), Digest::of(b"others"));
+    assert!(doubts(&story.trace(other)).contains(&(other, DoubtKind::ArgumentsDiffer)));
+    let erased = |n: u64| assert!(story.log.erase_payload(n, at(40)).unwrap());
+    erased(other);
+    let trace = story.trace(other);
+    assert!(!doubts(&trace).contains(&(other, DoubtKind::ArgumentsDiffer)));
+    assert_eq!(trace.uncompared, BTreeMap::from([(other, Uncompared::Erased)]));
+    erased(response);
+    assert_eq!(story.trace(same).uncompared.get(&same), Some(&Uncompared::Erased));
+    erased(same);
+    for file in ["log-000001.jsonl", "payloads-000001.jsonl"] {
+        let text = String::from_utf8(fs::read(story.sample.dir().join(file)).unwrap()).unwrap();
+        for digest in [arguments(), Digest::of(b"others")] {
+            assert!(!text.contains(&digest.to_string()), "{file}");
+        }
+    }
+    // Where nothing stands beside either, nobody can tell, and nothing was erased.
+    let calls = [SaidCall { id: "c1".into(), tool: "read".into() }];
+    let bare = Said { calls: &calls, ..said(&story.sample, What::Response) };
+    let call = story.call(Some(&cause(story.say_with(&bare), "c1")));
+    assert_eq!(story.trace(call).uncompared.get(&call), Some(&Uncompared::Unrecorded));
     assert!(story.sample.verify().ok);
 }
 

@@ -377,7 +377,6 @@ impl Gateway {
         let server = asked.card.server.parse().ok();
         note.server = server.as_ref();
         note.subject = Some(&asked.card.subject);
-        note.digest = Some(asked.question.binding);
         note.detail = Some(&detail);
         self.audit.note(&note, Durability::Disk)?;
         Ok(())

@@ -172,8 +172,7 @@ impl Known {
         let Shown { salt, text, .. } = self.payload.as_ref()?;
         let facts = self.judged.as_ref().and_then(|judged| judged.facts.as_deref());
         let facts = facts.map(|facts| format!(r#","facts":{facts}"#)).unwrap_or_default();
-        let told = self.told.beside.as_deref();
-        let told = told.map(|told| format!(r#","told":{told}"#)).unwrap_or_default();
+        let told = self.told.beside();
         Some(if text.len() > PAYLOAD_BYTES {
             format!(r#"{{"salt":"{salt}","left_out_bytes":{}{told}{facts}}}"#, text.len())
         } else {

@@ -14,10 +14,12 @@ use crate::{
 pub(super) struct OnRecord {
     pub(super) model: Option<String>,
     pub(super) cause: Option<Cause>,
+    /// Keyed digest of the arguments, to be held against those that the cause has proposed.
+    came: Option<Digest>,
     /// Salted like the arguments.
     pub(super) words: Option<Digest>,
-    /// What stands beside the chain, without the secrets that can be recognised.
-    pub(super) beside: Option<String>,
+    /// What is said in words, without the secrets that can be recognised.
+    told: Option<String>,
 }
 
 impl OnRecord {
@@ -27,20 +29,26 @@ impl OnRecord {
         let keeps_words = gateway.config.audit.keeps_contents();
         let arguments = identified.call().params().and_then(|params| params.get("arguments"));
         let arguments = arguments.map_or("{}", |arguments| arguments.raw());
-        let cause = told.cause().map(|cause| Cause {
-            record: cause.record,
-            call: cause.call.clone(),
-            arguments: Some(gateway.proposed(Digest::of_json(arguments))),
-        });
+        let cause =
+            told.cause().map(|cause| Cause { record: cause.record, call: cause.call.clone() });
+        let came = cause.is_some().then(|| gateway.proposed(Digest::of_json(arguments)));
         let words = told.words().zip(salt);
         let words = words.map(|(words, salt)| Digest::of_parts([&salt[..], words.as_bytes()]));
-        let beside = told.beside(keeps_words).and_then(|text| composed(&text).ok());
+        let told_in_words = told.beside(keeps_words).and_then(|text| composed(&text).ok());
         Self {
             model: told.model().map(ToOwned::to_owned),
             cause,
+            came,
             words,
-            beside: beside.map(|document| redacted(document.root())),
+            told: told_in_words.map(|document| redacted(document.root())),
         }
+    }
+
+    /// What stands of it beside the chain, as members of an object with others before them.
+    pub(super) fn beside(&self) -> String {
+        let came = self.came.map(|came| format!(r#","proposed":"{came}""#)).unwrap_or_default();
+        let told = self.told.as_deref().map(|told| format!(r#","told":{told}"#));
+        came + told.as_deref().unwrap_or_default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tagout_audit::{
-    Doubt, Part, Reader, Record, Step, Trace, What,
+    Doubt, Part, Reader, Record, Step, Trace, Uncompared, What,
     record::{Approved, Call, Subject, Uttered},
 };
 use tagout_gateway::said::{are_the_words, is_what_was_said};
@@ -52,7 +52,7 @@ pub(super) fn trace(
     }
     let mut lines = Vec::new();
     for step in &trace.steps {
-        lines.extend(told(step, &words, &trace.doubts));
+        lines.extend(told(step, &words, &trace));
     }
     if trace.left_out > 0 {
         lines.push(format!("      and {} records more, which find no room here", trace.left_out));
@@ -112,7 +112,7 @@ fn claimed(trace: &Trace, prompts: &[String]) -> BTreeMap<u64, String> {
 }
 
 /// The lines of one step: the first with its number, the others below.
-fn told(step: &Step, words: &BTreeMap<u64, String>, doubts: &[Doubt]) -> Vec<String> {
+fn told(step: &Step, words: &BTreeMap<u64, String>, trace: &Trace) -> Vec<String> {
     let (record, asked) = (&step.record, step.part == Part::Asked);
     let (depth, first, more) = match &record.subject {
         Subject::Call(call) => {
@@ -133,7 +133,10 @@ fn told(step: &Step, words: &BTreeMap<u64, String>, doubts: &[Doubt]) -> Vec<Str
     let below = " ".repeat(BELOW + 2 * depth);
     let mut lines = vec![format!("{head}{}", one_line(&cut(&first, HEAD)))];
     lines.extend(more.iter().map(|text| format!("{below}{}", one_line(text))));
-    let doubts = doubts.iter().filter(|doubt| doubt.n == record.n);
+    if let Some(why) = trace.uncompared.get(&record.n) {
+        lines.push(format!("{below}proposed   {}", uncompared(*why)));
+    }
+    let doubts = trace.doubts.iter().filter(|doubt| doubt.n == record.n);
     lines.extend(doubts.map(|doubt| format!("{below}!! {}", doubtful(doubt, &record.subject))));
     lines
 }
@@ -182,6 +185,15 @@ fn quoted(text: &str, asked: bool) -> Vec<String> {
         text.lines().map(|line| format!("| {line}")).collect()
     } else {
         vec![format!("\"{text}\"")]
+    }
+}
+
+const fn uncompared(why: Uncompared) -> &'static str {
+    match why {
+        Uncompared::Erased => "arguments not compared: erased",
+        Uncompared::Unrecorded => {
+            "arguments not compared: those that were proposed are not on record"
+        }
     }
 }
 
