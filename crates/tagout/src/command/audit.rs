@@ -57,7 +57,13 @@ pub(crate) fn audit(places: &Places, audit: &Audit, json: bool) -> Result<ExitCo
         }
         Audit::Trace { number } => {
             let words = Words::of(places);
-            let kept = |record: &Record| words.under(record.n, record.at);
+            // The words of a request are those that went before it.
+            let kept = |record: &Record| match &record.subject {
+                Subject::Said { said, .. } if matches!(said.what, What::Prompt | What::Response) => {
+                    words.under(record.n, record.at)
+                }
+                Subject::Said { .. } | Subject::Call(_) | Subject::Other { .. } => None,
+            };
             trace::trace(&reader, *number, &kept, json)?;
         }
         Audit::Verify => {

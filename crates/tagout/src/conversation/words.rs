@@ -1,12 +1,12 @@
 //! What was said, word by word, by the numbers that it has in the audit log.
 use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
+    cell::{Cell, OnceCell, RefCell},
+    collections::{BTreeMap, BTreeSet},
 };
 
 use jiff::Timestamp;
 use tagout_gateway::identity::os_user;
-use tagout_store::Standing;
+use tagout_store::{Listed, SessionId, Standing};
 
 use super::{Conversations, Entry, entry::Spoken};
 use crate::{places::Places, setup::Setup};
@@ -27,16 +27,29 @@ pub(crate) struct Sentence {
 /// none.
 pub(crate) struct Words<'a> {
     places: &'a Places,
+    /// Read once, when it is first asked: a log has many lines, and there may be many sessions.
+    own: OnceCell<Option<Own<'a>>>,
     found: RefCell<BTreeMap<u64, Sentence>>,
     /// Sessions that were opened.
     opened: Cell<usize>,
-    seen: RefCell<Vec<String>>,
+    seen: RefCell<BTreeSet<SessionId>>,
+}
+
+/// One's own sessions.
+struct Own<'a> {
+    conversations: Conversations<'a>,
+    listed: Vec<Listed>,
 }
 
 impl<'a> Words<'a> {
     pub(crate) const fn of(places: &'a Places) -> Self {
-        let found = RefCell::new(BTreeMap::new());
-        Self { places, found, opened: Cell::new(0), seen: RefCell::new(Vec::new()) }
+        Self {
+            places,
+            own: OnceCell::new(),
+            found: RefCell::new(BTreeMap::new()),
+            opened: Cell::new(0),
+            seen: RefCell::new(BTreeSet::new()),
+        }
     }
 
     /// What was said under record `n`, at `at`.
@@ -48,20 +61,27 @@ impl<'a> Words<'a> {
         })
     }
 
+    fn own(&self) -> Option<Own<'a>> {
+        let config = Setup::read(self.places).ok()?.config;
+        let conversations = Conversations::of(self.places, &config, os_user(&config)).ok()?;
+        let listed = conversations.list().ok()?;
+        Some(Own { conversations, listed })
+    }
+
     /// Opens the sessions that went on at `at`.
     fn open(&self, at: Timestamp) {
-        let Ok(Setup { config, .. }) = Setup::read(self.places) else { return };
-        let Ok(own) = Conversations::of(self.places, &config, os_user(&config)) else { return };
-        for listed in own.list().unwrap_or_default() {
-            let Standing::Sealed { started_at, .. } = listed.standing else { continue };
-            let went_on = started_at <= at && listed.updated_at.is_none_or(|last| at <= last);
-            let id = listed.id.to_string();
-            if !went_on || self.seen.borrow().contains(&id) || self.opened.get() >= MOST {
+        let Some(own) = self.own.get_or_init(|| self.own()) else { return };
+        for listed in &own.listed {
+            let Standing::Sealed { started_at, .. } = &listed.standing else { continue };
+            let went_on = *started_at <= at && listed.updated_at.is_none_or(|last| at <= last);
+            if !went_on || self.opened.get() >= MOST {
+                continue;
+            }
+            if !self.seen.borrow_mut().insert(listed.id.clone()) {
                 continue;
             }
             self.opened.set(self.opened.get() + 1);
-            self.seen.borrow_mut().push(id);
-            if let Ok(whole) = own.whole(&listed.id) {
+            if let Ok(whole) = own.conversations.whole(&listed.id) {
                 self.found.borrow_mut().extend(sentences(&whole.entries));
             }
         }
