@@ -89,6 +89,10 @@ fn choice(close: Vec<Candidate>, considered: Vec<Candidate>) -> Turn {
     turn(vec![Part::text(text)], Stop::NeedsChoice(close), plan)
 }
 
+/// Most often the configuration names no server, or none of its tools may be called.
+const NO_TOOLS: &str = "There are no tools. Add a server to the configuration, for instance \
+                        `[server.grid]` with `builtin = \"grid\"`, or allow more of them.";
+
 fn no_tool_fits(tools: &[ToolSpec], considered: Vec<Candidate>) -> Turn {
     let mut lines: Vec<String> = tools
         .iter()
@@ -98,7 +102,7 @@ fn no_tool_fits(tools: &[ToolSpec], considered: Vec<Candidate>) -> Turn {
     if let Some(more) = tools.len().checked_sub(LISTED).filter(|more| *more > 0) {
         lines.push(format!("- and {more} more"));
     }
-    let list = if lines.is_empty() { "There are no tools.".into() } else { lines.join("\n") };
+    let list = if lines.is_empty() { NO_TOOLS.into() } else { lines.join("\n") };
     let text = format!("No tool fits this question ({}). The tools:\n{list}", Planner::NOTE);
     let plan = empty_plan(considered, "no tool fits".into(), Planner::NOTE.into());
     turn(vec![Part::text(text)], Stop::NoToolFits, plan)
