@@ -2,6 +2,7 @@
 //!
 //! [`Conversations`] are one person's; [`Kept`] is one of them that goes on, where the agent loop
 //! keeps every message before anything is done with it.
+mod album;
 mod document;
 mod entry;
 mod kept;
@@ -33,7 +34,8 @@ use crate::{
 
 use self::key::Missing;
 pub(crate) use self::{
-    document::{Document, escaped},
+    album::{Album, Forgotten},
+    document::Document,
     entry::Entry,
     kept::{Kept, Recorder, Spent},
     records::{Decisions, decisions},
@@ -103,11 +105,17 @@ impl<'a> Conversations<'a> {
         } else {
             own.expire()?
         };
+        let days_of = format!("for {days} days (`keep_days`)");
         if gone > 0 {
-            let noun = if gone == 1 { "session" } else { "sessions" };
-            let words =
-                format_args!("removed {gone} {noun} not used for {days} days (`keep_days`)");
-            output::aside(words);
+            output::aside(format_args!("removed {} not used {days_of}", counted(gone, "session")));
+        }
+        // A picture that stays is in nobody's way.
+        match if days == 0 { Ok(0) } else { own.expire_pictures() } {
+            Ok(0) => {}
+            Ok(gone) => {
+                output::aside(format_args!("removed {} kept {days_of}", counted(gone, "picture")));
+            }
+            Err(failure) => output::aside(printable(failure.message())),
         }
         Ok(own)
     }
@@ -132,6 +140,12 @@ impl<'a> Conversations<'a> {
         let before = self.kept.expired_before(self.clock.now());
         let sessions = self.sessions(&self.key(Missing::IsAnError)?)?;
         sessions.expire(before).map_err(|error| of_store(&error))
+    }
+
+    /// Removes the pictures that tools returned, as far as they are older than the configuration
+    /// wants; gives how many.
+    pub(crate) fn expire_pictures(&self) -> Result<u64, Failure> {
+        Album::kept(self.places).expire(self.kept.expired_before(self.clock.now()))
     }
 
     /// A new conversation, answered by `model`. It is kept from its first message on, if the
@@ -252,13 +266,13 @@ impl<'a> Conversations<'a> {
         let path = key::own_path(self.places);
         let made = self.kept.key.is_none() && !path.exists();
         let key = self.key(Missing::IsMade)?;
-        let others = if made { self.ids()?.len() } else { 0 };
+        let others = if made { self.ids()?.len() as u64 } else { 0 };
         if others > 0 {
-            let noun = if others == 1 { "session" } else { "sessions" };
             output::aside(format_args!(
-                "there was no key in `{}`, and a new one was made; it does not open the {others} \
-                 {noun} from before: put their key back instead, or remove them (`tagout sessions ls`)",
-                printable(&path.display().to_string())
+                "there was no key in `{}`, and a new one was made; it does not open the {} from \
+                 before: put their key back instead, or remove them (`tagout sessions ls`)",
+                printable(&path.display().to_string()),
+                counted(others, "session"),
             ));
         }
         Ok(key)
@@ -267,6 +281,11 @@ impl<'a> Conversations<'a> {
     fn key(&self, missing: Missing) -> Result<SessionKey, Failure> {
         key::session_key(self.places, self.kept.key.as_ref(), missing)
     }
+}
+
+/// So many of them, in words.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn of_store(error: &StoreError) -> Failure {

@@ -133,7 +133,8 @@ impl Failure {
         if let (Some(help), Some(error)) = (&self.help, error.as_object_mut()) {
             error.insert("help".to_owned(), help.as_str().into());
         }
-        writeln!(io::stdout(), "{}", serde_json::json!({ "error": error }))
+        let told = serde_json::json!({ "error": error }).to_string();
+        writeln!(io::stdout(), "{}", crate::output::escaped(&told))
     }
 
     fn tell_person(&self) -> io::Result<()> {

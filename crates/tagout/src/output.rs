@@ -1,5 +1,10 @@
 //! Printing, for people or for programs.
-use std::io::{self, Write as _};
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+};
+
+use tagout_terminal::printable;
 
 use crate::failure::{Ended, Failure};
 
@@ -28,7 +33,26 @@ pub(crate) fn progress(text: impl std::fmt::Display) {
 pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text =
         serde_json::to_string(value).map_err(|error| Failure::of(&error, "file-unusable", ""))?;
-    line(text)
+    line(escaped(&text))
+}
+
+/// JSON in which what would not show, or would drive a terminal, is written by its number; it means
+/// the same, since outside of texts there is none.
+pub(crate) fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        let mut buffer = [0; 4];
+        let text = character.encode_utf8(&mut buffer);
+        if matches!(character, ' '..='~' | '\n') || printable(text) == *text {
+            out.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // Writing to a text does not fail.
+            let _written = write!(out, "\\u{unit:04x}");
+        }
+    }
+    out
 }
 
 /// Says where clients are served, and what the first of them needs: on standard error, because
@@ -73,4 +97,20 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
         out.push('\n');
     }
     out.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn json_that_is_escaped_means_the_same() {
+        let value = json!({"é\u{1b}\u{9b}": ["\u{202e}", "\u{e0041}", "🙂", "\u{7f}\n\t\"\\"]});
+        let text = escaped(&value.to_string());
+        assert!(text.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{text}");
+        assert!(text.contains('🙂') && text.contains("\\udb40\\udc41"), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
 }

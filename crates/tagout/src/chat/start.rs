@@ -11,6 +11,7 @@ use super::person::Models;
 use crate::{
     cli::How,
     command::CONNECT,
+    conversation::{Album, Forgotten},
     failure::{Ended, Failure},
     models::{self, Chosen, Consent, Metered},
     output,
@@ -34,6 +35,8 @@ pub(crate) struct Start {
     pub(crate) config: Config,
     pub(crate) model: Model,
     pub(crate) pictures: PathBuf,
+    /// Whether nothing is kept, and so no picture.
+    passing: bool,
     allow: AllowList,
     instructions: Option<String>,
 }
@@ -82,8 +85,26 @@ impl Start {
         let config = Setup::read(places)?.config;
         let name = how.model.as_deref().unwrap_or(&config.host.model);
         let model = model(places, name, asked)?;
-        let pictures = how.pictures.clone().unwrap_or_else(|| places.state.join("pictures"));
-        Self::of(config, model, &how.tools, pictures)
+        if config.servers.is_empty() {
+            output::aside(format_args!(
+                "`{}` names no server, so there are no tools; the assistant's own come with\n\n\
+                 [server.grid]\nbuiltin = \"grid\"\n",
+                printable(&places.config.display().to_string())
+            ));
+        }
+        let kept = config.sessions.keep_days > 0 && !how.no_keep;
+        let pictures = match &how.pictures {
+            Some(folder) => folder.clone(),
+            None if kept => Album::kept(places).into_path(),
+            None => Album::passing()?.into_path(),
+        };
+        let passing = how.pictures.is_none() && !kept;
+        Ok(Self { passing, ..Self::of(config, model, &how.tools, pictures)? })
+    }
+
+    /// Where pictures are not to be kept, what takes them away when it goes.
+    pub(crate) fn forgotten_pictures(&self) -> Option<Forgotten> {
+        self.passing.then(|| Album::forgotten(self.pictures.clone()))
     }
 
     /// The same for a model that was agreed to; with the tools of the configuration, if `tools` names
@@ -106,7 +127,7 @@ impl Start {
                 Failure::usage("instructions-missing", message, "see `host.instructions`")
             })?),
         };
-        Ok(Self { config, model, pictures, allow, instructions })
+        Ok(Self { config, model, pictures, passing: false, allow, instructions })
     }
 
     /// The tools that the operator lets this session see and call.

@@ -43,7 +43,8 @@ pub(crate) struct How {
     /// How one question's answer is printed; `--json` is `--output json`.
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) output: Option<Output>,
-    /// Where pictures are put [default: `tagout/pictures` under `$XDG_STATE_HOME`].
+    /// Where pictures are put, to stay [default: `tagout/pictures` under `$XDG_STATE_HOME`, as long
+    /// as sessions are kept; where they are not, a folder for what does not stay].
     #[arg(long, value_name = "DIR")]
     pub(crate) pictures: Option<PathBuf>,
 }

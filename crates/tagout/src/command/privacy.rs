@@ -1,6 +1,7 @@
 //! `privacy`: what is held of somebody, and forgetting it.
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{collections::BTreeSet, fmt, process::ExitCode};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tagout_audit::{
     Line, Reader,
@@ -16,7 +17,7 @@ use tagout_store::{HeldRow, HeldValue, Store, StoreError};
 use crate::{
     cli::{Privacy, Whose},
     clients::confirm::confirm,
-    conversation::{Conversations, Decisions, Document, escaped},
+    conversation::{Album, Conversations, Decisions, Document, counted},
     failure::{Ended, Failure},
     output,
     places::Places,
@@ -37,16 +38,18 @@ fn export(places: &Places, whose: &Whose) -> Result<ExitCode, Failure> {
     let (gateway, log) = opened(places)?;
     let principal = known(whose, &gateway, &log)?;
     let who = json!({"user": principal.user, "authenticated_by": principal.authenticated_by});
-    output::line(format_args!("{{\"principal\":{who},\"exported_at\":\"{}\"", clock().now()))?;
-    output::line(format_args!(",\"held\":{}", held(gateway.store(), &principal)?))?;
+    let now = clock().now();
+    piece(format_args!("{{\"principal\":{who},\"exported_at\":\"{now}\""))?;
+    piece(format_args!(",\"held\":{}", held(gateway.store(), &principal)?))?;
     sessions(&Conversations::of(places, &config, principal.clone())?)?;
+    piece(format_args!(",\"pictures\":{}", pictures(places, &gateway, &principal)?))?;
     output::line(",\"records\":[")?;
     let mut about = About::new(&principal);
     let (mut printed, mut first) = (Ok(()), true);
     let read = log.each(|line, payload| {
         if about.picks(&line) {
             let comma = if std::mem::take(&mut first) { "" } else { "," };
-            printed = output::line(format_args!("{comma}{}", record(&line, payload)));
+            printed = piece(format_args!("{comma}{}", record(&line, payload)));
         }
         printed.is_ok()
     });
@@ -54,6 +57,10 @@ fn export(places: &Places, whose: &Whose) -> Result<ExitCode, Failure> {
     printed?;
     output::line("]}")?;
     Ok(Ended::Done.into())
+}
+
+fn piece(json: fmt::Arguments<'_>) -> Result<(), Failure> {
+    output::line(output::escaped(&json.to_string()))
 }
 
 /// What was said in each session; why not, where that cannot be known. One at a time: a session may
@@ -66,9 +73,30 @@ fn sessions(own: &Conversations<'_>) -> Result<(), Failure> {
             Ok(whole) => Document::new(&whole, &Decisions::new()).json(),
             Err(failure) => json!({"session": {"id": id.as_str()}, "code": failure.code()}),
         };
-        output::line(format_args!("{comma}{}", escaped(&session.to_string())))?;
+        piece(format_args!("{comma}{session}"))?;
     }
     output::line("]")
+}
+
+/// The pictures that tools returned. The assistant runs as the operating system's user, so they are
+/// that one's.
+fn album(places: &Places, gateway: &Gateway, principal: &Principal) -> Option<Album> {
+    let own = gateway.principal();
+    let same = own.user == principal.user && own.authenticated_by == principal.authenticated_by;
+    same.then(|| Album::kept(places))
+}
+
+/// Where they are; what is in them is in the files.
+fn pictures(places: &Places, gateway: &Gateway, principal: &Principal) -> Result<Value, Failure> {
+    let mut all = match album(places, gateway, principal) {
+        Some(album) => album.pictures()?,
+        None => Vec::new(),
+    };
+    all.sort_by(|a, b| a.path.cmp(&b.path));
+    let told = all.iter().map(|picture| {
+        json!({"path": picture.path.display().to_string(), "bytes": picture.bytes, "at": picture.at})
+    });
+    Ok(told.collect())
 }
 
 /// A line of the log; of a call with what was sent, and of what was said with its words, as far as
@@ -127,37 +155,45 @@ fn erase(places: &Places, whose: &Whose, yes: bool, json: bool) -> Result<ExitCo
     let (gateway, log) = opened(places)?;
     let principal = known(whose, &gateway, &log)?;
     let (user, how) = (&principal.user, &principal.authenticated_by);
-    let shown = format!(
-        "What `{user}` (known by `{how}`) sent, as far as it was kept; the names of their clients;\n\
-         questions about their calls, what was granted and agreed to; their answers to questions\n\
-         about others' calls; their sessions with the assistant. It does not come back.\n\
-         That they called, when, and which tools, and what they approved, stays on record, and so do\n\
-         their keys, an approver's among them."
-    );
-    confirm(&shown, "Erase it?", yes)?;
+    confirm(&to_erase(&principal), "Erase it?", yes)?;
     let erased = gateway.erase(&principal, &log).map_err(|error| failed(&error))?;
+    let album = album(places, &gateway, &principal);
+    let pictures = album.map_or(Ok(0), |album| album.expire(Timestamp::MAX))?;
     let forgotten = erased.forgotten;
     if json {
         output::json(&json!({
             "erased": {"user": user, "authenticated_by": how}, "record": erased.record,
             "payloads": erased.payloads, "conversations": forgotten.conversations,
             "approvals": forgotten.approvals, "consents": forgotten.consents,
-            "answers": forgotten.answers, "sessions": forgotten.sessions,
+            "answers": forgotten.answers, "sessions": forgotten.sessions, "pictures": pictures,
         }))?;
     } else {
         output::line(format_args!(
-            "erased what `{user}` sent in {} calls, the clients of {} conversations, {} questions \
-             and grants, {} consents, {} answers about others' calls, {} sessions; record {}",
-            erased.payloads,
-            forgotten.conversations,
+            "erased what `{user}` sent in {} (calls, and what was said to models and by them), the \
+             clients of {}, {} questions and grants, {}, {} about others' calls, {}, {}; record {}",
+            counted(erased.payloads, "record"),
+            counted(forgotten.conversations, "conversation"),
             forgotten.approvals,
-            forgotten.consents,
-            forgotten.answers,
-            forgotten.sessions,
+            counted(forgotten.consents, "consent"),
+            counted(forgotten.answers, "answer"),
+            counted(forgotten.sessions, "session"),
+            counted(pictures, "picture"),
             erased.record
         ))?;
     }
     Ok(Ended::Done.into())
+}
+
+fn to_erase(principal: &Principal) -> String {
+    let (user, how) = (&principal.user, &principal.authenticated_by);
+    format!(
+        "What `{user}` (known by `{how}`) sent in calls, and what was said to models and by them, as far\n\
+         as the audit log kept it; the names of their clients; questions about their calls, what was\n\
+         granted and agreed to; their answers to questions about others' calls; their sessions with\n\
+         the assistant, and the pictures that it was given. It does not come back.\n\
+         That they called, when, and which tools, and what they approved, stays on record, and so do\n\
+         their keys, an approver's among them."
+    )
 }
 
 fn opened(places: &Places) -> Result<(std::sync::Arc<Gateway>, Reader), Failure> {

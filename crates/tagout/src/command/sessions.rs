@@ -15,7 +15,7 @@ use tagout_terminal::printable;
 
 use crate::{
     cli::{SessionFormat, SessionsCommand, SessionsExport},
-    conversation::{Conversations, Document, Which, decisions, escaped},
+    conversation::{Conversations, Document, Which, counted, decisions},
     failure::{Ended, Failure},
     output,
     places::Places,
@@ -48,7 +48,7 @@ fn ls(own: &Conversations<'_>, json: bool) -> Result<ExitCode, Failure> {
     let listed = own.list()?;
     if json {
         for one in &listed {
-            output::line(escaped(&row_as_json(one).to_string()))?;
+            output::json(&row_as_json(one))?;
         }
     } else if listed.is_empty() {
         output::line(match own.keep_days() {
@@ -140,7 +140,7 @@ fn text(
     let document = Document::new(&whole, &decisions);
     match format {
         SessionFormat::Md => Ok(document.markdown()),
-        SessionFormat::Json => Ok(escaped(&document.json().to_string()) + "\n"),
+        SessionFormat::Json => Ok(output::escaped(&document.json().to_string()) + "\n"),
     }
 }
 
@@ -191,12 +191,15 @@ fn write(path: &Path, text: &str, replace: bool) -> io::Result<()> {
     if !replace {
         return open(path).and_then(fill);
     }
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
     let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
+    name.push(format!(".{}.new", hex::encode(random)));
     let draft = Path::new(&name);
-    let written = open(draft).and_then(fill).and_then(|()| std::fs::rename(draft, path));
+    // What was not made here is somebody else's.
+    let made = open(draft)?;
+    let written = fill(made).and_then(|()| std::fs::rename(draft, path));
     if written.is_err() {
-        // If it was never made, there is nothing to take away.
         drop(std::fs::remove_file(draft));
     }
     written
@@ -220,14 +223,22 @@ fn remove(own: &Conversations<'_>, ids: &[String], json: bool) -> Result<ExitCod
 }
 
 fn expire(own: &Conversations<'_>, json: bool) -> Result<ExitCode, Failure> {
-    let (gone, days) = (own.expire()?, own.keep_days());
+    let (pictures, days) = (own.expire_pictures()?, own.keep_days());
+    let told = counted(pictures, "picture");
+    let gone = own.expire().inspect_err(|_| {
+        if pictures > 0 {
+            output::aside(format_args!("removed {told}"));
+        }
+    })?;
     if json {
-        output::json(&json!({ "expired": gone, "keep_days": days }))?;
+        output::json(&json!({ "expired": gone, "pictures": pictures, "keep_days": days }))?;
     } else {
-        let noun = if gone == 1 { "session" } else { "sessions" };
+        let sessions = counted(gone, "session");
         output::line(match days {
-            0 => format!("removed {gone} {noun}, whenever used; none are kept (`keep_days = 0`)"),
-            days => format!("removed {gone} {noun} not used for {days} days"),
+            0 => format!(
+                "removed {sessions} and {told}, whenever used; none are kept (`keep_days = 0`)"
+            ),
+            days => format!("removed {sessions} not used for {days} days, and {told}"),
         })?;
     }
     Ok(Ended::Done.into())

@@ -2,7 +2,7 @@
 //!
 //! What people, models and tools said stands in quotations, every line of it, so that no text can
 //! pass for a heading of the document: for another speaker, or for a decision.
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -217,25 +217,6 @@ fn pretty(text: &str) -> String {
     pretty.unwrap_or_else(|_| text.to_owned())
 }
 
-/// JSON in which what would not show, or would drive a terminal, is written by its number; it means
-/// the same, since outside of texts there is none.
-pub(crate) fn escaped(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for character in json.chars() {
-        let mut buffer = [0; 4];
-        let text = character.encode_utf8(&mut buffer);
-        if character == '\n' || printable(text) == *text {
-            out.push(character);
-            continue;
-        }
-        for unit in character.encode_utf16(&mut [0; 2]) {
-            // Writing to a text does not fail.
-            let _written = write!(out, "\\u{unit:04x}");
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,14 +237,5 @@ mod tests {
         fenced(&mut out, "a\n````\n## You\n```");
         assert_eq!(out, "\n> `````\n> a\n> ````\n> ## You\n> ```\n> `````\n");
         assert_eq!(named("a\nb\u{1b}]0;x\u{7}"), "a<U+000A>b");
-    }
-
-    #[test]
-    fn json_that_is_escaped_means_the_same() {
-        let value = json!({"é\u{1b}\u{9b}": ["\u{202e}", "\u{e0041}", "🙂", "\u{7f}\n\t\"\\"]});
-        let text = escaped(&value.to_string());
-        assert!(text.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{text}");
-        assert!(text.contains('🙂') && text.contains("\\udb40\\udc41"), "{text}");
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 }

@@ -92,6 +92,55 @@ fn what_is_erased_is_gone_and_the_log_stays_valid() {
 }
 
 #[test]
+fn pictures_are_ones_own() {
+    let place = used();
+    let user = user(&place);
+    let picture = place.path("state/tagout/pictures/record-7-1.png");
+    place.write(&picture, "a picture");
+    place.write(&place.path("state/tagout/pictures/mine.txt"), "x");
+    place.done(&["consent", "give", "s", "--for", "ben"]);
+    let ben = one(&place.done(&["privacy", "export", "ben"]));
+    assert_eq!(ben["pictures"], json!([]));
+    assert_eq!(place.run(&["privacy", "erase", "ben", "--yes"]).code, 0);
+    let own = one(&place.done(&["privacy", "export", &user]));
+    assert_eq!(own["pictures"][0]["path"], picture.to_str().unwrap());
+    assert_eq!(
+        (&own["pictures"][0]["bytes"], own["pictures"].as_array().unwrap().len()),
+        (&json!(9), 1)
+    );
+    let erased = place.run(&["privacy", "erase", &user, "--yes"]).stdout;
+    assert!(erased.contains("1 picture;"), "{erased}");
+    // Calls are not all that is put on record.
+    assert!(
+        erased.contains("records (calls, and what was said to models and by them)")
+            || erased.contains("1 record (calls"),
+        "{erased}"
+    );
+    assert!(!picture.exists() && place.path("state/tagout/pictures/mine.txt").exists());
+}
+
+/// What was sent is JSON of somebody's own.
+#[test]
+fn an_export_drives_no_terminal() {
+    let place = used();
+    let user = user(&place);
+    let sent = "\u{9b}2J\u{202e}\u{85}\u{e0041}";
+    let call = json!({"text": sent}).to_string();
+    place.run(&["tools", "call", "s__read_it", &call]);
+    let calls = place.done(&["--json", "audit", "tail"]);
+    let refused = calls.lines().map(one).filter(|record| record["kind"] == "begin").last();
+    let export = place.done(&["privacy", "export", &user]);
+    let number = refused.map_or(0, |record| record["n"].as_u64().unwrap_or_default()).to_string();
+    let shown = place.run(&["--json", "audit", "show", &number]).stdout;
+    for output in [&export, &calls, &shown] {
+        let bare = |c: char| c.is_control() && c != '\n' || "\u{202e}\u{e0041}".contains(c);
+        assert!(!output.contains(bare), "{output:?}");
+    }
+    let kept = one(&export)["records"].to_string();
+    assert!(kept.contains(sent), "{kept:?}");
+}
+
+#[test]
 fn others_keep_theirs() {
     let place = used();
     let user = user(&place);

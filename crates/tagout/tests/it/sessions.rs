@@ -192,6 +192,12 @@ fn an_export_is_its_owners_and_replaces_nothing_unasked() {
     fs::write(&path, "mine").unwrap();
     refused(&place.run(&export), 1, "file-unusable");
     assert_eq!(fs::read(&path).unwrap(), b"mine");
+    // A folder cannot be replaced by a file; what was made for that is gone.
+    let folder = place.path("folder.md");
+    fs::create_dir(&folder).unwrap();
+    let taken = ["sessions", "export", "last", "--output", folder.to_str().unwrap(), "--force"];
+    let before = fs::read_dir(place.root()).unwrap().count() + 1;
+    refused(&place.run(&taken), 1, "file-unusable");
     // A link is replaced, and not what it leads to.
     let link = place.path("link.md");
     symlink(&path, &link).unwrap();
@@ -203,6 +209,7 @@ fn an_export_is_its_owners_and_replaces_nothing_unasked() {
     place.done(&[&export[..], &["--force"]].concat());
     assert_ne!(fs::read(&path).unwrap(), b"mine");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(place.root()).unwrap().count(), before);
     let gone = ["sessions", "export", "last", "--output", "/no/such/folder/x", "--force"];
     refused(&place.run(&gone), 1, "file-unusable");
 }
@@ -341,14 +348,17 @@ fn what_is_too_old_goes_by_the_configuration() {
         .append(&mut old, message(0, "user", text("x")).to_string().as_bytes(), long_ago)
         .unwrap();
     assert_eq!(each(&place.done(&["--json", "sessions", "ls"])).len(), 2);
-    assert_eq!(place.done(&["sessions", "expire"]), "removed 1 session not used for 30 days\n");
+    assert_eq!(
+        place.done(&["sessions", "expire"]),
+        "removed 1 session not used for 30 days, and 0 pictures\n"
+    );
     let expired = one(&place.done(&["--json", "sessions", "expire"]));
-    assert_eq!(expired, json!({"expired": 0, "keep_days": 30}));
+    assert_eq!(expired, json!({"expired": 0, "pictures": 0, "keep_days": 30}));
     assert!(place.done(&["sessions", "show", "last"]).contains(id.as_str()));
     place.configure("[sessions]\nkeep_days = 0\n");
     assert_eq!(
         place.done(&["sessions", "expire"]),
-        "removed 1 session, whenever used; none are kept (`keep_days = 0`)\n"
+        "removed 1 session and 0 pictures, whenever used; none are kept (`keep_days = 0`)\n"
     );
     let ran = place.run(&["sessions", "show", "last"]);
     refused(&ran, 2, "session-unknown");

@@ -1,5 +1,10 @@
 //! What is asked is kept, for as long as the configuration says, and gone on with.
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -7,7 +12,7 @@ use tagout_proto::{Principal, Secret};
 use tagout_store::{About, SessionId, SessionKey, Sessions, Store};
 
 use crate::{
-    place::{Place, each, one},
+    place::{Place, each, finish, one},
     sessions::{files_of_state, holds, key_file, message, own, refused, talked, text},
 };
 
@@ -127,4 +132,82 @@ fn what_somebody_put_there_is_in_nobodys_way() {
     place.done(&["ask", "--continue", RISK]);
     place.done(&["sessions", "rm", "last"]);
     refused(&place.run(&["ask", "--continue", RISK]), 2, "session-unknown");
+}
+
+const CHART: &str = "Show me the hourly load profile";
+
+/// The folder of pictures, with one by that name as of some days ago, and one that is not Tagout's.
+fn with_pictures(place: &Place, name: &str, days: u64) -> PathBuf {
+    let folder = place.path("state/tagout/pictures");
+    for name in [name, "mine.png"] {
+        let path = folder.join(name);
+        place.write(&path, "x");
+        let file = fs::File::options().write(true).open(path).unwrap();
+        let now: SystemTime = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(now - Duration::from_secs(days * 86_400)).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn pictures_stay_as_long_as_sessions() {
+    let place = Place::new();
+    place.done(&["ask", CHART]);
+    let folder = with_pictures(&place, "record-1-7.gif", 31);
+    let count = || fs::read_dir(&folder).unwrap().count();
+    assert_eq!(count(), 3);
+    let ran = place.run(&["ask", RISK]);
+    let said = "removed 1 picture kept for 30 days (`keep_days`)";
+    assert!(ran.code == 0 && ran.stderr.contains(said), "{ran:?}");
+    assert_eq!(count(), 2);
+    with_pictures(&place, "record-1-7.gif", 31);
+    let expired = place.done(&["sessions", "expire"]);
+    assert_eq!(expired, "removed 0 sessions not used for 30 days, and 1 picture\n");
+    // Where none are kept, those that there are go when somebody asks.
+    place.configure(&format!("[sessions]\nkeep_days = 0\n{GRID}"));
+    place.done(&["ask", RISK]);
+    assert_eq!(count(), 2);
+    let expired = one(&place.done(&["--json", "sessions", "expire"]));
+    assert_eq!(expired, json!({"expired": 2, "pictures": 1, "keep_days": 0}));
+    assert_eq!(count(), 1, "what is not Tagout's stays");
+}
+
+#[test]
+fn a_picture_that_is_not_kept_lies_where_nothing_stays() {
+    let place = Place::new();
+    let run = place.path("run");
+    fs::create_dir(&run).unwrap();
+    let ask = |args: &[&str]| {
+        let mut command = place.command(&[&["--json", "ask", CHART][..], args].concat());
+        command.env("XDG_RUNTIME_DIR", &run);
+        let ran = finish(command);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
+        PathBuf::from(one(&ran.stdout)["pictures"][0].as_str().unwrap())
+    };
+    let first = ask(&["--no-keep"]);
+    place.configure(&format!("[sessions]\nkeep_days = 0\n{GRID}"));
+    let second = ask(&[]);
+    for path in [&first, &second] {
+        let folder = path.parent().unwrap();
+        assert_eq!(folder.parent(), Some(run.as_path()));
+        assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(path.is_file());
+    }
+    assert_ne!(first.parent(), second.parent());
+    assert!(!place.path("state/tagout/pictures").exists());
+    // What was named is somebody's own.
+    let named = place.path("named");
+    assert_eq!(ask(&["--pictures", named.to_str().unwrap()]).parent(), Some(named.as_path()));
+}
+
+#[test]
+fn a_configuration_without_servers_is_said_to_have_no_tools() {
+    let place = Place::new();
+    place.configure("[sessions]\nkeep_days = 1\n");
+    let ran = place.run(&["ask", RISK]);
+    assert!(ran.stderr.contains("names no server"), "{ran:?}");
+    assert!(ran.stderr.contains("[server.grid]\nbuiltin = \"grid\""), "{ran:?}");
+    assert!(ran.stdout.contains("There are no tools"), "{ran:?}");
+    place.configure(&format!("[sessions]\nkeep_days = 1\n{GRID}"));
+    place.done(&["ask", RISK]);
 }
