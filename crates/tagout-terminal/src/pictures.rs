@@ -11,18 +11,24 @@ mod sixel;
 
 use crate::{Pictures, Screen};
 use decode::decode;
-use scale::{Fit, scaled};
+use scale::Fit;
 
 /// The largest file that is looked at.
 pub const MAX_BYTES: usize = 32 << 20;
 /// The most dots that a picture may have.
 pub const MAX_DOTS: u64 = 40_000_000;
+/// The most dots that one may have which cannot be made smaller row by row: JPEG, interlaced PNG.
+pub const WHOLE_DOTS: u64 = 16_000_000;
+/// The most dots that a terminal is sent, whatever it says of its size. It makes them larger itself.
+pub(crate) const SHOWN_DOTS: usize = 2_000_000;
 
 /// Why a picture is not shown.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
-    /// More bytes than [`MAX_BYTES`], or more dots than [`MAX_DOTS`].
-    #[error("the picture is larger than 32 MB or 40 million dots")]
+    /// More bytes than [`MAX_BYTES`], or more dots than [`MAX_DOTS`] or [`WHOLE_DOTS`].
+    #[error(
+        "the picture is larger than 32 MB, or has more than 40 million dots (16 as JPEG or interlaced)"
+    )]
     TooLarge,
     /// It begins neither as PNG nor as JPEG, whatever it was said to be.
     #[error("what was sent as `{media_type}` is neither PNG nor JPEG")]
@@ -65,8 +71,11 @@ impl Picture {
 /// What to write to show the picture, no larger than the screen and no larger than it is; nothing
 /// where the screen cannot show pictures. The cursor is at the start of a row before and after.
 ///
-/// What it is, its first bytes say; `media_type` is for the error. It blocks its thread: a picture
-/// at the limit takes a while, and some hundred megabytes.
+/// What it is, its first bytes say; `media_type` is for the error.
+///
+/// It blocks its thread, so it has no place among asynchronous tasks: see [`show_owned`]. It costs
+/// what the file has dots: PNG is made smaller as it is read, and takes memory for two million dots
+/// at most; of JPEG and interlaced PNG all dots are there at once, some ten bytes each.
 ///
 /// # Errors
 /// [`PictureError`]: it is too large, of another format, or broken.
@@ -75,22 +84,36 @@ pub fn show(
     media_type: &str,
     screen: &Screen,
 ) -> Result<Option<String>, PictureError> {
-    if !screen.is_terminal() || screen.pictures() == Pictures::Path {
+    let pictures = screen.pictures();
+    if !screen.is_terminal() || pictures == Pictures::Path {
         return Ok(None);
     }
-    let picture = decode(bytes, media_type)?;
-    let fit = Fit::of(&picture, screen);
-    let (width, height) = fit.dots();
-    let mut out = match screen.pictures() {
-        Pictures::Kitty => inline::kitty(&scaled(&picture, width, height), fit)?,
-        Pictures::Iterm2 => inline::iterm2(&scaled(&picture, width, height), fit)?,
-        Pictures::Sixel => sixel::encode(&scaled(&picture, width, height)),
-        Pictures::Blocks => {
-            let dots = scaled(&picture, fit.columns, fit.rows * 2);
-            blocks::draw(&dots, screen.depth())
-        }
+    let mut fit = None;
+    let picture = decode(bytes, media_type, |natural| {
+        let fitted = *fit.insert(Fit::of(natural, screen));
+        if pictures == Pictures::Blocks { fitted.halves() } else { fitted.dots() }
+    })?;
+    let Some(fit) = fit else { return Ok(None) };
+    let mut out = match pictures {
+        Pictures::Kitty => inline::kitty(&picture, fit)?,
+        Pictures::Iterm2 => inline::iterm2(&picture, fit)?,
+        Pictures::Sixel => sixel::encode(&picture),
+        Pictures::Blocks => blocks::draw(&picture, screen.depth()),
         Pictures::Path => return Ok(None),
     };
     out.push_str(screen.line_end());
     Ok(Some(out))
+}
+
+/// [`show`] for a thread of its own: it takes all that it needs with it, and what comes of it can
+/// be sent back. Whoever writes that draws nothing else in between.
+///
+/// # Errors
+/// As [`show`].
+pub fn show_owned(
+    bytes: Vec<u8>,
+    media_type: String,
+    screen: Screen,
+) -> Result<Option<String>, PictureError> {
+    show(&bytes, &media_type, &screen)
 }

@@ -2,7 +2,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tagout_terminal::{
     Pictures, Screen, Size,
-    pictures::{MAX_BYTES, PictureError, show},
+    pictures::{MAX_BYTES, PictureError, show, show_owned},
 };
 
 type Dot = [u8; 3];
@@ -265,6 +265,94 @@ fn a_jpeg_is_shown_too() {
     assert_eq!((dots[0].len(), dots.len()), (16, 16));
     assert!(near(dots[2][8], [254, 0, 0], 12), "{:?}", dots[2][8]);
     assert!(near(dots[13][8], [0, 0, 254], 12), "{:?}", dots[13][8]);
+}
+
+/// A PNG in seven passes: the encoder makes none, so its dots are put in order here.
+fn interlaced(size: u32, dot: impl Fn(u32, u32) -> Dot) -> Vec<u8> {
+    let passes = [
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ];
+    let mut data = Vec::new();
+    for (left, top, across, down) in passes {
+        for y in (top..size).step_by(down) {
+            let row: Vec<u8> = (left..size).step_by(across).flat_map(|x| dot(x, y)).collect();
+            if !row.is_empty() {
+                data.push(0);
+                data.extend(row);
+            }
+        }
+    }
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut head = [size.to_be_bytes(), size.to_be_bytes()].concat();
+    head.extend([8, 2, 0, 0, 1]);
+    chunk(&mut file, b"IHDR", &head);
+    chunk(&mut file, b"IDAT", &stored(&data));
+    chunk(&mut file, b"IEND", &[]);
+    file
+}
+
+fn chunk(file: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
+    let whole = [kind.as_slice(), data].concat();
+    file.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
+    file.extend(&whole);
+    file.extend(crc(&whole).to_be_bytes());
+}
+
+/// A zlib stream of one block that is not compressed.
+fn stored(data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(data.len()).unwrap();
+    let mut out = vec![0x78, 0x01, 0x01];
+    out.extend(length.to_le_bytes());
+    out.extend((!length).to_le_bytes());
+    out.extend(data);
+    let (mut a, mut b) = (1_u32, 0_u32);
+    for byte in data {
+        a = (a + u32::from(*byte)) % 65_521;
+        b = (b + a) % 65_521;
+    }
+    out.extend((b << 16 | a).to_be_bytes());
+    out
+}
+
+#[test]
+fn an_interlaced_picture_is_shown_too() {
+    let dot = |x: u32, y: u32| [u8::try_from(x * 4).unwrap(), u8::try_from(y * 4).unwrap(), 9];
+    let dots = from_kitty(&shown(&interlaced(50, dot), Pictures::Kitty));
+    assert_eq!((dots[0].len(), dots.len()), (50, 50));
+    for (x, y) in [(0, 0), (49, 49), (13, 37), (40, 1)] {
+        assert_eq!(dots[y][x], dot(u32::try_from(x).unwrap(), u32::try_from(y).unwrap()));
+    }
+}
+
+#[test]
+fn a_terminal_is_sent_no_more_dots_than_anybody_sees() {
+    let size = Size { columns: u16::MAX, rows: u16::MAX, width_px: u16::MAX, height_px: u16::MAX };
+    let file = gradient(2_500, 1_000);
+    let sent = |pictures| {
+        let screen = screen(pictures, true).with_size(size);
+        show(&file, "image/png", &screen).unwrap().unwrap()
+    };
+    let dots = from_kitty(&sent(Pictures::Kitty));
+    let (width, height) = (dots[0].len(), dots.len());
+    assert!((1_400_000..=2_000_000).contains(&(width * height)), "{width} × {height}");
+    assert!((245..=255).contains(&(width * 100 / height)), "{width} × {height}");
+    let halves = sent(Pictures::Blocks).matches('▀').count();
+    assert!((700_000..=1_000_000).contains(&halves), "{halves}");
+}
+
+#[test]
+fn a_large_picture_is_the_same_from_another_thread() {
+    let file = gradient(3_000, 500);
+    let screen = screen(Pictures::Sixel, true);
+    let here = show(&file, "image/png", &screen).unwrap();
+    let there = std::thread::spawn(move || show_owned(file, "image/png".into(), screen));
+    assert_eq!(there.join().unwrap().unwrap(), here);
 }
 
 #[test]
