@@ -109,9 +109,16 @@ impl std::fmt::Display for Card {
 }
 
 impl Card {
-    /// Whether both show the same call: what differs may be when and where it was asked.
+    /// Whether both show the same call, of which the same is said: what differs may be when and
+    /// where it was asked.
     #[must_use]
     pub fn shows_the_same(&self, other: &Self) -> bool {
+        self.is_of_the_same_call(other) && self.told == other.told
+    }
+
+    /// Whether both show the same call, whatever its client says of it.
+    #[must_use]
+    pub fn is_of_the_same_call(&self, other: &Self) -> bool {
         self.effects == other.effects
             && self.reviewed == other.reviewed
             && self.labels == other.labels

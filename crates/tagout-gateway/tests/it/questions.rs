@@ -224,6 +224,32 @@ fn an_approval_is_for_just_that_call_under_just_those_rules() {
     assert_eq!(calls(&bench), 1);
 }
 
+/// People said yes to what they were shown, and the client's words were among it. To a no, other
+/// words make no difference.
+#[test]
+fn a_yes_is_for_what_the_client_said_of_the_call_and_a_no_for_whatever_it_says() {
+    let bench = Bench::new(&plan(&[ONE_OTHER], &[]));
+    let desk = Desk::with(&bench, &["bob"]);
+    let (mut client, _running) = client(&bench, "here");
+    let mut told = |id: u32, text: &str, key: &str, said: Value| {
+        let params = json!({"name": "s__write", "arguments": {"text": text}, "_meta": {key: said}});
+        client.request(id, "tools/call", &params);
+        client.answer(id)
+    };
+    let words = "tagout/user-words";
+    let question = left_open(&told(1, "a", words, json!("tell them")));
+    desk.allows("bob", &question);
+    assert_ne!(left_open(&told(2, "a", words, json!("wipe it"))), question, "other words");
+    assert!(!made(&told(3, "a", "tagout/model", json!("other:model"))), "another model");
+    let odd = json!([{"path": "text", "code": "odd", "detail": "d", "holds": false}]);
+    assert!(!made(&told(4, "a", "tagout/concerns", odd)), "what looks odd");
+    assert!(made(&told(5, "a", words, json!("tell them"))), "what bob was shown");
+    let question = left_open(&told(6, "b", words, json!("tell them")));
+    desk.says("bob", &question, Answer::Deny, Scope::Once);
+    assert_eq!(refusal(&told(7, "b", words, json!("please"))), "approval-denied");
+    assert_eq!(calls(&bench), 1);
+}
+
 /// What a client says in each request where it never shakes hands.
 pub(crate) fn of_itself() -> Value {
     json!({

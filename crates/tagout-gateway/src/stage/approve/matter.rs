@@ -246,28 +246,47 @@ impl<'a> Matter<'a> {
     }
 
     /// What was answered to a question about just this call, while none waited for it: a no stands,
-    /// and a yes is used, by this call alone.
+    /// whatever the client says of the call now; a yes is used, by this call alone, if what it says
+    /// is what people were shown.
     fn answered_before(&self) -> Result<Option<Yes>, Refusal> {
         let (store, now) = (&self.gateway.store, self.gateway.clock.now());
         let [here, _] = self.bindings;
         for question in store.questions_about(here, now)? {
-            if !self.is_about_this(&question) {
+            let Some(card) = self.card_of_this(&question) else { continue };
+            let votes = store.votes(&question.id)?;
+            if !card.shows_the_same(&self.card) {
+                self.not_denied(&question, &votes)?;
                 continue;
             }
-            if let Some(yes) = self.heard(&question, &store.votes(&question.id)?)? {
+            if let Some(yes) = self.heard(&question, &votes)? {
                 return Ok(Some(yes));
             }
         }
         Ok(None)
     }
 
-    /// Whether a stored question is a gateway's, and shows what this call does.
-    fn is_about_this(&self, question: &Question) -> bool {
-        let card = serde_json::from_str::<Card>(&question.card);
-        self.gateway.is_genuine(question)
+    /// The card of a stored question that is a gateway's and is about this call.
+    fn card_of_this(&self, question: &Question) -> Option<Card> {
+        let card = serde_json::from_str::<Card>(&question.card).ok()?;
+        let is_this = self.gateway.is_genuine(question)
             && question.user == *self.card.user
             && *question.authenticated_by == *self.principal().authenticated_by
-            && card.is_ok_and(|card| card.shows_the_same(&self.card))
+            && card.is_of_the_same_call(&self.card);
+        is_this.then_some(card)
+    }
+
+    /// Whether a stored question is a gateway's, and shows what this call does.
+    fn is_about_this(&self, question: &Question) -> bool {
+        self.card_of_this(question).is_some_and(|card| card.shows_the_same(&self.card))
+    }
+
+    /// # Errors
+    /// [`Refusal::NotApproved`] where somebody whose word counts has said no.
+    pub(super) fn not_denied(&self, question: &Question, votes: &[Vote]) -> Result<(), Refusal> {
+        let (_, denial) = self.gateway.heard(question, votes)?;
+        let Some(denial) = denial else { return Ok(()) };
+        self.gateway.settle_denied(question)?;
+        Err(self.denied(denial.channel, Some(denial)))
     }
 
     /// What the answers so far come to: enough, and then they are used up; or nothing yet.

@@ -70,20 +70,10 @@ impl Matter<'_> {
         let Ok(yes) = self.by_the_client(channel, scope) else { return Ok(None) };
         if !self.gateway.settle(question, Settled::Used)? {
             // Somebody has ended it: a no stands, whatever the client's user says.
-            self.refused(question)?;
+            self.not_denied(question, &self.gateway.store.votes(&question.id)?)?;
             return Err(self.too_late(question, true));
         }
         Ok(Some(Yes { question: Some(question.id.to_string()), ..yes }))
-    }
-
-    /// # Errors
-    /// [`Refusal::NotApproved`] where somebody whose word counts has said no.
-    fn refused(&self, question: &Question) -> Result<(), Refusal> {
-        let votes = self.gateway.store.votes(&question.id)?;
-        let (_, denial) = self.gateway.heard(question, &votes)?;
-        let Some(denial) = denial else { return Ok(()) };
-        self.gateway.settle_denied(question)?;
-        Err(self.denied(denial.channel, Some(denial)))
     }
 
     fn too_late(&self, question: &Question, asked_client: bool) -> Refusal {
