@@ -133,25 +133,29 @@ impl Hosts {
         if self.hosts.is_empty() {
             return true;
         }
-        let (mut after, mut spent) = ("", 0);
-        for piece in text.split_inclusive(|c: char| !in_name(c)) {
-            spent += piece.len();
-            if spent >= STEP {
-                if !work.take(spent) {
-                    return false;
-                }
-                spent = 0;
-            }
-            let name = piece.trim_end_matches(|c: char| !in_name(c));
-            if !name.is_empty() && !self.token(name, after.ends_with('/'), by, work) {
+        let (mut start, mut slash) = (0, false);
+        for (at, byte) in text.bytes().chain([b' ']).enumerate() {
+            if at % STEP == 0 && !work.take(STEP.min(text.len())) {
                 return false;
             }
-            after = piece;
+            if in_name(byte) {
+                continue;
+            }
+            let name = text.get(start..at).unwrap_or_default();
+            if !name.is_empty() && !self.token(name, slash, by, work) {
+                return false;
+            }
+            start = at + 1;
+            slash = byte == b'/';
         }
-        work.take(spent)
+        true
     }
 
     fn token(&mut self, token: &str, led: bool, by: By, work: &mut Work) -> bool {
+        // Most words are no names.
+        if !led && !token.bytes().any(|b| matches!(b, b'.' | b'@' | b':') || !b.is_ascii()) {
+            return true;
+        }
         if token.is_ascii() {
             return self.written(token, led, by, work);
         }
@@ -220,10 +224,10 @@ impl Hosts {
 }
 
 /// What names of hosts and mail addresses are made of, and what may stand around them.
-const fn in_name(c: char) -> bool {
-    c.is_ascii_alphanumeric()
-        || matches!(c, '.' | '_' | '-' | '+' | '%' | '@' | ':' | '[' | ']')
-        || !c.is_ascii()
+const fn in_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'.' | b'_' | b'-' | b'+' | b'%' | b'@' | b':' | b'[' | b']')
+        || !byte.is_ascii()
 }
 
 #[cfg(test)]

@@ -43,6 +43,11 @@ pub(super) enum LeftOut {
 impl Said {
     /// Copies what is compared, no more of it than there is room for.
     pub(super) fn of(seen: Seen<'_>) -> Self {
+        Self::within(seen, BYTES)
+    }
+
+    /// The same with room for `bytes` of what others wrote.
+    pub(super) fn within(seen: Seen<'_>, bytes: usize) -> Self {
         let now = seen.messages.iter().rposition(|message| message.role == Role::User);
         let now = now.unwrap_or(0);
         let (mut words, mut earlier) = (String::new(), String::new());
@@ -61,14 +66,13 @@ impl Said {
         let operator = seen.operator.to_owned();
         let mut said =
             Self { words, earlier, operator, sources: Vec::new(), left_out: LeftOut::Nothing };
-        said.fill(seen, now);
+        said.fill(seen, now, bytes);
         said
     }
 
     /// Takes the sources, the last first.
-    fn fill(&mut self, seen: Seen<'_>, now: usize) {
+    fn fill(&mut self, seen: Seen<'_>, now: usize, mut left: usize) {
         let tools = tools(seen.messages);
-        let mut left = BYTES;
         for (at, message) in seen.messages.iter().enumerate().rev() {
             for part in message.parts.iter().rev() {
                 for (name, text) in others(part, seen, &tools) {
