@@ -1,5 +1,5 @@
 //! From a question to an answer.
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use tagout_llm::{
     Candidate, Image, Message, MissingSlot, Part, Role, Stop, SuppliedValue, ToolCall, Turn,
@@ -21,6 +21,8 @@ pub(crate) struct Inquiry {
     pub(crate) response: Option<u64>,
     /// The calls of the last turn that carry the canary.
     pub(crate) leaks: HashSet<String>,
+    /// The arguments of the last calls, as the model wrote them.
+    pub(crate) written: VecDeque<String>,
     /// Why no further call is made, and no further turn asked for.
     pub(crate) ends: Option<(Status, String)>,
     /// The record of what led to the next turn.
@@ -124,6 +126,7 @@ impl Session {
             repeats: Repeats::default(),
             response: None,
             leaks: HashSet::new(),
+            written: VecDeque::new(),
             ends: None,
             cause,
             results: Vec::new(),

@@ -8,7 +8,7 @@ use rmcp::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use tagout_llm::{Facts, Message, Provider, ToolSpec};
+use tagout_llm::{Facts, Message, Provider, Role, ToolSpec};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -116,7 +116,11 @@ impl Session {
                 .map_err(|error| failed(error.to_string()))?;
             tools.extend(page.tools.into_iter().map(spec));
             if tools.len() > TOOLS {
-                return Err(HostError::ListTooLong { list: "tools", limit: TOOLS, what: "entries" });
+                return Err(HostError::ListTooLong {
+                    list: "tools",
+                    limit: TOOLS,
+                    what: "entries",
+                });
             }
             cursor = page.next_cursor;
             if cursor.is_none() {
@@ -219,7 +223,13 @@ impl Session {
 
     /// Adds a message to the conversation, once it is kept.
     pub(crate) fn remember(&mut self, message: Message) -> Result<(), HostError> {
-        self.journal.keep(&message)?;
+        match message.role {
+            Role::Assistant => {
+                let parts = self.instructions.kept(&message.parts);
+                self.journal.keep(&Message { role: message.role, parts })?;
+            }
+            Role::User | Role::System | Role::Tool => self.journal.keep(&message)?,
+        }
         self.messages.push(message);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! One turn of a model.
 use std::{collections::HashSet, sync::Arc};
 
-use tagout_llm::{Message, Part, ProviderError, ToolSpec, Turn, TurnRequest};
+use tagout_llm::{Message, Part, ProviderError, ToolCall, ToolSpec, Turn, TurnRequest};
 use tagout_proto::Digest;
 use tokio::time::timeout;
 
@@ -20,6 +20,9 @@ pub(crate) enum Turned {
     /// The question's time was up.
     OutOfTime,
 }
+
+/// Bytes of the arguments of one question's calls, the last, that are looked at together.
+const TOGETHER: usize = 256 << 10;
 
 /// What a model is asked.
 struct Asked {
@@ -61,11 +64,32 @@ impl Session {
         self.check_ids(&turn)?;
         // What leaks is found before it is taken out of what is shown and kept.
         let calls = proposed(&turn.parts).into_iter();
-        let leaks = calls.filter(|call| self.instructions.leak_in(&call.arguments_raw));
-        inquiry.leaks = leaks.map(|call| call.id).collect();
+        inquiry.leaks = self.leaks(calls, inquiry);
         self.instructions.mask(&mut turn.parts);
         self.say_response(inquiry, &turn)?;
         Ok(Turned::Turn(Box::new(turn)))
+    }
+
+    /// The calls that give the canary away, by themselves or together with those before.
+    fn leaks(
+        &self,
+        calls: impl Iterator<Item = ToolCall>,
+        inquiry: &mut Inquiry,
+    ) -> HashSet<String> {
+        let mut leaks = HashSet::new();
+        for call in calls {
+            let ToolCall { id, arguments_raw, .. } = call;
+            inquiry.written.push_back(arguments_raw);
+            let mut bytes = inquiry.written.iter().map(String::len).sum::<usize>();
+            while bytes > TOGETHER && inquiry.written.len() > 1 {
+                bytes -= inquiry.written.pop_front().map_or(0, |raw| raw.len());
+            }
+            let alone = inquiry.written.back().is_some_and(|raw| self.instructions.leak_in(raw));
+            if alone || self.instructions.leak_across(inquiry.written.iter().map(String::as_str)) {
+                leaks.insert(id);
+            }
+        }
+        leaks
     }
 
     fn asked(&self) -> Asked {
@@ -98,7 +122,8 @@ impl Session {
     fn say_response(&mut self, inquiry: &mut Inquiry, turn: &Turn) -> Result<(), HostError> {
         let model = self.options.provider.describe().name;
         // As it is kept, so that the one can be held against the other.
-        let content = serde_json::to_string(&turn.parts).unwrap_or_default();
+        let content =
+            serde_json::to_string(&self.instructions.kept(&turn.parts)).unwrap_or_default();
         let calls: Vec<_> = proposed(&turn.parts)
             .into_iter()
             .map(|call| SaidCall {

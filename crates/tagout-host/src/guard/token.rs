@@ -3,6 +3,7 @@ use std::collections::HashSet;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use tagout_proto::Digest;
+use unicode_normalization::{UnicodeNormalization as _, is_nfkc};
 
 /// Letters and digits of a token.
 const LENGTH: usize = 24;
@@ -12,6 +13,10 @@ const PART: usize = LENGTH / 2;
 const PART_HEX: usize = PART * 2;
 /// …and at least so many of base64, wherever in three bytes they begin.
 const PART_BASE64: usize = 15;
+/// …which are so many of base64 in base64, at least.
+const PART_TWICE: usize = 18;
+/// So many letters stand for one where others are put between them.
+const STRIDES: [usize; 2] = [2, 3];
 /// How often one escape may hide in another.
 const ROUNDS: usize = 3;
 
@@ -21,6 +26,7 @@ pub(crate) struct Token {
     plain: Pieces,
     hex: Pieces,
     base64: Pieces,
+    twice: Pieces,
 }
 
 /// Every run of some length in texts.
@@ -51,10 +57,12 @@ impl Token {
             plain.iter().flat_map(|text| [text.clone(), text.to_ascii_uppercase()]).collect();
         let hex: Vec<_> = spelled.iter().map(|text| in_hex(text)).collect();
         let base64: Vec<_> = spelled.iter().flat_map(|text| in_base64(text)).collect();
+        let twice: Vec<_> = base64.iter().flat_map(|text| in_base64(text)).collect();
         Self {
             plain: Pieces::of(PART, &plain),
             hex: Pieces::of(PART_HEX, &hex),
             base64: Pieces::of(PART_BASE64, &base64),
+            twice: Pieces::of(PART_TWICE, &twice),
             text,
         }
     }
@@ -64,10 +72,12 @@ impl Token {
         &self.text
     }
 
-    /// Whether `text` carries half of it or more: as it is, in another case, backwards, split by
-    /// whatever is no letter or digit, in hex or base64, behind the escapes of URLs or JSON.
+    /// Whether `text` carries half of it or more: as it is, in another case, backwards, in letters
+    /// that are the same to Unicode (NFKC), split by whatever is no letter or digit or by one or two
+    /// others after each letter, in hex, in base64 or that in base64 again, as codes of its letters
+    /// in decimal, hexadecimal or octal, behind the escapes of URLs or JSON.
     pub(crate) fn is_in(&self, text: &str) -> bool {
-        let mut text = text.to_owned();
+        let mut text = if is_nfkc(text) { text.to_owned() } else { text.nfkc().collect() };
         for _ in 0..=ROUNDS {
             if self.is_plainly_in(&text) {
                 return true;
@@ -84,14 +94,34 @@ impl Token {
     fn is_plainly_in(&self, text: &str) -> bool {
         let bare: Vec<u8> = text.bytes().filter(u8::is_ascii_alphanumeric).collect();
         // Neither base64 of letters and digits has anything but letters and digits.
-        if self.base64.are_in(&bare) {
+        if self.base64.are_in(&bare) || self.twice.are_in(&bare) {
             return true;
         }
         let lower = bare.to_ascii_lowercase();
         let digits = text.to_ascii_lowercase().replace("0x", "");
         let digits: Vec<u8> = digits.bytes().filter(u8::is_ascii_hexdigit).collect();
-        self.plain.are_in(&lower) || self.hex.are_in(&lower) || self.hex.are_in(&digits)
+        [&lower, &digits]
+            .into_iter()
+            .any(|row| self.plain.are_in(row) || self.hex.are_in(row) || self.is_between(row))
+            || [10, 8].into_iter().any(|radix| self.plain.are_in(&coded(text, radix)))
     }
+
+    /// Whether other letters stand between its own.
+    fn is_between(&self, row: &[u8]) -> bool {
+        STRIDES.into_iter().any(|stride| {
+            (0..stride).any(|first| {
+                let every: Vec<u8> = row.iter().copied().skip(first).step_by(stride).collect();
+                self.plain.are_in(&every)
+            })
+        })
+    }
+}
+
+/// The letters that the numbers in `text` are codes of, in lower case.
+fn coded(text: &str, radix: u32) -> Vec<u8> {
+    let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
+    let codes = numbers.filter_map(|number| u8::from_str_radix(number, radix).ok());
+    codes.map(|code| code.to_ascii_lowercase()).collect()
 }
 
 fn in_hex(text: &str) -> String {
@@ -161,6 +191,14 @@ mod tests {
         text.chars().map(|c| format!("{c}{by}")).collect()
     }
 
+    fn codes(text: &str, code: fn(u8) -> String) -> String {
+        text.bytes().map(|byte| code(byte) + ", ").collect()
+    }
+
+    fn wide(text: &str) -> String {
+        text.chars().filter_map(|c| char::from_u32(u32::from(c) + 0xfee0)).collect()
+    }
+
     #[test]
     fn it_is_found_in_whatever_form() {
         let token = Token::new("canary", &[7; 32]);
@@ -198,6 +236,19 @@ mod tests {
             ("half in base64", STANDARD.encode(half)),
             ("half in base64, one byte in", STANDARD.encode(format!("-{half}--"))),
             ("half in base64, two bytes in", STANDARD.encode(format!("--{half}-"))),
+            ("base64 twice", STANDARD.encode(STANDARD.encode(t))),
+            ("base64 twice, one byte in", URL_SAFE.encode(format!("x{}", STANDARD.encode(t)))),
+            ("half in base64 twice", STANDARD.encode(STANDARD.encode(format!("-{half}--")))),
+            ("half in base64 twice, in", STANDARD.encode(format!("-{}", STANDARD.encode(half)))),
+            ("wide letters", wide(t)),
+            ("a letter between", split(t, "x")),
+            ("a digit between", split(t, "1")),
+            ("two letters between", split(t, "be")),
+            ("decimal", codes(t, |byte| format!("{byte}"))),
+            ("decimal of upper case", codes(&t.to_ascii_uppercase(), |byte| format!("{byte:03}"))),
+            ("octal", codes(half, |byte| format!("{byte:o}"))),
+            ("entities", codes(t, |byte| format!("&#{byte};"))),
+            ("entities in hex", codes(t, |byte| format!("&#x{byte:x};"))),
         ];
         for (what, form) in forms {
             assert!(token.is_in(&format!("https://x.example/?q={form}&r=1")), "{what}: {form}");
