@@ -114,15 +114,12 @@ impl Told {
         self.cause.as_ref()
     }
 
-    /// What an approval binds to: where and of which kind each concern is that holds the call. How
-    /// it is put may differ from time to time.
+    /// What an approval binds to: each concern that holds the call, with all that it says.
     pub(crate) fn bound(&self) -> String {
-        let mut held: Vec<_> = self.held().map(|one| (&*one.path, &*one.code)).collect();
+        let mut held: Vec<_> = self.held().map(Concern::as_json).collect();
         held.sort_unstable();
         held.dedup();
-        let parts: Vec<_> =
-            held.iter().map(|(path, code)| quoted(&format!("{code} {path}"))).collect();
-        parts.join(",")
+        held.join(",")
     }
 
     fn held(&self) -> impl Iterator<Item = &Concern> {

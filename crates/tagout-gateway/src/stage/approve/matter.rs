@@ -20,6 +20,8 @@ use crate::{
     refusal::Refusal,
 };
 
+/// The transport of the host in this process.
+const MEMORY: &str = "memory";
 /// The largest card of a question that is kept, in bytes; larger ones are shown in the client alone.
 const CARD_BYTES: usize = 256 << 10;
 
@@ -212,8 +214,13 @@ impl<'a> Matter<'a> {
     /// Asks the client's own user.
     pub(super) async fn ask_client(&self) -> (&'static str, Answer) {
         let identified = self.decided.inspected().identified();
-        if identified.session().capabilities().elicits_in_forms {
-            return ("elicitation", elicited(identified.lane(), &self.card, self.limit).await);
+        let session = identified.session();
+        if session.capabilities().elicits_in_forms {
+            let mut card = self.card.clone();
+            // It would hold for all clients of this user. Of what another program makes of a form
+            // nothing is known here; the host in this process asks a person.
+            card.scopes.retain(|scope| *scope != Scope::Always || session.transport() == MEMORY);
+            return ("elicitation", elicited(identified.lane(), &card, self.limit).await);
         }
         let approver = &self.gateway.approver;
         (approver.channel(), approver.ask(&self.card, self.limit).await)
