@@ -9,7 +9,7 @@ use tagout_testkit::Pty;
 use crate::{
     chat::{
         stand_in::{Manner, watched},
-        talk::{Chair, Talk, model, place, script},
+        talk::{Chair, Talk, file, model, place, script},
     },
     place::{LIMIT, Place, each, tool, within_limit},
     terminal::seat,
@@ -22,7 +22,7 @@ fn kill(talk: &Talk) {
     kill_process(pid, Signal::KILL).unwrap();
 }
 
-/// 1. "The dialog cuts the arguments off."
+/// Complaint 1: "The dialog cuts the arguments off."
 #[test]
 fn arguments_are_shown_whole_however_long() {
     let place = place("", json!({}));
@@ -38,7 +38,7 @@ fn arguments_are_shown_whole_however_long() {
     talk.leaves();
 }
 
-/// 2. "It asks again although I said always."
+/// Complaint 2: "It asks again although I said always."
 #[test]
 fn always_holds_after_a_restart() {
     let place = place("", json!({}));
@@ -63,7 +63,7 @@ fn always_holds_after_a_restart() {
     assert_eq!(place.calls("s", "read_it"), 3);
 }
 
-/// 3. "Where nobody is asked, it just goes ahead."
+/// Complaint 3: "Where nobody is asked, it just goes ahead."
 #[test]
 fn nobody_to_ask_means_no() {
     let place = place("", json!({}));
@@ -73,8 +73,10 @@ fn nobody_to_ask_means_no() {
     assert_eq!(place.calls("s", "write_it"), 0);
 }
 
-/// 4. "A second way through the code skipped the approval." There is one function that sends a call,
-/// and what it takes is made in one file; `tagout-host` has a test that others cannot.
+/// Complaint 4: "A second way through the code skipped the approval."
+///
+/// There is one function that sends a call, and what it takes is made in one file; a test of
+/// `tagout-host` shows that nobody else can name it.
 #[test]
 fn there_is_one_way_to_a_call() {
     let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tagout-host/src");
@@ -87,7 +89,7 @@ fn there_is_one_way_to_a_call() {
                 folders.push(path);
                 continue;
             }
-            let text = fs::read_to_string(&path).unwrap();
+            let text = file(&path);
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             let makes_one = text.lines().map(str::trim).any(|line| {
                 line.contains("Checked {") && !line.starts_with("impl") && !line.contains("struct")
@@ -107,7 +109,7 @@ fn there_is_one_way_to_a_call() {
     assert_eq!(records.iter().filter(of).count(), place.calls("s", "read_it"));
 }
 
-/// 5. "A call that was broken off bricks the session."
+/// Complaint 5: "A call that was broken off bricks the session."
 #[test]
 fn a_session_that_was_killed_in_mid_call_goes_on() {
     let (config, seen) = watched(Manner::Answers);
@@ -152,7 +154,7 @@ fn enrol(place: &Place, name: &str) {
     assert_eq!(pty.wait(LIMIT).unwrap().code(), Some(0), "{}", pty.screen());
 }
 
-/// 6. "A pending approval is lost when the window is."
+/// Complaint 6: "A pending approval is lost when the window is."
 #[test]
 fn a_pending_approval_outlives_the_chat() {
     let place = place("", json!({}));
@@ -180,7 +182,7 @@ fn a_pending_approval_outlives_the_chat() {
     assert_eq!(place.calls("s", "write_it"), 1);
 }
 
-/// 7. "The definition changed after I approved it."
+/// Complaint 7: "The definition changed after I approved it."
 #[test]
 fn a_changed_definition_is_not_what_was_approved() {
     let place = place("", json!({}));
@@ -207,7 +209,7 @@ fn a_changed_definition_is_not_what_was_approved() {
     assert!(ran.stdout.contains("sends a copy to somebody"), "{ran:?}");
 }
 
-/// 8. "Long calls die, and one never sees how far they are."
+/// Complaint 8: "Long calls die, and one never sees how far they are."
 #[test]
 fn a_long_call_shows_how_far_it_is_and_comes_to_its_end() {
     let place = Place::new();
@@ -224,7 +226,7 @@ fn a_long_call_shows_how_far_it_is_and_comes_to_its_end() {
     talk.leaves();
 }
 
-/// 9. "The tools have changed, and the client does not notice."
+/// Complaint 9: "The tools have changed, and the client does not notice."
 #[test]
 fn a_changed_list_is_read_again() {
     let place = place(
@@ -248,7 +250,7 @@ fn a_changed_list_is_read_again() {
     talk.leaves();
 }
 
-/// 10. "Names clash, or are too long for the provider."
+/// Complaint 10: "Names clash, or are too long for the provider."
 #[test]
 fn names_neither_clash_nor_grow_too_long() {
     let long = "read_".repeat(14);

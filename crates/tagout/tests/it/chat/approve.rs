@@ -23,8 +23,7 @@ fn here() -> Place {
 
 /// What went back to the model for its last call.
 fn told(place: &Place) -> String {
-    let shown = place.done(&["--json", "sessions", "show", "last"]);
-    shown
+    place.done(&["--json", "sessions", "show", "last"])
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn reply(result: Value) -> Value {
 /// A server that offers prompts and resources.
 fn offering() -> Place {
     let argument = |name: &str, required: bool| json!({"name": name, "required": required, "description": format!("Which {name}.")});
-    let place = place(
+    place(
         "",
         json!({
             "capabilities": {"tools": {}, "prompts": {}, "resources": {}},
@@ -31,8 +31,7 @@ fn offering() -> Place {
                     {"uri": "s://notes", "mimeType": "text/plain", "text": "the substation hums"}]})),
             },
         }),
-    );
-    place
+    )
 }
 
 /// What the model was asked last.

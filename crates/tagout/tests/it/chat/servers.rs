@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     stand_in::{Manner, provider},
-    talk::{Chair, Talk, place},
+    talk::{Chair, Talk, file, place},
 };
 use crate::place::{Place, tool};
 
@@ -49,7 +49,7 @@ fn calls(tool: &str) -> Value {
 
 /// What the server was answered.
 fn answered(place: &Place) -> String {
-    std::fs::read_to_string(place.path("s.seen")).unwrap()
+    file(&place.path("s.seen"))
 }
 
 #[test]

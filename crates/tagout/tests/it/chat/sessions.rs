@@ -2,13 +2,18 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use super::talk::{Chair, Talk, model, place};
+use super::talk::{Chair, Talk, file, model, place};
 use crate::place::{Place, each, one};
 
 fn ids(place: &Place) -> Vec<String> {
     let listed = each(&place.done(&["--json", "sessions", "ls"]));
     let id = |one: &Value| one["id"].as_str().unwrap().to_owned();
     listed.iter().map(id).collect()
+}
+
+/// Some of its first digits.
+fn short(id: &str, digits: usize) -> &str {
+    id.get(..digits).unwrap()
 }
 
 /// A session in which something was said.
@@ -28,7 +33,7 @@ fn continue_goes_on_and_shows_what_was_said_last() {
     let shown = talk.answer_to("and now?");
     assert!(shown.contains("Still seven."), "{shown}");
     talk.leaves();
-    let screen = talk.redacted(&place).replace(&ids(&place)[0][..8], "<id>");
+    let screen = talk.redacted(&place).replace(short(&ids(&place)[0], 8), "<id>");
     assert_snapshot!("continued", screen);
     assert_eq!(ids(&place).len(), 1);
     // The arrow key goes back to what was asked before.
@@ -48,7 +53,7 @@ fn resume_goes_on_with_the_one_that_is_named() {
     let first = ids(&place)[0].clone();
     said(&place, "second question", "Second answer.");
     let name = model(&place, &json!(["Third answer."]));
-    let args = ["chat", "--resume", &first[..6], "--model", &name];
+    let args = ["chat", "--resume", short(&first, 6), "--model", &name];
     let mut talk = Chair::new(&place, &args).sit();
     talk.sees("First answer.");
     talk.prompted();
@@ -57,7 +62,7 @@ fn resume_goes_on_with_the_one_that_is_named() {
     let mut talk = Talk::with(&place, &json!(["Third answer."]));
     let listed = talk.answer_to("/resume");
     assert!(listed.contains("first question") && listed.contains("second question"), "{listed}");
-    let shown = talk.answer_to(&format!("/resume {}", &first[..6]));
+    let shown = talk.answer_to(&format!("/resume {}", short(&first, 6)));
     assert!(shown.contains("First answer."), "{shown}");
     let shown = talk.answer_to("go on");
     assert!(shown.contains("Third answer."), "{shown}");
@@ -109,9 +114,9 @@ fn export_writes_what_was_said() {
     let shown = talk.answer_to("/export /nonexistent/out.md");
     assert!(shown.contains("[file-unusable]"), "{shown}");
     talk.leaves();
-    let markdown = std::fs::read_to_string(place.path("out.md")).unwrap();
+    let markdown = file(&place.path("out.md"));
     assert!(markdown.contains("how much?") && markdown.contains("seven"), "{markdown}");
-    let json = one(&std::fs::read_to_string(place.path("out.json")).unwrap());
+    let json = one(&file(&place.path("out.json")));
     assert!(json.to_string().contains("how much?"), "{json}");
 }
 

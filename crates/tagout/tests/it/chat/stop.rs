@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     stand_in::{BEGUN, Manner, provider},
-    talk::{Chair, PROMPT, Talk, place},
+    talk::{Chair, PROMPT, Talk, file, place},
 };
 use crate::place::{Place, each, gone, one, tool, within_limit};
 
@@ -115,7 +115,7 @@ fn a_card_is_put_away_and_nothing_is_called() {
 fn twice_ends_it_with_the_terminal_as_it_was_and_nothing_left() {
     let place = hangs();
     let name = super::talk::model(&place, &hanging());
-    let mut talk = Chair::new(&place, &["chat", "--model", &name]).from_shell(WATCHED).talk();
+    let mut talk = Chair::new(&place, &["chat", "--model", &name]).by_shell(WATCHED).talk();
     in_mid_call(&place, &mut talk);
     let pid = server(&place);
     assert!(!gone(pid));
@@ -153,7 +153,7 @@ fn one_result_each_after_going_on(place: &Place) {
 fn twice_at_a_card_ends_it_too() {
     let place = place("", json!({}));
     let name = super::talk::model(&place, &json!([["", ["s__write_it", {"text": "x"}]], "No."]));
-    let mut talk = Chair::new(&place, &["chat", "--model", &name]).from_shell(WATCHED).talk();
+    let mut talk = Chair::new(&place, &["chat", "--model", &name]).by_shell(WATCHED).talk();
     talk.says("write");
     talk.card();
     talk.keys("\x03");
@@ -180,15 +180,14 @@ fn signals_end_it_at_the_prompt_and_at_work() {
         for at_work in [false, true] {
             let place = hangs();
             let name = super::talk::model(&place, &hanging());
-            let mut talk =
-                Chair::new(&place, &["chat", "--model", &name]).from_shell(WATCHED).talk();
+            let mut talk = Chair::new(&place, &["chat", "--model", &name]).by_shell(WATCHED).talk();
             let server = at_work.then(|| {
                 in_mid_call(&place, &mut talk);
                 server(&place)
             });
             let shell = talk.pty.pid();
-            let children = std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"));
-            let chat = children.unwrap().trim().parse().unwrap();
+            let children = file(format!("/proc/{shell}/task/{shell}/children").as_ref());
+            let chat = children.trim().parse().unwrap();
             kill_process(Pid::from_raw(chat).unwrap(), signal).unwrap();
             as_it_was(&mut talk);
             assert!(gone(u64::try_from(chat).unwrap()));
@@ -211,7 +210,7 @@ fn a_command_that_hangs_is_given_up() {
     let (_, code) = talk.card();
     talk.says(&code);
     let asked = || {
-        let seen = std::fs::read_to_string(place.path("s.seen")).unwrap_or_default();
+        let seen = file(&place.path("s.seen"));
         seen.contains("resources/read").then_some(())
     };
     within_limit(asked).unwrap_or_else(|| panic!("{}", talk.screen()));

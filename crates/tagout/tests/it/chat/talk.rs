@@ -1,5 +1,5 @@
 //! A person who talks with the assistant.
-use std::{collections::BTreeMap, ffi::OsString, process::ExitStatus};
+use std::{collections::BTreeMap, ffi::OsString, fs, path::Path, process::ExitStatus};
 
 use serde_json::{Value, json};
 use tagout_testkit::{
@@ -49,7 +49,7 @@ impl<'a> Chair<'a> {
     }
 
     /// Starts it from a shell's script, which finds it in `"$0" "$@"`.
-    pub(crate) fn from_shell(self, script: &'static str) -> Self {
+    pub(crate) fn by_shell(self, script: &'static str) -> Self {
         Self { shell: Some(script), ..self }
     }
 
@@ -149,6 +149,11 @@ impl Talk {
     pub(crate) fn redacted(&self, place: &Place) -> String {
         redacted::chat(&redacted::text(place, &self.screen()))
     }
+}
+
+/// What a file holds; nothing if there is none.
+pub(crate) fn file(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
 /// The name of a model that says `turns`: texts, or a list of calls behind a text.
