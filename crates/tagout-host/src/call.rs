@@ -49,7 +49,7 @@ impl Session {
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
         let Heard { answer, denied, used } = self.converse(request, (&tool, meta), ui).await;
         if let Err(ServiceError::McpError(error)) = &answer {
-            self.visits(visit::named_by(error, server_of(&tool)), ui).await;
+            self.visits(visit::named_by(error), ui).await;
         }
         Done { denied, used, ..Done::of(answer.map_or_else(failure, outcome)) }
     }

@@ -156,6 +156,9 @@ async fn upstream_call(
             }
             Some(Needs::Input(asks)) => input = Some(asks.answered(&lane).await?),
             Some(Needs::Visits(urls)) => urls.visited(&lane).await?,
+            Some(Needs::Named(urls)) => {
+                return Ok(Body::Theirs(urls.passed_on(&lane).await?, connection.revision()));
+            }
         }
     }
     let problem = UpstreamError::Misbehaved(format!("it asked for more {ROUNDS} times"));

@@ -67,16 +67,19 @@ const VISIT_FIRST: i32 = -32_042;
 /// As many of them as a person is asked about.
 const VISITS: usize = 4;
 
-/// The URLs that an error names, from `server`. What cannot be put to a person is left out.
-pub(crate) fn named_by(error: &ErrorData, server: &str) -> Vec<Visit> {
+/// The longest message beside a URL, in bytes.
+const MESSAGE_BYTES: usize = 4 << 10;
+
+/// The URLs that an error names. The gateway let each of them through, and wrote the server's name
+/// before its message. What cannot be put to a person is left out.
+pub(crate) fn named_by(error: &ErrorData) -> Vec<Visit> {
     let data = error.data.as_ref().filter(|_| error.code.0 == VISIT_FIRST);
     let named = data.and_then(|data| data.get("elicitations")).and_then(Value::as_array);
     let visits = named.into_iter().flatten().take(VISITS).filter_map(|named| {
         let text = |name: &str| named.get(name).and_then(Value::as_str);
         (text("mode") == Some("url")).then_some(())?;
-        // As the gateway writes it where a server asks by a request.
-        let message = format!("[{server}] {}", text("message")?);
-        read(message, text("url")?).ok()
+        let message = text("message").filter(|message| message.len() <= MESSAGE_BYTES)?;
+        read(message.to_owned(), text("url")?).ok()
     });
     visits.collect()
 }

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tagout_proto::{Frame, Kind, Message, Method, Revision, Value, quoted};
+use tagout_proto::{Frame, Kind, Limits, Message, Method, Revision, Value, frame, quoted};
 
 use super::{
     super::{approve::Approval, ask, inspect::Inspected},
@@ -31,6 +31,8 @@ pub(super) enum Needs {
     Input(Asks),
     /// That the user visits URLs, by the older way of an error.
     Visits(Visits),
+    /// The same, of a client that knows that way.
+    Named(Named),
 }
 
 /// Questions by key, and the server's state.
@@ -51,6 +53,12 @@ const LASTS: SignedDuration = SignedDuration::from_hours(1);
 /// URLs that the user is to visit before the call can be made.
 pub(super) struct Visits(Vec<String>);
 
+/// An error that names URLs, for a client that sends its user there itself.
+pub(super) struct Named {
+    error: String,
+    urls: Vec<String>,
+}
+
 /// What `answer`, in revision `server`, needs from a client that speaks `client` and cannot be
 /// left to see to it itself.
 pub(super) fn needed(answer: &Frame, server: Revision, client: Revision) -> Option<Needs> {
@@ -60,6 +68,7 @@ pub(super) fn needed(answer: &Frame, server: Revision, client: Revision) -> Opti
         Err(error) if client.is_modern() && !server.is_modern() => {
             Visits::of(error).map(Needs::Visits)
         }
+        Err(error) if !client.is_modern() => Named::of(error).map(Needs::Named),
         Ok(_) | Err(_) => None,
     }
 }
@@ -155,14 +164,44 @@ impl Asks {
     }
 }
 
+/// What an error names that says that URLs are to be visited first.
+fn named<'a>(error: Value<'a>) -> Option<impl Iterator<Item = Value<'a>>> {
+    (error.get("code")?.integer()? == VISIT_FIRST).then_some(())?;
+    let urls = error.get("data")?.get("elicitations")?;
+    Some(urls.elements().filter(|url| url.kind() == Kind::Object).take(QUESTIONS))
+}
+
+impl Named {
+    fn of(error: Value<'_>) -> Option<Self> {
+        let urls = named(error)?.map(|url| url.with(&[("mode", Some(r#""url""#))])).collect();
+        Some(Self { error: error.raw().to_owned(), urls })
+    }
+
+    /// The error with those URLs alone that the user may be sent to: each is looked at, decided and
+    /// on record as if the server had asked by a request.
+    pub(super) async fn passed_on(self, lane: &Lane) -> Result<Frame, Refusal> {
+        let mut urls = Vec::new();
+        for url in self.urls {
+            // One that is refused is on record, and the client does not hear of it.
+            if let Ok(cleared) = ask::clear(lane, Method::ElicitationCreate, &url).await {
+                urls.push(ask::passed(lane, cleared)?);
+            }
+        }
+        let urls = format!("[{}]", urls.join(","));
+        let error = composed(&self.error).map_err(tagout_proto::FrameError::from)?;
+        let data = error.root().get("data").map(|data| data.with(&[("elicitations", Some(&urls))]));
+        let error = error.root().with(&[("data", data.as_deref())]);
+        let text = frame::error("0", &error);
+        Frame::read(text.as_bytes(), Limits::default()).map_err(Refusal::Frame)
+    }
+}
+
 impl Visits {
     fn of(error: Value<'_>) -> Option<Self> {
-        (error.get("code")?.integer()? == VISIT_FIRST).then_some(())?;
-        let urls = error.get("data")?.get("elicitations")?;
-        let urls = urls.elements().filter(|url| url.kind() == Kind::Object);
         // The newest revision has no id for them.
-        let urls = urls.map(|url| url.with(&[("mode", Some(r#""url""#)), ("elicitationId", None)]));
-        let urls: Vec<_> = urls.take(QUESTIONS).collect();
+        let plain =
+            |url: Value<'_>| url.with(&[("mode", Some(r#""url""#)), ("elicitationId", None)]);
+        let urls: Vec<_> = named(error)?.map(plain).collect();
         (!urls.is_empty()).then_some(Self(urls))
     }
 

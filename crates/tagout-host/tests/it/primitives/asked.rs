@@ -282,8 +282,12 @@ async fn urls_are_agreed_to_and_never_opened() {
 #[tokio::test]
 async fn urls_that_an_error_names_are_put_too() {
     let fails: Answers = Box::new(|frame| {
-        let url = |url: &str| json!({"mode": "url", "message": "Sign in", "elicitationId": "1", "url": url});
-        let named = json!([url("https://pay.example/in?t=secret"), url("http://pay.example/"), {"mode": "form"}]);
+        // The gateway names the server in them.
+        let url = |url: &str| json!({"mode": "url", "message": "[grid] Sign in", "elicitationId": "1", "url": url});
+        let mut long = url("https://pay.example/long");
+        long["message"] = "x".repeat(5_000).into();
+        let secret = url("https://pay.example/in?t=secret");
+        let named = json!([secret, url("http://pay.example/"), {"mode": "form"}, long]);
         let error =
             json!({"code": -32042, "message": "sign in first", "data": {"elicitations": named}});
         if method(frame) == "tools/call" { vec![failed(frame, error)] } else { Vec::new() }
