@@ -99,7 +99,7 @@ pub(crate) fn one_result_each(conversation: &[Message]) -> usize {
 }
 
 /// The canary as it stands in what the model is shown.
-fn canary(messages: &[Message]) -> String {
+pub(crate) fn canary(messages: &[Message]) -> String {
     let system = messages[0].joined_text();
     let after = system.split_once("Their mark is ").unwrap().1;
     after.split_once(';').unwrap().0.to_owned()

@@ -12,12 +12,12 @@ use tagout_host::{
     Event, Failure, HostError, Journal, JournalError, Nobody, Options, Outcome, Said, Status, Ui,
     What,
 };
-use tagout_llm::{Message, Part, Role};
+use tagout_llm::{Message, Part, ProviderState, Role, Stop, Turn};
 
 use crate::{
     Recorder,
     desk::session,
-    guard::{Model, calls, one_result_each},
+    guard::{Model, calls, canary, one_result_each},
 };
 
 /// Writes down what it is told, and fails when it is told so.
@@ -25,6 +25,8 @@ use crate::{
 struct Book {
     lines: Arc<Mutex<Vec<String>>>,
     kept: Arc<Mutex<Vec<Message>>>,
+    /// What was put on record, in words.
+    said: Arc<Mutex<Vec<(What, String)>>>,
     fails_at: Option<usize>,
     asked: Arc<AtomicUsize>,
 }
@@ -59,6 +61,7 @@ impl Journal for Book {
     }
 
     fn record(&mut self, said: &Said<'_>) -> Result<Option<u64>, JournalError> {
+        self.said.lock().unwrap().push((said.what, said.content.to_owned()));
         let mut line = format!("{:?}", said.what).to_lowercase();
         if let Some(cause) = said.cause {
             line.push_str(&format!(" of {cause}"));
@@ -219,4 +222,49 @@ async fn what_is_known_when_a_question_is_dropped_is_kept() {
         .collect();
     assert_eq!(results.len(), 1);
     assert!(results[0].contains("Opening hours") && results[0].contains("the session ended"));
+}
+
+/// A provider gets back what it sent, to the byte; nobody else gets the mark of the instructions, and
+/// what is kept is what is on record.
+#[tokio::test]
+async fn what_is_kept_and_on_record_is_without_the_mark_and_the_same() {
+    let thought = |text: String| Part::Reasoning {
+        text: "hm".into(),
+        state: ProviderState {
+            provider: "anthropic".into(),
+            model: "m".into(),
+            value: json!({"thinking": text, "signature": "abc"}),
+        },
+    };
+    let model = Model::new(move |round, messages, _| {
+        let mark = canary(messages);
+        let secret = thought(format!("the mark {mark} is for nobody"));
+        let plain = thought("I look it up".into());
+        let mut turn = match round {
+            0 => calls(&[("1", "web__page", json!({}))]),
+            _ => Turn::new(vec![Part::text(format!("not {mark}"))], Stop::Complete),
+        };
+        turn.parts.splice(0..0, [secret, plain]);
+        turn
+    });
+    let book = Book::default();
+    let (mut session, _desk) = session(Options::new(Arc::<Model>::clone(&model))).await;
+    session.keep_with(Box::new(book.clone()));
+    session.ask("What is new?", &mut Nobody).await.unwrap();
+
+    let seen = model.seen.lock().unwrap();
+    let mark = canary(&seen[0]);
+    let back = serde_json::to_string(&seen[1][2]).unwrap();
+    assert!(back.contains(&format!("the mark {mark} is for nobody")), "{back}");
+
+    let kept = book.kept.lock().unwrap();
+    let said = book.said.lock().unwrap();
+    let all = format!("{}{said:?}", serde_json::to_string(&*kept).unwrap());
+    assert!(!all.contains(&mark) && all.contains("I look it up"), "{all}");
+    let answers = kept.iter().filter(|message| message.role == Role::Assistant);
+    let answers: Vec<_> =
+        answers.map(|message| serde_json::to_string(&message.parts).unwrap()).collect();
+    let on_record = said.iter().filter(|(what, _)| *what == What::Response);
+    assert_eq!(answers, on_record.map(|(_, content)| content.clone()).collect::<Vec<_>>());
+    assert_eq!(answers.len(), 2);
 }
