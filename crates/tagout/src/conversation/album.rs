@@ -40,9 +40,9 @@ impl Album {
         let runtime = set.filter(|path| path.is_absolute() && path.is_dir());
         let within = runtime.unwrap_or_else(env::temp_dir);
         // Nobody who may write beside it can guess the name, and wait there.
-        let mut name = [0; 16];
+        let mut name = [0; 8];
         getrandom::fill(&mut name).map_err(|error| Failure::of(&error, "file-unusable", ""))?;
-        Ok(Self(within.join(format!("tagout-pictures-{}", hex::encode(name)))))
+        Ok(Self(within.join(format!("tagout-{}", hex::encode(name)))))
     }
 
     /// The folder.

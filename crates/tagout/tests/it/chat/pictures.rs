@@ -70,7 +70,7 @@ fn what_is_not_kept_leaves_no_picture() {
     let chair = Chair::new(&place, &["chat", "--no-keep"]);
     let mut talk = chair.env("XDG_RUNTIME_DIR", run.to_str().unwrap()).talk();
     talk.says(CHART);
-    talk.sees("picture: ");
+    talk.sees("picture:");
     talk.prompted();
     let inside = || std::fs::read_dir(&run).unwrap().map(|entry| entry.unwrap().path());
     let folder = inside().next().unwrap();
