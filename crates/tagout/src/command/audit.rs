@@ -57,13 +57,8 @@ pub(crate) fn audit(places: &Places, audit: &Audit, json: bool) -> Result<ExitCo
         }
         Audit::Trace { number } => {
             let words = Words::of(places);
-            // The words of a request are those that went before it.
-            let kept = |record: &Record| match &record.subject {
-                Subject::Said { said, .. } if matches!(said.what, What::Prompt | What::Response) => {
-                    words.under(record.n, record.at)
-                }
-                Subject::Said { .. } | Subject::Call(_) | Subject::Other { .. } => None,
-            };
+            let kept =
+                |record: &Record| has_words(record).then(|| words.under(record.n, record.at))?;
             trace::trace(&reader, *number, &kept, json)?;
         }
         Audit::Verify => {
@@ -135,6 +130,14 @@ fn row(record: &Record) -> Vec<String> {
         Subject::Other { event } => row.extend([String::new(), short(&describe(event))]),
     }
     row
+}
+
+/// Whether words of its own may be kept beside it: those of a request went before it.
+const fn has_words(record: &Record) -> bool {
+    match &record.subject {
+        Subject::Said { said, .. } => matches!(said.what, What::Prompt | What::Response),
+        Subject::Call(_) | Subject::Other { .. } => false,
+    }
 }
 
 /// What rules on trial say otherwise.

@@ -128,7 +128,7 @@ fn an_export_drives_no_terminal() {
     let call = json!({"text": sent}).to_string();
     place.run(&["tools", "call", "s__read_it", &call]);
     let calls = place.done(&["--json", "audit", "tail"]);
-    let refused = calls.lines().map(one).filter(|record| record["kind"] == "begin").last();
+    let refused = calls.lines().map(one).rfind(|record| record["kind"] == "begin");
     let export = place.done(&["privacy", "export", &user]);
     let number = refused.map_or(0, |record| record["n"].as_u64().unwrap_or_default()).to_string();
     let shown = place.run(&["--json", "audit", "show", &number]).stdout;
