@@ -1,12 +1,9 @@
 //! One call to the gateway, and what comes in meanwhile.
-#![expect(deprecated, reason = "sampling, roots and logging stay as long as servers use them")]
-use std::time::Duration;
-
 use rmcp::{
     RoleClient,
     model::{
         CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest,
-        ProgressToken, RequestId, ServerResult,
+        RequestId, ServerResult,
     },
     service::{PeerRequestOptions, RequestHandle, ServiceError},
 };
@@ -17,14 +14,15 @@ use tokio::{
 };
 
 use crate::{
-    ApprovalAnswer, Event, Failure, Outcome, Session, Ui, Visit,
-    client::{News, Question},
+    ApprovalAnswer, Failure, Outcome, Session, Ui, Visit,
+    client::Question,
     dispatch::{Checked, Done},
     primitives::{
         elicit,
         sample::{self, Costs},
         visit,
     },
+    under_way::UnderWay,
 };
 
 impl Session {
@@ -82,6 +80,7 @@ impl Session {
         ui: &mut dyn Ui,
     ) -> Heard {
         let cause = meta.get("tagout/cause").and_then(|cause| cause.get("record")?.as_u64());
+        let server = meta.get("tagout/server").and_then(|server| Some(server.as_str()?.to_owned()));
         let mut options = PeerRequestOptions::no_options();
         if !meta.is_empty() {
             options = options.with_meta(meta.into());
@@ -96,6 +95,9 @@ impl Session {
         let limit = self.options.call_timeout;
         let mut under = UnderWay::new(about, handle.progress_token.clone(), limit);
         under.cause = cause;
+        if let Some(server) = server {
+            under.server = server;
+        }
         let answer = self.awaited(handle, &mut under, ui).await;
         if !matches!(&answer, Err(ServiceError::Timeout { .. })) {
             cancel.disarm();
@@ -103,6 +105,7 @@ impl Session {
         while let Ok(news) = self.inbox.news.try_recv() {
             under.show(news, ui);
         }
+        under.over(ui);
         self.inbox.close(busy);
         Heard { answer, denied: under.denied, used: under.used }
     }
@@ -156,7 +159,7 @@ impl Session {
                     drop(to.send(Err(sample::too_many())));
                     return;
                 }
-                asks.shown.server = server_of(&under.about).to_owned();
+                asks.shown.server.clone_from(&under.server);
                 let costs = (under.cause, &mut under.used);
                 let sampling = self.sample(&mut asks, costs, ui);
                 drop(while_wanted(to, sampling).await);
@@ -208,90 +211,6 @@ impl Heard {
 
 /// How often servers may ask a model within one call.
 const SAMPLINGS: usize = 4;
-/// How many times the usual limit a call may take that goes on and on making progress, or that
-/// people think about.
-const LONGEST: u32 = 4;
-
-/// A request that waits for its answer.
-struct UnderWay {
-    about: String,
-    token: ProgressToken,
-    /// How much is done, as it was told last.
-    done: Option<f64>,
-    /// Without progress.
-    limit: Duration,
-    until: Instant,
-    at_last: Instant,
-    /// The record that proposed it.
-    cause: Option<u64>,
-    denied: Option<String>,
-    used: Costs,
-    samplings: usize,
-}
-
-impl UnderWay {
-    fn new(about: &str, token: ProgressToken, limit: Duration) -> Self {
-        let began = Instant::now();
-        Self {
-            about: about.to_owned(),
-            token,
-            done: None,
-            limit,
-            until: began + limit,
-            at_last: began + limit.saturating_mul(LONGEST),
-            cause: None,
-            denied: None,
-            used: Costs::new(),
-            samplings: 0,
-        }
-    }
-
-    /// Somebody has thought for so long, and the call could not go on.
-    fn goes_on(&mut self, thought: Duration) {
-        self.until = (self.until + thought).min(self.at_last);
-    }
-
-    fn too_late(&self) -> ServiceError {
-        ServiceError::Timeout { timeout: self.limit }
-    }
-
-    /// Shows news of this request; those of others are nobody's any more.
-    fn show(&mut self, news: News, ui: &mut dyn Ui) {
-        match news {
-            News::Progress(progress) if progress.progress_token == self.token => {
-                // They come in no order that holds, and progress only grows.
-                if self.done.is_some_and(|done| progress.progress <= done) {
-                    return;
-                }
-                self.done = Some(progress.progress);
-                self.until = self.until.max(Instant::now() + self.limit).min(self.at_last);
-                ui.event(&Event::Progress {
-                    tool: self.about.clone(),
-                    done: progress.progress,
-                    total: progress.total,
-                    message: progress.message,
-                });
-            }
-            News::Progress(_) => {}
-            News::Log(log) => ui.event(&Event::Logged {
-                level: serde_json::to_value(log.level)
-                    .ok()
-                    .and_then(|level| level.as_str().map(str::to_owned))
-                    .unwrap_or_default(),
-                from: log.logger,
-                text: log.data.as_str().map_or_else(|| log.data.to_string(), str::to_owned),
-            }),
-        }
-    }
-}
-
-/// The server that a request is about, as far as what it names tells.
-fn server_of(about: &str) -> &str {
-    let server = about.split_once("__").map(|(server, _)| server);
-    // Resources go by their URIs, which say nothing of a server.
-    server.filter(|server| !server.contains(':')).unwrap_or_default()
-}
-
 /// The answer, sent on; `None` if nobody waits for it any more, and then the question is withdrawn.
 async fn while_wanted<T: Clone>(
     mut to: oneshot::Sender<T>,
@@ -367,49 +286,5 @@ pub(crate) fn failure(error: ServiceError) -> Outcome {
         | ServiceError::SubscriptionLagged { .. }
         | ServiceError::InputRequiredRoundsExceeded { .. }
         | _) => Outcome::lost(Failure::Malformed, other.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rmcp::model::{NumberOrString, ProgressNotificationParam};
-
-    use super::*;
-    use crate::Nobody;
-
-    fn token(number: i64) -> ProgressToken {
-        ProgressToken(NumberOrString::Number(number))
-    }
-
-    fn progress(of: i64, done: f64) -> News {
-        News::Progress(ProgressNotificationParam::new(token(of), done))
-    }
-
-    #[test]
-    fn tools_and_prompts_tell_their_servers() {
-        for (about, server) in [("grid__work", "grid"), ("a__b__c", "a"), ("grid://a__b", "")] {
-            assert_eq!(server_of(about), server);
-        }
-    }
-
-    #[test]
-    fn progress_and_thought_give_more_time_to_an_end() {
-        let limit = Duration::from_secs(10);
-        let mut under = UnderWay::new("grid__work", token(1), limit);
-        let began = under.until - limit;
-        under.goes_on(Duration::from_secs(5));
-        assert_eq!(under.until, began + Duration::from_secs(15));
-        // Of another call, and backwards: neither is progress.
-        under.until = began;
-        under.show(progress(2, 9.0), &mut Nobody);
-        assert_eq!((under.until, under.done), (began, None));
-        under.show(progress(1, 2.0), &mut Nobody);
-        let later = under.until;
-        assert!(later >= began + limit);
-        under.until = began;
-        under.show(progress(1, 1.0), &mut Nobody);
-        assert_eq!((under.until, under.done), (began, Some(2.0)));
-        under.goes_on(limit * 100);
-        assert_eq!(under.until, began + limit * LONGEST);
     }
 }

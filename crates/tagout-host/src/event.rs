@@ -90,10 +90,12 @@ pub enum Event {
     Logged {
         /// How grave it is, by the names of syslog.
         level: String,
-        /// Who says it.
-        from: Option<String>,
-        /// What.
-        text: String,
+        /// Who says it: the server that the request under way is about, or `tagout`.
+        from: String,
+        /// Which part of it, in the server's own words, on one line.
+        logger: Option<String>,
+        /// What, line by line. No line may look like one of whoever shows it.
+        lines: Vec<String>,
     },
     /// The gateway's decision became known. Absent for a call that never reached the gateway.
     Decided {

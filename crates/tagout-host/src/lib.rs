@@ -33,6 +33,7 @@ mod question;
 mod session;
 mod turn;
 mod ui;
+mod under_way;
 
 pub use allow::{AllowList, BadPattern};
 pub use answer::{Answer, CallReport, Status};

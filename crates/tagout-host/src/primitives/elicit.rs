@@ -23,8 +23,9 @@ pub(crate) async fn form(form: &Form, ui: &mut dyn Ui) -> FormAnswer {
     let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
     ui.event(&Event::Logged {
         level: "warning".to_owned(),
-        from: Some("tagout".to_owned()),
-        text: format!("the form was not sent: {}", problems.join("; ")),
+        from: "tagout".to_owned(),
+        logger: None,
+        lines: vec![format!("the form was not sent: {}", problems.join("; "))],
     });
     FormAnswer::Cancel
 }

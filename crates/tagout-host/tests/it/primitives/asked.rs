@@ -202,7 +202,7 @@ async fn what_does_not_fit_is_not_sent() {
         let (_, heard) = asked(asking("elicitation/create", every_kind()), &mut person).await;
         assert_eq!(answer(&heard), json!({"action": "cancel"}));
         let told = person.events.iter().find_map(|event| match event {
-            Event::Logged { text, .. } => Some(text.clone()),
+            Event::Logged { lines, .. } => Some(lines.join("|")),
             _ => None,
         });
         assert_eq!(told.unwrap(), format!("the form was not sent: {why}"));

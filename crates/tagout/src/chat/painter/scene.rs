@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tagout_host::{Answer, Concern, Decision, Event, Outcome, Status, Verdict};
 use tagout_llm::{Image, Plan, Planner, StreamEvent};
-use tagout_terminal::{Card, Tone};
+use tagout_terminal::{Card, Size, Tone, rows};
 
 use super::Canvas;
 use crate::chat::pictures;
@@ -31,12 +31,27 @@ impl Canvas {
                 let said = message.as_deref().unwrap_or_default();
                 self.goes_on(format!("{tool} {said}").trim(), Some(*done), *total);
             }
-            Event::Logged { level, from, text } => {
-                let from = from.as_deref().unwrap_or("server");
-                self.toned(Tone::Quiet, &format!("  {from}: {level}: {text}"));
+            Event::Logged { level, from, logger, lines } => {
+                let part = logger.as_deref().map(|part| format!(" ({part})")).unwrap_or_default();
+                for line in lines {
+                    // The bar says that none of these lines is the chat's own.
+                    self.barred(&format!("{from}{part}: {level}: {line}"));
+                }
             }
             Event::Finished { outcome, elapsed_ms, .. } => self.finished(outcome, *elapsed_ms),
             Event::Answered { answer } => self.answered(answer),
+        }
+    }
+
+    /// What a server says, with a bar before each row of it.
+    fn barred(&mut self, text: &str) {
+        const BAR: &str = "  │ ";
+        self.clear();
+        let size = self.screen.size();
+        let columns = size.columns.saturating_sub(4);
+        let narrower = self.screen.clone().with_size(Size { columns, ..size });
+        for row in rows(text, Tone::Quiet, &narrower) {
+            self.line(&format!("{BAR}{row}"));
         }
     }
 
