@@ -28,8 +28,13 @@ const PATH_BYTES: usize = 256;
 const CODE_BYTES: usize = 64;
 /// …and its longest detail.
 const DETAIL_BYTES: usize = 1024;
-/// So much of the words stands on a card, in characters; the rest is on record.
-const SHOWN: usize = 600;
+/// So much of the words stands on a card, in characters…
+const WORDS_SHOWN: usize = 600;
+/// …so much of a concern's place and of its detail, and of the model's name…
+const PLACE_SHOWN: usize = 60;
+const DETAIL_SHOWN: usize = 160;
+/// …and so much of all concerns together in the reason, which stands above the arguments.
+const REASON_SHOWN: usize = 200;
 
 /// What a client says about its call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,14 +134,14 @@ impl Told {
     /// The verdict with the question whether the call is meant, where the client has a concern that
     /// holds it. What asks or denies already stays as it is.
     pub(crate) fn asked_too(&self, verdict: Verdict) -> Verdict {
-        let reasons: Vec<_> = self.held().map(Concern::in_short).collect();
+        let reasons: Vec<_> = self.held().map(Concern::named).collect();
         if reasons.is_empty() || verdict.decision != Decision::Allow {
             return verdict;
         }
         Verdict {
             decision: Decision::Ask,
             rule: RULE.to_owned(),
-            reason: format!("the client finds it odd: {}", reasons.join("; ")),
+            reason: format!("the client finds it odd: {}", cut(&reasons.join("; "), REASON_SHOWN)),
             remedy: "look at the arguments, and at what led to them: `tagout audit trace`"
                 .to_owned(),
             demand: Some(Given { own: true, ..Given::NONE }),
@@ -155,16 +160,19 @@ impl Told {
         (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
     }
 
-    /// What a person is shown of it, a line each; none can pass for more than one.
+    /// What a person is shown of it, a line each; none can pass for more than one. It is cut, since
+    /// a client chooses how long it is, and comes below arguments that are never cut. What holds the
+    /// call comes first.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(model) = &self.model {
-            lines.push(format!("model      {}", one_line(model)));
+            lines.push(format!("model      {}", cut(model, DETAIL_SHOWN)));
         }
         if let Some(words) = &self.words {
             lines.push(format!("words      {}", shown(words)));
         }
-        for concern in &self.concerns {
+        let others = self.concerns.iter().filter(|concern| !concern.holds);
+        for concern in self.held().chain(others) {
             let weight = if concern.holds { "noticed !" } else { "noticed  " };
             lines.push(format!("{weight}  {}", concern.in_short()));
         }
@@ -209,13 +217,16 @@ impl Concern {
         })
     }
 
+    /// Where, and of which kind.
+    fn named(&self) -> String {
+        if self.path.is_empty() {
+            return self.code.clone();
+        }
+        format!("{}: {}", cut(&self.path, PLACE_SHOWN), self.code)
+    }
+
     fn in_short(&self) -> String {
-        let at = if self.path.is_empty() {
-            String::new()
-        } else {
-            format!("{}: ", one_line(&self.path))
-        };
-        format!("{at}{}, {}", self.code, one_line(&self.detail))
+        format!("{}, {}", self.named(), cut(&self.detail, DETAIL_SHOWN))
     }
 
     fn as_json(&self) -> String {
@@ -256,10 +267,20 @@ pub(crate) fn as_told(words: &str) -> &str {
 
 /// On one line, and no longer than a card has room for.
 fn shown(words: &str) -> String {
-    let start: String = words.chars().take(SHOWN).collect();
-    let more = words.chars().count().saturating_sub(SHOWN);
+    let words = one_line(words);
+    let start: String = words.chars().take(WORDS_SHOWN).collect();
+    let more = words.chars().count().saturating_sub(WORDS_SHOWN);
     let more = if more > 0 { format!(" … and {more} characters more") } else { String::new() };
-    format!("\"{}\"{more}", one_line(&start))
+    format!("\"{start}\"{more}")
+}
+
+/// On one line, and of that at most `most` characters.
+fn cut(text: &str, most: usize) -> String {
+    let line = one_line(text);
+    if line.chars().count() <= most {
+        return line;
+    }
+    line.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
 fn text(

@@ -104,7 +104,12 @@ impl std::fmt::Display for Card {
         // Long arguments scroll the top away.
         let bytes = self.arguments.len() + self.beside.len() + self.traced.len();
         let subject = one_line(&self.subject);
-        write!(f, "{subject} on {} may {}; {bytes} bytes above", self.server, effects.join(", "))
+        let effects = effects.join(", ");
+        write!(
+            f,
+            "{subject} on {} may {effects}; {bytes} bytes above go to the server",
+            self.server
+        )
     }
 }
 

@@ -92,7 +92,7 @@ fn a_concern_only_ever_makes_things_stricter() {
     let odd = read(&format!(r#"{{"tagout/concerns":[{ODD}]}}"#)).unwrap();
     let asked = odd.asked_too(allowed());
     assert_eq!((asked.decision, asked.rule.as_str()), (Decision::Ask, RULE));
-    assert!(asked.reason.contains("url-carries-data"), "{}", asked.reason);
+    assert_eq!(asked.reason, "the client finds it odd: a.b: url-carries-data");
     assert_eq!(asked.demand, Some(Given { own: true, ..Given::NONE }));
     for decision in [Decision::Ask, Decision::Deny] {
         let demand = Some(Given { people: 2, ..Given::NONE });
@@ -129,4 +129,35 @@ fn an_approval_binds_to_what_holds_the_call() {
     assert_ne!(alone, bound(&[of("c", "x", "1")]));
     assert_ne!(bound(&[of("a b", "x", "")]), bound(&[of("b", "x", ""), of("a", "x", "")]));
     assert_ne!(alone, "");
+}
+
+/// A client chooses how much it says, and a person has to find the arguments all the same.
+#[test]
+fn what_a_client_says_takes_little_room_on_a_card() {
+    let concern = |path: &str, holds: bool| {
+        let detail = format!("{}\\u001b\\n", "long ".repeat(180));
+        format!(
+            r#"{{"path":"{path}","code":"{}","detail":"{detail}","holds":{holds}}}"#,
+            "c".repeat(64)
+        )
+    };
+    let concerns: Vec<_> = (0..16).map(|n| concern(&"\u{202e}".repeat(n), n > 12)).collect();
+    let words = "\u{200b}".repeat(1365);
+    let told = read(&format!(
+        r#"{{"tagout/user-words":"{words}","tagout/model":"a:{}","tagout/concerns":[{}]}}"#,
+        "b".repeat(254),
+        concerns.join(",")
+    ))
+    .unwrap();
+    let lines = told.lines();
+    assert_eq!(lines.len(), 18);
+    let held: Vec<_> = lines.iter().map(|line| line.starts_with("noticed !")).collect();
+    assert_eq!(held.iter().position(|held| *held), Some(2), "first what holds it: {lines:?}");
+    assert_eq!(held.iter().rposition(|held| *held), Some(4), "{lines:?}");
+    let longest = lines.iter().map(|line| line.chars().count());
+    assert!(longest.clone().skip(2).all(|chars| chars <= 11 + 60 + 64 + 160 + 4), "{lines:?}");
+    assert!(longest.max().is_some_and(|chars| chars < 700), "{lines:?}");
+    assert!(lines[2].ends_with('…'), "{lines:?}");
+    let reason = told.asked_too(allowed()).reason;
+    assert!(!reason.contains("long") && reason.chars().count() <= 230, "{reason}");
 }
