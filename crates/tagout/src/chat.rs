@@ -35,9 +35,9 @@ pub(crate) fn ask(places: &Places, ask: &Ask, json: bool) -> Result<ExitCode, Fa
 pub(crate) fn chat(places: &Places, chat: &Chat, json: bool) -> Result<ExitCode, Failure> {
     match &chat.print {
         Some(question) => once::once(places, question.as_deref(), &chat.how, json),
-        None if json || chat.how.output.is_some() => {
+        None if json || chat.how.output.is_some() || !chat.how.attach.is_empty() => {
             let help = "it is about one question: add `-p`";
-            Err(Failure::usage("usage-invalid", "a conversation has no such output", help))
+            Err(Failure::usage("usage-invalid", "a conversation has no such option", help))
         }
         None => live::chat(places, &chat.how),
     }

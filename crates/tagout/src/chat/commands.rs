@@ -1,7 +1,7 @@
 //! What begins with a slash.
 use std::{collections::BTreeMap, path::Path};
 
-use tagout_host::{AllowList, Question};
+use tagout_host::{AllowList, Attached, Question};
 use tagout_llm::Provider as _;
 use tagout_terminal::{Card, Tone, listing, table};
 
@@ -391,5 +391,13 @@ async fn asked(live: &mut Live<'_>, name: &str, rest: &str) -> Result<Question, 
     let attached = live
         .fetch(async |session, person| session.prompt_asking(&full, arguments, person).await)
         .await?;
+    // It will speak for the person, who should have seen what it says.
+    let mut card = Card::new(&full, Tone::Quiet).aside("speaks for you");
+    if let Attached::Prompt { messages, .. } = &attached {
+        for message in messages {
+            card = card.text(&message.joined_text(), Tone::Plain);
+        }
+    }
+    live.painter.card(&card);
     Ok(Question { words: format!("/{name} {rest}").trim().to_owned(), attached: vec![attached] })
 }

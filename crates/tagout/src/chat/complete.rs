@@ -1,6 +1,8 @@
 //! What is offered while a person types.
+use std::{collections::BTreeMap, time::Duration};
+
 use tagout_gateway::config::Config;
-use tagout_host::Session;
+use tagout_host::{Reference, Session};
 use tagout_llm::{Planner, Row};
 use tagout_terminal::Candidate;
 
@@ -15,13 +17,20 @@ use crate::{
 pub(crate) struct Offers {
     /// Names of prompts, with their arguments.
     pub(crate) prompts: Vec<(String, Vec<String>)>,
-    /// `@SERVER:URI` of resources.
+    /// What servers propose for a prompt's arguments, by prompt and argument.
+    pub(crate) values: BTreeMap<(String, String), Vec<String>>,
+    /// `@SERVER:URI` of resources, those that templates stand for among them.
     pub(crate) resources: Vec<String>,
     /// Models that are worth naming.
     pub(crate) models: Vec<String>,
     /// Tools, on the allow-list or not.
     pub(crate) tools: Vec<String>,
 }
+
+/// How long servers have to propose values, all of them together.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+/// As many templates, prompts and arguments are asked about.
+const ASKED: usize = 16;
 
 /// What can be completed in this session. What cannot be listed is not offered.
 pub(crate) async fn offers(places: &Places, session: &mut Session, config: &Config) -> Offers {
@@ -39,7 +48,40 @@ pub(crate) async fn offers(places: &Places, session: &mut Session, config: &Conf
         let named = resources.iter().map(|one| format!("@{}:{}", one.server, one.uri));
         offers.resources = named.collect();
     }
+    // Nobody waits long for what only helps with typing.
+    drop(tokio::time::timeout(PATIENCE, proposed(session, &mut offers)).await);
     offers
+}
+
+/// What servers propose for prompts' arguments and for templates of one variable; what comes late is
+/// not offered.
+async fn proposed(session: &mut Session, offers: &mut Offers) {
+    let none = BTreeMap::new();
+    let templates = session.templates().await.map(<[_]>::to_vec).unwrap_or_default();
+    for template in templates.iter().take(ASKED) {
+        let &[variable] = template.variables().as_slice() else { continue };
+        let place = template.uri_template.find('{').zip(template.uri_template.find('}'));
+        let whole = &template.uri_template;
+        let (Some(before), Some(after)) = (
+            place.and_then(|(at, _)| whole.get(..at)),
+            place.and_then(|(_, at)| whole.get(at + 1..)),
+        ) else {
+            continue;
+        };
+        let values = session.complete(Reference::Template(whole), variable, "", &none).await;
+        for value in values.unwrap_or_default() {
+            let named = format!("@{}:{before}{value}{after}", template.server);
+            if !offers.resources.contains(&named) && !value.contains(char::is_whitespace) {
+                offers.resources.push(named);
+            }
+        }
+    }
+    for (prompt, arguments) in offers.prompts.clone().into_iter().take(ASKED) {
+        for argument in arguments.into_iter().take(ASKED) {
+            let values = session.complete(Reference::Prompt(&prompt), &argument, "", &none).await;
+            offers.values.insert((prompt.clone(), argument), values.unwrap_or_default());
+        }
+    }
 }
 
 /// Models that would answer: the configured one, and those that are known of providers which need
@@ -96,6 +138,12 @@ fn possible(offers: &Offers, before: &str, start: usize) -> Vec<String> {
         Some(name) => {
             let prompt = offers.prompts.iter().find(|(prompt, _)| prompt == name);
             let arguments = prompt.map(|(_, arguments)| arguments.as_slice()).unwrap_or_default();
+            let full = prompt.map(|(name, _)| name.clone()).unwrap_or_default();
+            let written = before.get(start..).and_then(|word| word.split_once('='));
+            if let Some((argument, _)) = written {
+                let values = offers.values.get(&(full, argument.to_owned()));
+                return values.into_iter().flatten().map(|v| format!("{argument}={v}")).collect();
+            }
             arguments.iter().map(|argument| format!("{argument}=")).collect()
         }
         None => Vec::new(),
@@ -110,6 +158,10 @@ mod tests {
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let offers = Offers {
             prompts: vec![("grid__morning_brief".into(), own(&["region", "day"]))],
+            values: BTreeMap::from([(
+                ("grid__morning_brief".into(), "region".into()),
+                own(&["north", "south"]),
+            )]),
             resources: own(&["@grid:grid://load/north", "@grid:grid://topology/north"]),
             models: own(&["offline:planner"]),
             tools: own(&["grid__forecast_load"]),
@@ -125,6 +177,7 @@ mod tests {
             ("/he", (0, vec!["/help"])),
             ("/grid", (0, vec!["/grid__morning_brief "])),
             ("/grid__morning_brief re", (21, vec!["region="])),
+            ("/grid__morning_brief region=n", (21, vec!["region=north"])),
             ("/model off", (7, vec!["offline:planner"])),
             ("/tools g", (7, vec!["grid__forecast_load"])),
             ("what of @grid:grid://l", (8, vec!["@grid:grid://load/north"])),

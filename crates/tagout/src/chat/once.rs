@@ -11,7 +11,7 @@ use tagout_llm::Provider as _;
 use tagout_terminal::printable;
 
 use super::{
-    input::{self, Input},
+    input,
     kept::Conversation,
     lines::Lines,
     live,
@@ -42,6 +42,9 @@ pub(crate) fn once(
         Some(question) => question.to_owned(),
         None => on_input()?,
     };
+    // Only what is named as such: the words of a question may be anybody's.
+    let attached =
+        how.attach.iter().map(|named| attachment(named)).collect::<Result<Vec<_>, _>>()?;
     let start = Start::new(places, how, output == Output::Text)?;
     let conversation = Conversation::open(places, &start, how)?;
     // A model's words are worth showing as they come; what is rule-based comes at once.
@@ -57,13 +60,10 @@ pub(crate) fn once(
         with_gateway(places, options, stop, async |session, gateway| {
             conversation.go_on(session, gateway)?;
             let mut asked = tagout_host::Question::from(&question);
-            if let Input::Question { attached, .. } = input::read(&question) {
-                for (server, uri) in attached {
-                    let resource = session.attach(&server, &uri).await;
-                    asked
-                        .attached
-                        .push(resource.map_err(|error| Failure::of(&error, error.code(), ""))?);
-                }
+            for (server, uri) in &attached {
+                let resource = session.attach(server, uri).await;
+                let resource = resource.map_err(|error| Failure::of(&error, error.code(), ""))?;
+                asked.attached.push(resource);
             }
             let ui: &mut dyn Ui = if streams { &mut person } else { &mut lines };
             let answer = session.ask(asked, ui).await;
@@ -78,6 +78,14 @@ pub(crate) fn once(
     }
     told(&start, &lines, (&question, &answer), output)?;
     Ok(ended(&answer).into())
+}
+
+/// Server and URI of `SERVER:URI`.
+fn attachment(named: &str) -> Result<(String, String), Failure> {
+    input::attachment(&format!("@{}", named.trim_start_matches('@'))).ok_or_else(|| {
+        let message = format!("`{}` names no resource", printable(named));
+        Failure::usage("usage-invalid", message, "write SERVER:URI, as in /resources of a chat")
+    })
 }
 
 fn on_input() -> Result<String, Failure> {

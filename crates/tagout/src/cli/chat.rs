@@ -40,6 +40,9 @@ pub(crate) struct How {
     /// given more than once [default: `host.tools` of the configuration, or all].
     #[arg(long = "tool", value_name = "PATTERN")]
     pub(crate) tools: Vec<String>,
+    /// A resource of a server that goes along with one question; may be given more than once.
+    #[arg(long, value_name = "SERVER:URI")]
+    pub(crate) attach: Vec<String>,
     /// How one question's answer is printed; `--json` is `--output json`.
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) output: Option<Output>,
