@@ -66,6 +66,13 @@ impl Child {
         self.pid
     }
 
+    /// The process that watches over the program: its parent, and in the end that of all orphans
+    /// that it leaves. Blocks while another thread is in [`Child::wait`].
+    #[must_use]
+    pub fn jailer(&self) -> u32 {
+        self.line.end().process.id()
+    }
+
     /// Asks the program to end: SIGTERM to its group now, SIGKILL to all that it started when it
     /// has ended or its grace is over. Does not wait, and does nothing when it has ended.
     pub fn stop(&self) {

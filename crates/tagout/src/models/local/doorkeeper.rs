@@ -2,6 +2,7 @@
 //! its port when it has ended would be shown key and conversation.
 use std::{net::SocketAddr, time::Duration};
 
+use tagout_sandbox::Child;
 use tagout_wire::http::{Ends, Vet, Vetted};
 
 use super::{
@@ -31,9 +32,9 @@ enum Who {
 }
 
 impl Doorkeeper {
-    /// One for the server whose process is `program`, right after its start.
-    pub(super) fn of(program: u32) -> Self {
-        Self { tree: Tree::of(program) }
+    /// One for the server that is `child`, right after its start.
+    pub(super) fn of(child: &Child) -> Self {
+        Self { tree: Tree::of(child) }
     }
 
     /// Whether the server listens on `port`.

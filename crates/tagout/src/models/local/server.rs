@@ -101,7 +101,7 @@ impl Server {
         profile.env.insert("LLAMA_CACHE".into(), places.state.join("llama-cache").into());
         let spawned = spawn(&profile, &Jailer::this_program());
         let mut child = spawned.map_err(|error| not_started(program, &told(&error)))?;
-        let doorkeeper = Doorkeeper::of(child.pid());
+        let doorkeeper = Doorkeeper::of(&child);
         drop(child.stdin.take());
         let said = Tail::default();
         for stream in [child.stdout.take(), child.stderr.take()].into_iter().flatten() {
