@@ -83,11 +83,12 @@ impl Session {
             self.refresh().await?;
         }
         let model = self.options.provider.describe();
-        let budget = Budget::new(
+        let mut budget = Budget::new(
             self.options.limits,
             self.options.facts,
             model.language_model.then_some(model.name.as_str()),
         )?;
+        budget.settle(&mut self.owed);
         let mut inquiry = self.inquiry(&question, budget)?;
         for message in question.messages() {
             self.remember(message)?;

@@ -17,11 +17,7 @@ use crate::{
     ApprovalAnswer, Failure, Outcome, Session, Ui, Visit,
     client::Question,
     dispatch::{Checked, Done},
-    primitives::{
-        elicit,
-        sample::{self, Costs},
-        visit,
-    },
+    primitives::{elicit, sample, visit},
     under_way::UnderWay,
 };
 
@@ -45,11 +41,11 @@ impl Session {
         let (tool, arguments, meta) = call.into_parts();
         let params = CallToolRequestParams::new(tool.clone()).with_arguments(arguments);
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
-        let Heard { answer, denied, used } = self.converse(request, (&tool, meta), ui).await;
+        let Heard { answer, denied } = self.converse(request, (&tool, meta), ui).await;
         if let Err(ServiceError::McpError(error)) = &answer {
             self.visits(visit::named_by(error), ui).await;
         }
-        Done { denied, used, ..Done::of(answer.map_or_else(failure, outcome)) }
+        Done { denied, ..Done::of(answer.map_or_else(failure, outcome)) }
     }
 
     /// Sends a request that the person may be asked about while it is under way. `about` is what it
@@ -107,7 +103,7 @@ impl Session {
         }
         under.over(ui);
         self.inbox.close(busy);
-        Heard { answer, denied: under.denied, used: under.used }
+        Heard { answer, denied: under.denied }
     }
 
     /// Waits for the answer, and sees to what comes in meanwhile.
@@ -160,8 +156,7 @@ impl Session {
                     return;
                 }
                 asks.shown.server.clone_from(&under.server);
-                let costs = (under.cause, &mut under.used);
-                let sampling = self.sample(&mut asks, costs, ui);
+                let sampling = self.sample(&mut asks, under.cause, ui);
                 drop(while_wanted(to, sampling).await);
             }
         }
@@ -199,13 +194,11 @@ pub(crate) struct Heard {
     pub(crate) answer: Result<ServerResult, ServiceError>,
     /// What a person who said no wants the model to know.
     denied: Option<String>,
-    /// What models took that servers asked.
-    used: Costs,
 }
 
 impl Heard {
     const fn of(answer: Result<ServerResult, ServiceError>) -> Self {
-        Self { answer, denied: None, used: Costs::new() }
+        Self { answer, denied: None }
     }
 }
 

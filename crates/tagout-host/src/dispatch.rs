@@ -1,7 +1,7 @@
 //! From what a model proposes to what is sent. There is one way, and it is this file.
 use serde_json::{Map, Value, json};
 use tagout_llm::{
-    InputSchema, Message, Part, Role, ToolCall, ToolResult, ToolSpec, Usage, read_arguments,
+    InputSchema, Message, Part, Role, ToolCall, ToolResult, ToolSpec, read_arguments,
 };
 use tokio::time::Instant;
 
@@ -30,8 +30,6 @@ pub(crate) struct Done {
     pub(crate) outcome: Outcome,
     /// What a person who said no wants the model to know.
     pub(crate) denied: Option<String>,
-    /// What models took that servers asked meanwhile.
-    pub(crate) used: Vec<Usage>,
 }
 
 /// The person's words go along with each call, to here.
@@ -56,7 +54,7 @@ impl Checked {
 
 impl Done {
     pub(crate) const fn of(outcome: Outcome) -> Self {
-        Self { outcome, denied: None, used: Vec::new() }
+        Self { outcome, denied: None }
     }
 }
 
@@ -88,7 +86,7 @@ impl Session {
                 Some(outcome) => Done::of(outcome),
                 None => self.dispatched(&call, inquiry, ui).await,
             };
-            done.used.iter().for_each(|usage| inquiry.budget.spent(*usage));
+            inquiry.budget.settle(&mut self.owed);
             let elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
             let (id, tool, outcome) = (call.id, call.name, done.outcome);
             inquiry.repeats.came_to(outcome.digest());

@@ -15,7 +15,7 @@ mod veil;
 
 pub use concern::Concern;
 pub(crate) use {
-    budget::Budget,
+    budget::{Budget, Owed},
     clock::Timed,
     concern::{Looking, Seen},
     instructions::Instructions,

@@ -50,8 +50,8 @@ pub use primitives::{
 pub use question::{Attached, Question};
 pub use session::{Peer, Session};
 pub use ui::{
-    ApprovalAnswer, ApprovalCard, ApprovalScope, Asking, Form, FormAnswer, Nobody, Sampled,
-    Sampling, SamplingAnswer, Ui, Visit, VisitAnswer,
+    Another, ApprovalAnswer, ApprovalCard, ApprovalScope, Asking, Form, FormAnswer, Nobody,
+    Sampled, Sampling, SamplingAnswer, Ui, Visit, VisitAnswer,
 };
 
 /// What the host calls itself as a client of the gateway.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     AllowList, HostError, Journal, Limits, Options, Unkept,
     client::{Client, Inbox},
-    guard::{Instructions, READ_ON, repair},
+    guard::{Instructions, Owed, READ_ON, repair},
     primitives::Offers,
 };
 
@@ -42,6 +42,8 @@ pub struct Session {
     pub(crate) stale: Stale,
     /// What else was listed.
     pub(crate) offers: Offers,
+    /// What servers asked models, to count for the question under way, or for the next.
+    pub(crate) owed: Owed,
 }
 
 /// What the gateway said has changed since it was listed.
@@ -93,6 +95,7 @@ impl Session {
             journal: Box::new(Unkept),
             stale: Stale::default(),
             offers: Offers::default(),
+            owed: Owed::default(),
         };
         session.refresh().await?;
         Ok(session)

@@ -3,7 +3,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tagout_llm::{Candidate, MissingSlot, Provider};
+use tagout_llm::{Candidate, Facts, MissingSlot, Provider};
 
 use crate::{Event, Field};
 
@@ -187,10 +187,19 @@ pub enum SamplingAnswer {
         /// The limit.
         tokens: u32,
         /// Another model than the session's, where the person chose one.
-        provider: Option<Arc<dyn Provider>>,
+        provider: Option<Another>,
     },
     /// It must not.
     Deny,
+}
+
+/// Another model than the session's.
+#[derive(Clone)]
+pub struct Another {
+    /// The model.
+    pub provider: Arc<dyn Provider>,
+    /// What is known of it; its price is needed where there is a limit on cost.
+    pub facts: Option<Facts>,
 }
 
 /// What a model said to a server's question.

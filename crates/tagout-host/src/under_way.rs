@@ -8,7 +8,7 @@ use rmcp::{
 };
 use tokio::time::Instant;
 
-use crate::{Event, Ui, client::News, primitives::sample::Costs};
+use crate::{Event, Ui, client::News};
 
 /// How many times the usual limit a call may take that goes on and on making progress, or that
 /// people think about.
@@ -36,7 +36,6 @@ pub(crate) struct UnderWay {
     /// The record that proposed it.
     pub(crate) cause: Option<u64>,
     pub(crate) denied: Option<String>,
-    pub(crate) used: Costs,
     pub(crate) samplings: usize,
     /// How many lines of logs there were so far.
     logged: usize,
@@ -55,7 +54,6 @@ impl UnderWay {
             at_last: began + limit.saturating_mul(LONGEST),
             cause: None,
             denied: None,
-            used: Costs::new(),
             samplings: 0,
             logged: 0,
         }

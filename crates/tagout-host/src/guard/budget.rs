@@ -18,6 +18,22 @@ pub(crate) struct Budget {
     clock: Clock,
 }
 
+/// What models took that servers asked, until it counts for a question.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Owed {
+    tokens: u64,
+    cost_usd: f64,
+}
+
+impl Owed {
+    /// Adds what one turn took of a model of which `facts` are known.
+    pub(crate) fn add(&mut self, usage: Usage, facts: Option<Facts>) {
+        let tokens = usage.input_tokens.saturating_add(usage.output_tokens);
+        self.tokens = self.tokens.saturating_add(tokens);
+        self.cost_usd += facts.and_then(|facts| facts.cost(usage)).unwrap_or_default();
+    }
+}
+
 /// Bytes of a token, about; the fewer, the earlier a limit is reached.
 const TOKEN_BYTES: u64 = 4;
 /// Tokens of a picture, about.
@@ -120,11 +136,18 @@ impl Budget {
         self.spent(usage);
     }
 
-    /// Counts what a turn took, also one that a server asked for.
-    pub(crate) fn spent(&mut self, usage: Usage) {
-        let tokens = usage.input_tokens.saturating_add(usage.output_tokens);
+    /// Counts what a turn took.
+    fn spent(&mut self, usage: Usage) {
+        let mut owed = Owed::default();
+        owed.add(usage, self.facts);
+        self.settle(&mut owed);
+    }
+
+    /// Counts what models took that servers asked.
+    pub(crate) fn settle(&mut self, owed: &mut Owed) {
+        let Owed { tokens, cost_usd } = std::mem::take(owed);
         self.tokens = self.tokens.saturating_add(tokens);
-        self.cost_usd += self.facts.and_then(|facts| facts.cost(usage)).unwrap_or_default();
+        self.cost_usd += cost_usd;
     }
 }
 

@@ -14,16 +14,15 @@ use serde_json::json;
 use tagout_llm::{Image, Message, Part, Provider, Role, Stop, Turn, TurnRequest, Usage};
 use tokio::time::timeout;
 
-use crate::{Said, Sampled, Sampling, SamplingAnswer, Ui, What, guard::sound, session::Session};
+use crate::{
+    Another, Said, Sampled, Sampling, SamplingAnswer, Ui, What, guard::sound, session::Session,
+};
 
 /// A server's question, as it is shown and as it is put.
 pub(crate) struct Asks {
     pub(crate) shown: Sampling,
     messages: Vec<Message>,
 }
-
-/// What a model's answer came to beside the answer: it counts for the question under way.
-pub(crate) type Costs = Vec<Usage>;
 
 /// The longest answer that a server gets, in tokens.
 const TOKENS: u32 = 8_192;
@@ -150,20 +149,28 @@ impl Session {
     pub(crate) async fn sample(
         &mut self,
         asks: &mut Asks,
-        (cause, costs): (Option<u64>, &mut Costs),
+        cause: Option<u64>,
         ui: &mut dyn Ui,
     ) -> Result<CreateMessageResult, ErrorData> {
         asks.shown.model = self.options.provider.describe().name;
         let SamplingAnswer::Allow { tokens, provider } = ui.sample(&asks.shown).await else {
             return Err(denied());
         };
-        let provider = provider.unwrap_or_else(|| Arc::clone(&self.options.provider));
+        let Another { provider, facts } = provider.unwrap_or_else(|| Another {
+            provider: Arc::clone(&self.options.provider),
+            facts: self.options.facts,
+        });
         if !provider.describe().language_model {
             return Err(failed("there is no language model"));
         }
+        let priced = facts.is_some_and(|facts| facts.cost(Usage::default()).is_some());
+        if self.options.limits.cost_usd.is_some() && !priced {
+            // What has no price cannot be held to a limit on cost.
+            return Err(failed("cost-unknown"));
+        }
         let tokens = tokens.clamp(1, asks.shown.tokens);
         let turn = self.sampled_turn(provider.as_ref(), (&asks.messages, tokens), cause).await?;
-        costs.push(turn.usage.unwrap_or_else(|| estimated(&asks.messages, &turn)));
+        self.owed.add(turn.usage.unwrap_or_else(|| estimated(&asks.messages, &turn)), facts);
         let (text, reason) = answered(&turn)?;
         let sampled = Sampled { model: provider.describe().name, text };
         if !ui.sampled(&sampled).await {

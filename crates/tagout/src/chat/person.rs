@@ -3,10 +3,10 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use tagout_host::{
-    ApprovalAnswer, ApprovalCard, ApprovalScope, Asking, Event, Form, FormAnswer, Sampled,
+    Another, ApprovalAnswer, ApprovalCard, ApprovalScope, Asking, Event, Form, FormAnswer, Sampled,
     Sampling, SamplingAnswer, Ui, Visit, VisitAnswer,
 };
-use tagout_llm::{Candidate, MissingSlot, Provider};
+use tagout_llm::{Candidate, MissingSlot};
 use tagout_terminal::{Answered, Asked, Card, Tone, ask_line, rows, withdrawal};
 
 use super::{form, painter::Painter};
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 
 /// Finds a model by its name, if the person has agreed to it.
 pub(crate) type Models = Box<dyn Fn(&str) -> Found + Send + Sync>;
-type Found = Asking<'static, Result<Arc<dyn Provider>, Failure>>;
+type Found = Asking<'static, Result<Another, Failure>>;
 
 /// The person at the terminal: is shown what happens, and asked.
 pub(crate) struct Person {

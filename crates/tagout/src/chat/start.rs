@@ -2,7 +2,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tagout_gateway::config::{Config, Instructions};
-use tagout_host::{AllowList, Limits, Options};
+use tagout_host::{AllowList, Another, Limits, Options};
 use tagout_llm::Facts;
 use tagout_terminal::printable;
 use tokio_util::sync::CancellationToken;
@@ -73,7 +73,7 @@ pub(crate) fn others(places: &Places) -> Models {
             let chosen = models::chosen(&places, &name).await?;
             match chosen.consent.filter(|consent| !consent.holds()) {
                 Some(consent) => Err(consent.missing(Ended::NeedsApproval)),
-                None => Ok(chosen.provider),
+                None => Ok(Another { provider: chosen.provider, facts: chosen.facts }),
             }
         })
     })

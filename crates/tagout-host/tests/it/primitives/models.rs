@@ -3,11 +3,11 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
 use tagout_host::{
-    Asking, Event, Journal, JournalError, Nobody, Options, Outcome, Said, Sampled, Sampling,
-    SamplingAnswer, Session, Status, Ui, What,
+    Another, Asking, Event, Journal, JournalError, Nobody, Options, Outcome, Said, Sampled,
+    Sampling, SamplingAnswer, Session, Status, Ui, What,
 };
 use tagout_llm::{
-    Message, Part, Provider, ProviderError, ProviderInfo, Role, Stop, Turn, TurnFuture,
+    Facts, Message, Part, Provider, ProviderError, ProviderInfo, Role, Stop, Turn, TurnFuture,
     TurnRequest, Usage,
 };
 
@@ -150,7 +150,8 @@ async fn the_person_chooses_who_answers_and_never_more_than_was_wanted() {
         Model::new("test:small", vec![]),
         Model::new("test:large", vec![turn(vec![Part::text("It is a long")], Stop::Length)]),
     );
-    let provider: Option<Arc<dyn Provider>> = Some(Arc::clone(&other) as _);
+    let provider: Arc<dyn Provider> = Arc::<Model>::clone(&other);
+    let provider = Some(Another { provider, facts: None });
     let mut person = Person::new(SamplingAnswer::Allow { tokens: 1_000_000, provider });
     let heard = sampled(&model, question(), &mut person).await;
     let answer = answer(&heard);
@@ -304,12 +305,17 @@ impl Journal for Log {
 }
 
 async fn asks(model: &Arc<Model>, options: Options) -> (Session, Log, Status) {
+    let (session, log, status) = asks_with(options, yes(10)).await;
+    assert!(model.asked.lock().unwrap().len() > 1);
+    (session, log, status)
+}
+
+async fn asks_with(options: Options, allows: SamplingAnswer) -> (Session, Log, Status) {
     let answers = asking("sampling/createMessage", question());
     let (mut session, _heard, _serving) = session(options, answers).await;
     let log = Log::default();
     session.keep_with(Box::new(log.clone()));
-    let answer = session.ask("Work", &mut Person::new(yes(10))).await.unwrap();
-    assert_eq!(model.asked.lock().unwrap().len(), answer.rounds + 1);
+    let answer = session.ask("Work", &mut Person::new(allows)).await.unwrap();
     (session, log, answer.status)
 }
 
@@ -358,4 +364,45 @@ async fn what_a_server_asked_counts_for_the_question() {
     options.limits.tokens = Some(500);
     let (_session, _log, status) = asks(&model, options).await;
     assert_eq!(status, Status::TokenLimit);
+}
+
+/// Each at its own price; and what has none is not asked where cost is limited.
+#[tokio::test]
+async fn another_model_costs_what_it_costs() {
+    let price = |dollars: f64| {
+        Some(Facts { input: Some(dollars), output: Some(dollars), ..Facts::default() })
+    };
+    for (facts, status, asked) in [
+        (price(1.0), Status::Complete, 1),
+        (price(100.0), Status::CostLimit, 1),
+        (None, Status::Complete, 0),
+    ] {
+        let usage = Usage { input_tokens: 10_000, output_tokens: 0, ..Usage::default() };
+        let costly = |turn: Turn| Turn { usage: Some(usage), ..turn };
+        let model = Model::new("test:small", vec![costly(works()), costly(done("All done."))]);
+        let other = Model::new("test:large", vec![costly(done("For the server."))]);
+        let mut options = attended(&model);
+        options.facts = price(1.0);
+        options.limits.cost_usd = Some(0.5);
+        let provider: Arc<dyn Provider> = Arc::<Model>::clone(&other);
+        let provider = Some(Another { provider, facts });
+        let (_, _, came) = asks_with(options, SamplingAnswer::Allow { tokens: 10, provider }).await;
+        assert_eq!((came, other.asked.lock().unwrap().len()), (status, asked));
+    }
+}
+
+/// What a call took that a person made counts for the next question.
+#[tokio::test]
+async fn what_was_asked_outside_of_a_question_counts_for_the_next() {
+    let usage = Usage { input_tokens: 900, output_tokens: 1, ..Usage::default() };
+    let costly = Turn { usage: Some(usage), ..done("For the server.") };
+    let model = Model::new("test:small", vec![costly, works(), done("All done.")]);
+    let mut options = attended(&model);
+    options.limits.tokens = Some(900);
+    let answers = asking("sampling/createMessage", question());
+    let (mut session, _heard, _serving) = session(options, answers).await;
+    let mut person = Person::new(yes(10));
+    session.call("grid__work", Map::new(), &mut person).await;
+    let answer = session.ask("Work", &mut Nobody).await.unwrap();
+    assert_eq!((answer.status, answer.rounds), (Status::TokenLimit, 1));
 }
