@@ -1,17 +1,16 @@
 //! What a call is about is found, and its content is looked at.
 mod resources;
+mod target;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::Value as Tree;
 use tagout_inspect::characters::{Hidden, first_hidden, made_visible};
-use tagout_policy::{
-    Arguments, Effect, Effects, Facts, History, Labels, Policy, Shape, Subject, SubjectKind,
-};
+use tagout_policy::{Arguments, Effect, Effects, Facts, History, Policy, Subject};
 use tagout_proto::{Action, Digest, Method, ServerName, Value};
 
-pub(crate) use self::resources::resource;
+pub(crate) use self::{resources::resource, target::Target};
 use super::{forward::Input, identify::Identified, record::Known};
 use crate::{
     Clock,
@@ -35,26 +34,6 @@ pub struct Inspected {
     input: Option<Input>,
     /// Where it is counted, once it is decided.
     counted: Option<Counted>,
-}
-
-/// What a call is about.
-#[derive(Debug)]
-pub(crate) enum Target {
-    /// The session itself, or what all servers offer.
-    Session,
-    /// A tool, as it is defined now.
-    Tool {
-        upstream: Arc<Upstream>,
-        tool: Arc<Tool>,
-        /// Of which start of the server.
-        connection: u64,
-    },
-    /// A resource.
-    Resource { upstream: Arc<Upstream>, uri: String, reviewed: bool },
-    /// A prompt, by the name that clients see and its own.
-    Prompt { upstream: Arc<Upstream>, qualified: String, name: String, reviewed: bool },
-    /// A task, by its server's id.
-    Task { upstream: Arc<Upstream>, id: String },
 }
 
 /// Finds the call's target and checks its arguments: against the tool's schema, for characters
@@ -466,64 +445,5 @@ impl Inspected {
         };
         let method = self.identified.call().method();
         judge(&caller.calls(method, subject, Arguments::Known(&self.arguments)))
-    }
-}
-
-impl Target {
-    /// Its name or URI at the server, which HTTP headers repeat.
-    pub(crate) fn subject(&self) -> Option<String> {
-        match self {
-            Self::Session => None,
-            Self::Tool { tool, .. } => Some(tool.name.to_string()),
-            Self::Resource { uri, .. } => Some(uri.clone()),
-            Self::Prompt { name, .. } => Some(name.clone()),
-            Self::Task { id, .. } => Some(id.clone()),
-        }
-    }
-
-    /// The digest of the tool's definition as text; empty for what is no tool.
-    pub(crate) fn definition_text(&self) -> String {
-        match self {
-            Self::Tool { tool, .. } => tool.digest.to_string(),
-            Self::Session | Self::Resource { .. } | Self::Prompt { .. } | Self::Task { .. } => {
-                String::new()
-            }
-        }
-    }
-
-    /// What the review says of a tool beside its effects, and the types of its arguments.
-    pub(crate) fn review(&self) -> (&Labels, Option<&Shape>) {
-        match self {
-            Self::Tool { tool, .. } => (tool.labels(), tool.shape()),
-            Self::Session | Self::Resource { .. } | Self::Prompt { .. } | Self::Task { .. } => {
-                (Labels::none(), None)
-            }
-        }
-    }
-
-    pub(crate) const fn upstream(&self) -> Option<&Arc<Upstream>> {
-        match self {
-            Self::Session => None,
-            Self::Tool { upstream, .. }
-            | Self::Resource { upstream, .. }
-            | Self::Prompt { upstream, .. }
-            | Self::Task { upstream, .. } => Some(upstream),
-        }
-    }
-
-    /// Kind, name at the server, name for clients, and whether it is reviewed.
-    pub(crate) fn described(&self) -> (SubjectKind, &str, &str, bool) {
-        match self {
-            Self::Session => (SubjectKind::Resource, "", "", false),
-            Self::Tool { tool, .. } => {
-                (SubjectKind::Tool, tool.name.as_str(), &tool.qualified, tool.reviewed())
-            }
-            Self::Resource { uri, reviewed, .. } => (SubjectKind::Resource, uri, uri, *reviewed),
-            Self::Prompt { qualified, name, reviewed, .. } => {
-                (SubjectKind::Prompt, name, qualified, *reviewed)
-            }
-            // The call that set it going was decided when it was made.
-            Self::Task { upstream, id } => (SubjectKind::Task, id, upstream.name().as_str(), true),
-        }
     }
 }
