@@ -2,7 +2,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use tagout_llm::{
-    Candidate, Image, Message, MissingSlot, Part, Role, Stop, SuppliedValue, ToolCall, Turn,
+    Candidate, Image, Message, MissingSlot, Part, Role, Stop, SuppliedValue, ToolCall, Turn, Usage,
 };
 
 use crate::{
@@ -33,6 +33,8 @@ pub(crate) struct Inquiry {
     pub(crate) chosen: Option<String>,
     pub(crate) calls: Vec<CallReport>,
     pub(crate) images: Vec<Image>,
+    /// What the turn took that was stopped in the middle, where that is known.
+    pub(crate) unfinished: Option<Usage>,
     rounds: usize,
 }
 
@@ -135,6 +137,7 @@ impl Session {
             chosen: None,
             calls: Vec::new(),
             images: Vec::new(),
+            unfinished: None,
             rounds: 0,
         })
     }
@@ -147,7 +150,7 @@ impl Session {
             content: why,
             calls: &[],
             results: &inquiry.results,
-            usage: None,
+            usage: inquiry.unfinished,
         })?;
         Ok(())
     }

@@ -51,9 +51,15 @@ impl Session {
         let stop = self.options.stop.clone();
         let turn = tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(Turned::Stopped),
+            () = stop.cancelled() => {
+                inquiry.unfinished = veil.used();
+                return Ok(Turned::Stopped);
+            }
             turn = timeout(waited, provider.stream(request, &mut veil)) => turn,
-            () = inquiry.budget.clock().ran_out() => return Ok(Turned::OutOfTime),
+            () = inquiry.budget.clock().ran_out() => {
+                inquiry.unfinished = veil.used();
+                return Ok(Turned::OutOfTime);
+            }
         };
         let mut turn = turn.map_err(|_| HostError::ProviderTimeout { waited })??;
         veil.finish();

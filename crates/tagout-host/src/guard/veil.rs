@@ -1,5 +1,5 @@
 //! A turn as it is shown while it comes, without the canary.
-use tagout_llm::{Sink, StreamEvent};
+use tagout_llm::{Sink, StreamEvent, Usage};
 
 use super::Instructions;
 use crate::{Event, Ui};
@@ -10,11 +10,18 @@ pub(crate) struct Veil<'a> {
     ui: &'a mut dyn Ui,
     instructions: &'a Instructions,
     held: Option<StreamEvent>,
+    /// What the turn took, as far as its provider said so yet.
+    used: Option<Usage>,
 }
 
 impl<'a> Veil<'a> {
     pub(crate) fn new(ui: &'a mut dyn Ui, instructions: &'a Instructions) -> Self {
-        Self { ui, instructions, held: None }
+        Self { ui, instructions, held: None, used: None }
+    }
+
+    /// What a turn took that does not come to its end, where that is known.
+    pub(crate) const fn used(&self) -> Option<Usage> {
+        self.used
     }
 
     /// Shows what still waits.
@@ -34,6 +41,9 @@ impl<'a> Veil<'a> {
 
 impl Sink for Veil<'_> {
     fn event(&mut self, piece: StreamEvent) {
+        if let StreamEvent::Usage { usage } = &piece {
+            self.used = Some(*usage);
+        }
         let mut piece = match self.held.take() {
             Some(held) => match joined(&held, &piece) {
                 Some(both) => both,

@@ -7,9 +7,10 @@ use tagout_host::{
     Sampling, SamplingAnswer, Session, Status, Ui, What,
 };
 use tagout_llm::{
-    Facts, Message, Part, Provider, ProviderError, ProviderInfo, Role, Stop, Turn, TurnFuture,
-    TurnRequest, Usage,
+    Facts, Message, Part, Provider, ProviderError, ProviderInfo, Role, Sink, Stop, StreamEvent,
+    Turn, TurnFuture, TurnRequest, Usage,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     frames::{Answers, Heard, answer, asking, method, params, request, result_of, said, session},
@@ -405,4 +406,54 @@ async fn what_was_asked_outside_of_a_question_counts_for_the_next() {
     session.call("grid__work", Map::new(), &mut person).await;
     let answer = session.ask("Work", &mut Nobody).await.unwrap();
     assert_eq!((answer.status, answer.rounds), (Status::TokenLimit, 1));
+}
+
+/// Says what it takes, and then no more.
+struct Endless(CancellationToken);
+
+impl Provider for Endless {
+    fn describe(&self) -> ProviderInfo {
+        ProviderInfo { name: "test:endless".into(), language_model: true, note: String::new() }
+    }
+
+    fn turn<'a>(&'a self, _: TurnRequest<'a>) -> TurnFuture<'a> {
+        Box::pin(std::future::pending())
+    }
+
+    fn stream<'a>(&'a self, _: TurnRequest<'a>, sink: &'a mut dyn Sink) -> TurnFuture<'a> {
+        let usage = Usage { input_tokens: 7, output_tokens: 1, ..Usage::default() };
+        sink.event(StreamEvent::Usage { usage });
+        self.0.cancel();
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Keeps what each thing took.
+struct Spent(Arc<Mutex<Vec<(What, Option<u64>)>>>);
+
+impl Journal for Spent {
+    fn keep(&mut self, _: &Message) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn record(&mut self, said: &Said<'_>) -> Result<Option<u64>, JournalError> {
+        let tokens = said.usage.map(|usage| usage.input_tokens);
+        self.0.lock().unwrap().push((said.what, tokens));
+        Ok(None)
+    }
+}
+
+#[tokio::test]
+async fn what_a_stopped_turn_took_is_on_record_where_it_is_known() {
+    let stop = CancellationToken::new();
+    let options = Options { stop: stop.clone(), ..Options::new(Arc::new(Endless(stop.clone()))) };
+    let (mut session, _heard, _serving) = session(options, Box::new(|_| Vec::new())).await;
+    let spent = Arc::new(Mutex::default());
+    session.keep_with(Box::new(Spent(Arc::clone(&spent))));
+    let answer = session.ask("Work", &mut Nobody).await.unwrap();
+    assert_eq!(answer.status, Status::Cancelled);
+    assert_eq!(
+        *spent.lock().unwrap(),
+        [(What::Prompt, None), (What::Request, None), (What::Stopped, Some(7))]
+    );
 }
