@@ -29,6 +29,8 @@ const MOST: usize = 4_096;
 const BYTES: usize = 512 << 10;
 /// …so deep in one another.
 const DEPTH: usize = 64;
+/// Bytes of names and descriptions that say what a text is for, as far as servers choose them.
+const WORDS: usize = 16 << 10;
 /// How many references of a schema are followed, one after the other.
 const REFERENCES: usize = 8;
 
@@ -109,7 +111,9 @@ impl<'a> Walk<'a> {
         let mut words = format!("{} {key}", place.words);
         let schema = schema.map(|schema| self.resolved(schema));
         for name in ["title", "description", "format", "contentMediaType"] {
-            if let Some(text) = schema.and_then(|schema| schema.get(name)).and_then(Value::as_str) {
+            if let Some(text) = schema.and_then(|schema| schema.get(name)).and_then(Value::as_str)
+                && words.len() < WORDS
+            {
                 words.push(' ');
                 words.extend(text.chars().take(1_024));
             }
