@@ -429,7 +429,8 @@ impl Provider for Endless {
 }
 
 /// Keeps what each thing took.
-struct Spent(Arc<Mutex<Vec<(What, Option<u64>)>>>);
+struct Spent(Arc<Mutex<Vec<Took>>>);
+type Took = (What, Option<u64>);
 
 impl Journal for Spent {
     fn keep(&mut self, _: &Message) -> Result<(), JournalError> {
