@@ -109,6 +109,11 @@ pub(crate) fn chat(text: &str) -> String {
             }
             _ if line.starts_with("│    for  ") => "│    for        <who>".to_owned(),
             _ if line.starts_with("│    digest  ") => "│    digest     <digest>".to_owned(),
+            _ if line.contains(" UTC) ") => {
+                let (before, after) = line.split_once(" UTC) ").unwrap();
+                let before = before.rsplit_once('(').map_or(before, |(before, _)| before);
+                format!("{before}(<time>) {after}")
+            }
             _ => line.to_owned(),
         };
         let parts = line.split(" · ").map(|part| if took(part) { "<took>" } else { part });

@@ -58,17 +58,17 @@ fn a_form_is_put_field_by_field() {
     let mut talk = Talk::with(&place, &calls("read_form"));
     talk.says("go");
     talk.sees("Which zone?");
-    talk.sees("zone:");
+    talk.sees("zone: ");
     talk.says("x");
-    talk.sees("zone:");
+    talk.sees("zone: ");
     talk.says("north");
-    talk.sees("megawatts:");
+    talk.sees("megawatts: ");
     talk.says("12");
-    talk.sees("megawatts:");
+    talk.sees("megawatts: ");
     talk.says("7");
-    talk.sees("urgent:");
+    talk.sees("urgent: ");
     talk.says("");
-    talk.sees("Send it? [y/N]");
+    talk.sees("Send it? [y/N] ");
     talk.says("y");
     talk.sees("Done.");
     talk.prompted();
@@ -84,7 +84,7 @@ fn a_form_is_refused_or_put_away() {
         let place = asking("");
         let mut talk = Talk::with(&place, &calls("read_form"));
         talk.says("go");
-        talk.sees("zone:");
+        talk.sees("zone: ");
         talk.says(typed);
         talk.sees("Done.");
         talk.prompted();
@@ -99,7 +99,7 @@ fn a_url_is_shown_whole_and_nothing_opens_it() {
     let place = asking("");
     let mut talk = Talk::with(&place, &calls("read_visit"));
     talk.says("go");
-    let card = talk.sees("Do you go there? [y/N]");
+    let card = talk.sees("Do you go there? [y/N] ");
     assert!(card.contains("host  pay.example") || card.contains("host   pay.example"), "{card}");
     assert!(card.contains("https://pay.example/in?a=1"), "{card}");
     talk.says("y");
@@ -123,7 +123,7 @@ fn a_server_gets_a_models_answer_only_if_the_person_says_so_twice() {
         let (_, code) = talk.card();
         talk.says(&code);
         let card = talk.sees("Let it ask?");
-        assert!(card.contains("Be brief.") && card.contains("What is it?"), "{card}");
+        assert!(card.contains("Be brief.") && card.contains("What is<U+001B>]52"), "{card}");
         talk.says(typed);
         if let Some(then) = then {
             let shown = talk.sees("Does the server get that? [y/N]");

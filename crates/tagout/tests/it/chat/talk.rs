@@ -161,7 +161,7 @@ pub(crate) fn model(place: &Place, turns: &Value) -> String {
     static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let turns: Vec<_> = turns.as_array().unwrap().iter().map(turn).collect();
-    let path = place.path(&format!("model-{number}.toml"));
+    let path = place.path(&format!("model-{number:03}.toml"));
     place.write(&path, toml::to_string(&json!({ "turn": turns })).unwrap());
     format!("script:{}", path.display())
 }
