@@ -198,7 +198,7 @@ pub enum SamplingAnswer {
 pub struct Another {
     /// The model.
     pub provider: Arc<dyn Provider>,
-    /// What is known of it; its price is needed where there is a limit on cost.
+    /// What is known of it. Without a price it counts at that of the session's model.
     pub facts: Option<Facts>,
 }
 

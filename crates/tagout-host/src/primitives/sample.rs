@@ -163,11 +163,9 @@ impl Session {
         if !provider.describe().language_model {
             return Err(failed("there is no language model"));
         }
-        let priced = facts.is_some_and(|facts| facts.cost(Usage::default()).is_some());
-        if self.options.limits.cost_usd.is_some() && !priced {
-            // What has no price cannot be held to a limit on cost.
-            return Err(failed("cost-unknown"));
-        }
+        // What has no price of its own counts at that of the session's model, not for nothing.
+        let priced = facts.filter(|facts| facts.cost(Usage::default()).is_some());
+        let facts = priced.or(self.options.facts);
         let tokens = tokens.clamp(1, asks.shown.tokens);
         let turn = self.sampled_turn(provider.as_ref(), (&asks.messages, tokens), cause).await?;
         self.owed.add(turn.usage.unwrap_or_else(|| estimated(&asks.messages, &turn)), facts);

@@ -367,28 +367,30 @@ async fn what_a_server_asked_counts_for_the_question() {
     assert_eq!(status, Status::TokenLimit);
 }
 
-/// Each at its own price; and what has none is not asked where cost is limited.
+/// Each at its own price; what has none, at that of the session's model.
 #[tokio::test]
 async fn another_model_costs_what_it_costs() {
     let price = |dollars: f64| {
         Some(Facts { input: Some(dollars), output: Some(dollars), ..Facts::default() })
     };
-    for (facts, status, asked) in [
-        (price(1.0), Status::Complete, 1),
-        (price(100.0), Status::CostLimit, 1),
-        (None, Status::Complete, 0),
+    for (own, facts, status) in [
+        (1.0, price(1.0), Status::Complete),
+        (1.0, price(100.0), Status::CostLimit),
+        (1.0, None, Status::Complete),
+        (30.0, price(1.0), Status::Complete),
+        (30.0, None, Status::CostLimit),
     ] {
         let usage = Usage { input_tokens: 10_000, output_tokens: 0, ..Usage::default() };
         let costly = |turn: Turn| Turn { usage: Some(usage), ..turn };
         let model = Model::new("test:small", vec![costly(works()), costly(done("All done."))]);
         let other = Model::new("test:large", vec![costly(done("For the server."))]);
         let mut options = attended(&model);
-        options.facts = price(1.0);
+        options.facts = price(own);
         options.limits.cost_usd = Some(0.5);
         let provider: Arc<dyn Provider> = Arc::<Model>::clone(&other);
         let provider = Some(Another { provider, facts });
         let (_, _, came) = asks_with(options, SamplingAnswer::Allow { tokens: 10, provider }).await;
-        assert_eq!((came, other.asked.lock().unwrap().len()), (status, asked));
+        assert_eq!((came, other.asked.lock().unwrap().len()), (status, 1));
     }
 }
 

@@ -168,7 +168,7 @@ fn what_servers_log_is_shown_and_drives_nothing() {
     let place = asking("");
     let mut talk = Talk::with(&place, &calls("read_log"));
     let shown = talk.answer_to("go");
-    assert!(shown.contains("desk: warning: it hums"), "{shown}");
+    assert!(shown.contains("│ s (desk): warning: it hums"), "{shown}");
     talk.leaves();
     assert!(!String::from_utf8_lossy(&talk.pty.bytes()).contains("hums\u{1b}[31m"));
 }
