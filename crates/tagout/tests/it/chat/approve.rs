@@ -29,7 +29,8 @@ fn told(place: &Place) -> String {
 #[test]
 fn the_code_approves_a_call_once() {
     let place = here();
-    let mut talk = Talk::with(&place, &writes(2));
+    let name = model(&place, &writes(2));
+    let mut talk = Chair::new(&place, &["chat", "--model", &name]).columns(120).talk();
     talk.says("write hello");
     let (card, code) = talk.card();
     assert!(card.contains("\"text\": \"hello\""), "{card}");

@@ -49,7 +49,8 @@ pub(crate) fn watched(manner: Manner) -> (String, Seen) {
     });
     let config = format!(
         "[provider.slow]\nurl = \"http://127.0.0.1:{port}/v1\"\nwire = \"openai-chat\"\n\
-         model.m = {{ input = 1.0, output = 10.0, context = 8000 }}\n"
+         model.m = {{ input = 1.0, output = 10.0, context = 8000 }}\n\
+         model.other = {{ input = 1.0, output = 10.0 }}\n"
     );
     (config, seen)
 }
