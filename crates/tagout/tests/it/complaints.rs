@@ -160,7 +160,9 @@ fn a_pending_approval_outlives_the_chat() {
     let place = place("", json!({}));
     enrol(&place, "ann");
     let call = json!(["", [WRITES, {"text": "x"}]]);
-    let mut talk = Talk::with(&place, &json!([call, "Never."]));
+    // What the client says was on the card, too: the same model, and the same words.
+    let name = model(&place, &json!([call, "Written."]));
+    let mut talk = Chair::new(&place, &["chat", "--model", &name]).talk();
     talk.says("write x");
     talk.card();
     kill(&talk);
@@ -173,7 +175,6 @@ fn a_pending_approval_outlives_the_chat() {
     pty.send("correct horse battery\n").unwrap();
     assert_eq!(pty.wait(LIMIT).unwrap().code(), Some(0), "{}", pty.screen());
     // The same call of the same conversation goes through; nobody is asked again.
-    let name = model(&place, &json!([call, "Written."]));
     let mut talk = Chair::new(&place, &["chat", "--continue", "--model", &name]).talk();
     let shown = talk.answer_to("write x");
     assert!(!shown.contains("waits for your approval"), "{shown}");

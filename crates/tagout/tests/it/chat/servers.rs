@@ -122,11 +122,11 @@ fn a_server_gets_a_models_answer_only_if_the_person_says_so_twice() {
         // By the policy, and then for the model.
         let (_, code) = talk.card();
         talk.says(&code);
-        let card = talk.sees("Let it ask?");
+        let card = talk.sees("Let it ask? ");
         assert!(card.contains("Be brief.") && card.contains("What is<U+001B>]52"), "{card}");
         talk.says(typed);
         if let Some(then) = then {
-            let shown = talk.sees("Does the server get that? [y/N]");
+            let shown = talk.sees("Does the server get that? [y/N] ");
             assert!(shown.contains("A hum."), "{shown}");
             talk.says(then);
         }
@@ -144,15 +144,15 @@ fn another_model_may_answer_a_server() {
     talk.says("go");
     let (_, code) = talk.card();
     talk.says(&code);
-    talk.sees("Let it ask?");
+    talk.sees("Let it ask? ");
     talk.says("no:such");
     talk.sees("[model-unknown]");
-    talk.sees("how many tokens:");
+    talk.sees("how many tokens: ");
     talk.says(other);
     talk.sees("would answer, not");
-    talk.sees("how many tokens:");
+    talk.sees("how many tokens: ");
     talk.says("50");
-    let shown = talk.sees("Does the server get that? [y/N]");
+    let shown = talk.sees("Does the server get that? [y/N] ");
     assert!(shown.contains("A hum."), "{shown}");
     talk.says("y");
     talk.sees("✓");
