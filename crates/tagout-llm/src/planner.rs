@@ -10,8 +10,8 @@
 
 mod bind;
 mod choices;
-mod described;
 mod dates;
+mod described;
 mod figures;
 mod fill;
 mod numbers;

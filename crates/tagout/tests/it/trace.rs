@@ -236,8 +236,8 @@ fn holding(folder: &Path, texts: &[&str]) -> Vec<PathBuf> {
             found.extend(holding(&path, texts));
         } else if kind.is_file() {
             let bytes = fs::read(&path).unwrap();
-            let holds = |text: &&str| bytes.windows(text.len()).any(|at| at == text.as_bytes());
-            found.extend(texts.iter().any(|text| holds(&text)).then_some(path));
+            let holds = |text: &str| bytes.windows(text.len()).any(|at| at == text.as_bytes());
+            found.extend(texts.iter().any(|text| holds(text)).then_some(path));
         }
     }
     found
