@@ -69,6 +69,29 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
     Err(Failure::io(path, io::Error::from(io::ErrorKind::FileTooLarge)))
 }
 
+/// What the configuration says, without rules and lockfile: what needs neither does not wait for
+/// them.
+pub(crate) fn config(places: &Places) -> Result<Config, Failure> {
+    configured(places).map(|(config, _)| config)
+}
+
+/// The same, and whether there is a file.
+fn configured(places: &Places) -> Result<(Config, bool), Failure> {
+    match read(&places.config)? {
+        Some(text) => {
+            let name = places.config.display().to_string();
+            let config = Config::parse(&name, &text, places.folder());
+            Ok((config.map_err(Failure::at_place)?, true))
+        }
+        None if places.named => {
+            let message = format!("there is no file `{}`", places.config.display());
+            let help = "make one with `tagout add`, or leave out `--config`";
+            Err(Failure::usage("config-missing", message, help))
+        }
+        None => Ok((Config::built_in(), false)),
+    }
+}
+
 impl Setup {
     /// Reads what `places` has.
     pub(crate) fn read(places: &Places) -> Result<Self, Failure> {
@@ -82,21 +105,9 @@ impl Setup {
     }
 
     fn read_for(places: &Places, purpose: Purpose) -> Result<Self, Failure> {
-        let mut files = Vec::new();
         let shown = |path: &Path| path.display().to_string();
-        let config = match read(&places.config)? {
-            Some(text) => {
-                files.push(shown(&places.config));
-                let name = shown(&places.config);
-                Config::parse(&name, &text, places.folder()).map_err(Failure::at_place)?
-            }
-            None if places.named => {
-                let message = format!("there is no file `{}`", places.config.display());
-                let help = "make one with `tagout add`, or leave out `--config`";
-                return Err(Failure::usage("config-missing", message, help));
-            }
-            None => Config::built_in(),
-        };
+        let (config, there) = configured(places)?;
+        let mut files: Vec<_> = there.then(|| shown(&places.config)).into_iter().collect();
         let rules = RulesFrom::of(&config, places);
         let path = places.lockfile();
         let signers = match purpose {

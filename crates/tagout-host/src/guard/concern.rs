@@ -167,6 +167,10 @@ fn by_itself(leaf: &Leaf<'_>) -> Vec<Concern> {
         let detail = format!("there is a character that nobody sees, U+{:04X}", u32::from(c));
         add("invisible-characters", format!("{detail} ({})", hidden.as_str()), true);
     }
+    // Making the patterns ready takes longer than most calls.
+    if is_identifier(leaf.text) {
+        return found;
+    }
     // In prose and files such things may be meant; they are mentioned.
     let holds = leaf.purpose == Purpose::Plain;
     if leaf.purpose != Purpose::Commands
@@ -181,6 +185,17 @@ fn by_itself(leaf: &Leaf<'_>) -> Vec<Concern> {
         add("sql-like", format!("it reads like SQL: {}", quoted(piece)), holds);
     }
     found
+}
+
+/// Whether a text is one word, as names and times are: letters and digits with at most one sign
+/// between them. None of the patterns of commands and of SQL fits one.
+fn is_identifier(text: &str) -> bool {
+    let mut signs = 0;
+    let plain = text.bytes().all(|byte| {
+        signs = if matches!(byte, b'-' | b'_' | b':') { signs + 1 } else { 0 };
+        signs < 2 && (signs == 1 || byte.is_ascii_alphanumeric())
+    });
+    plain && text.bytes().next().is_none_or(|first| first.is_ascii_alphanumeric())
 }
 
 fn concern(path: &str, code: &'static str, detail: String, holds: bool) -> Concern {

@@ -16,7 +16,7 @@ use crate::{
     models::{self, Chosen, Consent, Metered},
     output,
     places::Places,
-    setup::{self, Setup},
+    setup,
 };
 
 /// A model that was chosen and agreed to.
@@ -82,7 +82,7 @@ pub(crate) fn others(places: &Places) -> Models {
 impl Start {
     /// Reads the configuration and looks for the model.
     pub(crate) fn new(places: &Places, how: &How, asked: bool) -> Result<Self, Failure> {
-        let config = Setup::read(places)?.config;
+        let config = setup::config(places)?;
         let name = how.model.as_deref().unwrap_or(&config.host.model);
         let model = model(places, name, asked)?;
         if config.servers.is_empty() {

@@ -14,7 +14,7 @@ use crate::{
     failure::{Ended, Failure},
     models, output,
     places::Places,
-    setup::Setup,
+    setup,
 };
 
 /// Asks every model in turn, each in a conversation of its own, and shows what came of it side by
@@ -33,7 +33,7 @@ pub(crate) fn compare(places: &Places, compare: &Compare, json: bool) -> Result<
         let chosen = Model::of(model, chosen);
         let metered = Arc::clone(&chosen.metered);
         // All under the same instructions, with the same tools and limits.
-        let config = Setup::read(places)?.config;
+        let config = setup::config(places)?;
         let start = Start::of(config, chosen, &[], places.state.join("pictures"))?;
         let began = Instant::now();
         let mut counting = Counting::default();

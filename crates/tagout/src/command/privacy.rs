@@ -21,7 +21,7 @@ use crate::{
     failure::{Ended, Failure},
     output,
     places::Places,
-    setup::{Setup, clock},
+    setup::{self, Setup, clock},
 };
 
 /// Exports or erases what is held of somebody.
@@ -34,7 +34,7 @@ pub(crate) fn privacy(places: &Places, privacy: &Privacy, json: bool) -> Result<
 
 /// Prints one JSON document, piece by piece: a log may be larger than the memory.
 fn export(places: &Places, whose: &Whose) -> Result<ExitCode, Failure> {
-    let config = Setup::read(places)?.config;
+    let config = setup::config(places)?;
     let (gateway, log) = opened(places)?;
     let principal = known(whose, &gateway, &log)?;
     let who = json!({"user": principal.user, "authenticated_by": principal.authenticated_by});

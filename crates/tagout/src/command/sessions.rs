@@ -19,7 +19,7 @@ use crate::{
     failure::{Ended, Failure},
     output,
     places::Places,
-    setup::Setup,
+    setup,
 };
 
 /// Lists, shows, exports or removes one's own.
@@ -28,7 +28,7 @@ pub(crate) fn sessions(
     command: &SessionsCommand,
     json: bool,
 ) -> Result<ExitCode, Failure> {
-    let config = Setup::read(places)?.config;
+    let config = setup::config(places)?;
     // Removing what is too old is said here by those alone who ask for it.
     let own = Conversations::of(places, &config, os_user(&config))?;
     match command {

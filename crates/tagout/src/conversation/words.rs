@@ -9,7 +9,7 @@ use tagout_gateway::identity::os_user;
 use tagout_store::{Listed, SessionId, Standing};
 
 use super::{Conversations, Entry, entry::Spoken};
-use crate::{places::Places, setup::Setup};
+use crate::{places::Places, setup};
 
 /// Most sessions that are looked through for one record.
 const MOST: usize = 64;
@@ -62,7 +62,7 @@ impl<'a> Words<'a> {
     }
 
     fn own(&self) -> Option<Own<'a>> {
-        let config = Setup::read(self.places).ok()?.config;
+        let config = setup::config(self.places).ok()?;
         let conversations = Conversations::of(self.places, &config, os_user(&config)).ok()?;
         let listed = conversations.list().ok()?;
         Some(Own { conversations, listed })

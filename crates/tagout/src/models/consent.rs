@@ -18,7 +18,7 @@ use crate::{
     clients::confirm::confirm,
     failure::{Ended, Failure},
     places::Places,
-    setup::Setup,
+    setup::{self, Setup},
 };
 
 /// Who gets to see what the model is sent; nobody where that stays on this machine.
@@ -52,7 +52,7 @@ pub(crate) struct Consent {
 impl Consent {
     /// That to `recipient`.
     fn to(places: &Places, recipient: Recipient) -> Result<Self, Failure> {
-        let config = Setup::read(places)?.config;
+        let config = setup::config(places)?;
         let for_all = config.consent.models.contains(&recipient.name);
         let store = Store::open(&places.state.join("state.sqlite")).map_err(|e| unread(&e))?;
         Ok(Self { recipient, principal: os_user(&config), for_all, store })

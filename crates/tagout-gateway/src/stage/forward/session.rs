@@ -417,6 +417,12 @@ fn attributed(definition: &str, server: &ServerName) -> Option<String> {
     let document = composed(definition).ok()?;
     let server = quoted(server.as_str());
     let meta = document.root().get("_meta").filter(|meta| meta.kind() == Kind::Object);
+    // What keys a skill has is settled (SEP-2640), and this is none of them.
+    let uri = document.root().get("uri").or_else(|| document.root().get("uriTemplate"));
+    if uri.and_then(|uri| uri.text()).is_some_and(|uri| uri.starts_with("skill:")) {
+        let meta = meta.map(without_ours);
+        return Some(document.root().with(&[("_meta", meta.as_deref())]));
+    }
     let meta = match meta.map(without_ours) {
         Some(others) => composed(&others).ok()?.root().with(&[(SERVER, Some(&server))]),
         None => format!(r#"{{"{SERVER}":{server}}}"#),

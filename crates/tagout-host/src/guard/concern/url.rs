@@ -48,6 +48,10 @@ const SPELLED: usize = 16;
 const LABEL: usize = 30;
 /// The URLs in a text.
 pub(super) fn urls(text: &str) -> Vec<Url<'_>> {
+    // Making a pattern ready takes longer than to see that there is nothing to find.
+    if !text.contains("://") {
+        return Vec::new();
+    }
     let Some(pattern) = URLS.as_ref() else { return Vec::new() };
     pattern.find_iter(text).filter_map(|found| url(found.as_str())).collect()
 }
@@ -217,10 +221,12 @@ pub(super) fn addresses(text: &str) -> Vec<Address<'_>> {
     for url in urls(text) {
         add(url.whole, Kind::Url, true);
     }
-    for mail in MAIL.iter().flat_map(|mail| mail.find_iter(text)) {
+    let mails = MAIL.iter().filter(|_| text.contains('@'));
+    for mail in mails.flat_map(|mail| mail.find_iter(text)) {
         add(mail.as_str(), Kind::Mail, mail.as_str() == trimmed);
     }
-    for account in ACCOUNTS.iter().flat_map(|account| account.find_iter(text)) {
+    let long = text.len() >= 15 && text.bytes().any(|byte| byte.is_ascii_digit());
+    for account in ACCOUNTS.iter().filter(|_| long).flat_map(|account| account.find_iter(text)) {
         add(account.as_str(), Kind::Account, account.as_str() == trimmed);
     }
     for host in hosts(trimmed) {
@@ -236,8 +242,7 @@ pub(super) fn addresses(text: &str) -> Vec<Address<'_>> {
 fn hosts(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for token in text.split([',', ';', ' ', '\n', '\t']).filter(|token| !token.is_empty()) {
-        let address =
-            token.contains("://") || MAIL.as_ref().is_some_and(|mail| mail.is_match(token));
+        let address = token.contains("://") || (token.contains('@') && is_mail(token));
         match host_in(token) {
             _ if address => {}
             Some(_) => found.push(token),
@@ -248,9 +253,16 @@ fn hosts(text: &str) -> Vec<&str> {
     found
 }
 
+fn is_mail(token: &str) -> bool {
+    MAIL.as_ref().is_some_and(|mail| mail.is_match(token))
+}
+
 /// The name in what is a host, with or without a port and a path.
 fn host_in(token: &str) -> Option<&str> {
-    let Some(found) = HOSTS.as_ref().and_then(|hosts| hosts.captures(token)) else {
+    // Each has one of these.
+    let may = token.contains(['.', '。', '．', '｡', '[']);
+    let hosts = HOSTS.as_ref().filter(|_| may);
+    let Some(found) = hosts.and_then(|hosts| hosts.captures(token)) else {
         return token.parse::<Ipv6Addr>().is_ok().then_some(token);
     };
     let name = found.get(1)?.as_str();
