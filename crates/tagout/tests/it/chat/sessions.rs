@@ -43,6 +43,8 @@ fn continue_goes_on_and_shows_what_was_said_last() {
     talk.sees("how much is it?");
     talk.keys("\x03");
     talk.sees("Once more");
+    // What is typed before the prompt stands there may be taken for nothing.
+    talk.sees("> ");
     talk.leaves();
 }
 
