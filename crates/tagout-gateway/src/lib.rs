@@ -17,6 +17,7 @@ mod history;
 pub mod http;
 pub mod identity;
 pub mod inventory;
+pub mod key_file;
 pub mod keys;
 mod lane;
 pub mod lockfile;

@@ -1,9 +1,8 @@
 //! The key that sessions are sealed under: where the configuration says, or one that is drawn here.
 use std::{
     env,
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -11,8 +10,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
 };
-use rustix::fs::OFlags;
-use tagout_gateway::config::Source;
+use tagout_gateway::{config::Source, key_file};
 use tagout_proto::Secret;
 use tagout_store::SessionKey;
 
@@ -106,62 +104,17 @@ fn beginning(file: File) -> io::Result<String> {
 }
 
 fn own(path: &Path, missing: Missing) -> Result<Secret<[u8; 32]>, String> {
-    let said = |error: io::Error| error.to_string();
-    if let Some(key) = load(path).map_err(said)? {
-        return key.map_err(str::to_owned);
-    }
-    if missing == Missing::IsAnError {
-        return Err("it is gone".to_owned());
-    }
-    make(path).map_err(said)?;
-    load(path).map_err(said)?.unwrap_or(Err("it is gone")).map_err(str::to_owned)
-}
-
-type Read = Result<Secret<[u8; 32]>, &'static str>;
-
-/// What the file holds; nothing if there is none. Never through a symbolic link.
-fn load(path: &Path) -> io::Result<Option<Read>> {
-    // The bits are those of C's `int`; the conversion only changes how Rust sees them.
-    let no_follow = OFlags::NOFOLLOW.bits().cast_signed();
-    let file = match OpenOptions::new().read(true).custom_flags(no_follow).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+    let key = match missing {
+        Missing::IsMade => key_file::load_or_make(path).map(Some),
+        Missing::IsAnError => key_file::load(path),
     };
-    if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        return Ok(Some(Err("others may read it: its mode must be 0600")));
-    }
-    let text = Secret::new(beginning(file)?);
-    let key = decoded(text.expose().trim());
-    Ok(Some(key.ok_or("it does not hold 64 hexadecimal digits")))
-}
-
-/// The file appears under its name whole or not at all, and never in place of another: two
-/// processes that come first at once end up with one key.
-fn make(path: &Path) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    let (mut key, mut name) = ([0; 32], [0; 8]);
-    getrandom::fill(&mut key).map_err(io::Error::other)?;
-    getrandom::fill(&mut name).map_err(io::Error::other)?;
-    let draft = path.with_extension(hex::encode(name));
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-        writeln!(file, "{}", hex::encode(key))?;
-        file.sync_all()?;
-        match fs::hard_link(&draft, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            linked => linked,
-        }
-    };
-    let written = write();
-    let removed = fs::remove_file(&draft);
-    written.and(removed)
+    key.map_err(|problem| problem.to_string())?.ok_or_else(|| "it is gone".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
     use super::*;
 
     #[test]
