@@ -55,6 +55,8 @@ pub struct Child {
     pub stdout: Option<OwnedFd>,
     /// What the program complains. A program whose complaints nobody reads comes to a halt.
     pub stderr: Option<OwnedFd>,
+    /// The listener on its loopback, where its isolation has one.
+    pub egress: Option<OwnedFd>,
     pub(crate) pid: u32,
     pub(crate) line: Line,
 }

@@ -38,15 +38,19 @@
 mod child;
 mod danger;
 mod error;
+mod isolation;
 mod jail;
 mod message;
 mod profile;
 mod resolve;
 mod spawn;
+mod survey;
 
 pub use child::{Child, Exit};
 pub use error::{SpawnError, Stage};
+pub use isolation::{Bounds, EGRESS_PORT, Isolation, Part, PrivateFile};
 pub use jail::jail_if_asked;
 pub use profile::Profile;
 pub use resolve::resolve;
 pub use spawn::{Jailer, spawn};
+pub use survey::{Found, Survey, survey};

@@ -100,7 +100,7 @@ pub(crate) fn decode_order(bytes: &[u8]) -> Option<Profile> {
     while !texts.0.is_empty() {
         env.insert(texts.next()?, texts.next()?);
     }
-    Some(Profile { program, args, env, cwd, grace })
+    Some(Profile { program, args, env, cwd, grace, isolation: None })
 }
 
 struct Texts<'a>(&'a [u8]);

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::SpawnError;
+use crate::{Isolation, SpawnError};
 
 /// What to start, completely: nothing that is not named here reaches the program.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Profile {
     pub cwd: Option<PathBuf>,
     /// How long it may take to end after a polite request, before it is killed.
     pub grace: Duration,
+    /// What it may see and do. `None` isolates it from nothing.
+    pub isolation: Option<Isolation>,
 }
 
 impl Profile {
@@ -38,6 +40,7 @@ impl Profile {
             env: BTreeMap::new(),
             cwd: None,
             grace: Self::GRACE,
+            isolation: None,
         }
     }
 
@@ -77,6 +80,7 @@ impl fmt::Debug for Profile {
             .field("env", &self.env.keys().collect::<Vec<_>>())
             .field("cwd", &self.cwd)
             .field("grace", &self.grace)
+            .field("isolation", &self.isolation)
             .finish()
     }
 }

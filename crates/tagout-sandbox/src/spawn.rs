@@ -67,6 +67,7 @@ pub fn spawn(profile: &Profile, jailer: &Jailer) -> Result<Child, SpawnError> {
                 stdin: Some(stdin),
                 stdout: Some(stdout),
                 stderr: Some(stderr),
+                egress: None,
                 pid: pid.unsigned_abs(),
                 line,
             })

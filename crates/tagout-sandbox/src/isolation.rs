@@ -1,0 +1,180 @@
+//! What a program may see and do, beside what it is started with.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    fmt,
+    path::PathBuf,
+    time::Duration,
+};
+
+/// What an isolated program may read, write and reach. Nothing else of the machine is there for it:
+/// it runs in namespaces of its own, on a root file system that holds only this.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Isolation {
+    /// Files and folders that it sees at their own paths, read-only; what is in them may be
+    /// executed. Absolute; each must exist.
+    pub read: BTreeSet<PathBuf>,
+    /// Folders and files that it sees at their own paths and may change; nothing in them may be
+    /// executed. Absolute; each must exist.
+    pub write: BTreeSet<PathBuf>,
+    /// Whether it sees the system's software: what stands below `/usr` and what programs need of
+    /// `/etc`.
+    pub system: bool,
+    /// Files that only it sees, as `/run/secrets/NAME`, in memory.
+    pub files: BTreeMap<OsString, PrivateFile>,
+    /// Whether there is a listener on its loopback that the caller of [`crate::spawn`] gets.
+    pub egress: bool,
+    /// How much of the machine it may take.
+    pub bounds: Bounds,
+    /// Parts of this that the machine may lack.
+    pub accepted: BTreeSet<Part>,
+    /// Parts that are left out on purpose, to show what each is good for.
+    pub off: BTreeSet<Part>,
+}
+
+/// Where the listener of [`Isolation::egress`] is, inside.
+pub const EGRESS_PORT: u16 = 3128;
+
+/// The content of a file that only the program sees. Shows as nothing, and is wiped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PrivateFile(Vec<u8>);
+
+impl PrivateFile {
+    /// A file with this content.
+    #[must_use]
+    pub const fn new(content: Vec<u8>) -> Self {
+        Self(content)
+    }
+
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for PrivateFile {
+    fn drop(&mut self) {
+        crate::danger::wipe(&mut self.0);
+    }
+}
+
+impl fmt::Debug for PrivateFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<private>")
+    }
+}
+
+/// How much of the machine a program and all that it starts may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Memory, in bytes.
+    pub memory: u64,
+    /// Processes and threads.
+    pub processes: u32,
+    /// Processor time of each process, where it is bounded.
+    pub cpu: Option<Duration>,
+    /// The largest file that it may write, in bytes.
+    pub file: u64,
+    /// Descriptors of each process.
+    pub open_files: u64,
+    /// What `/tmp` and `/dev/shm` may hold each, in bytes.
+    pub tmp: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            memory: 1 << 30,
+            processes: 256,
+            cpu: None,
+            file: 256 << 20,
+            open_files: 1024,
+            tmp: 64 << 20,
+        }
+    }
+}
+
+/// A part of the isolation, which a machine may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// A user namespace: no capability outside, and never the host's user 0.
+    Users,
+    /// A mount namespace with a root file system of its own, read-only.
+    Mounts,
+    /// A PID namespace: no other process is seen, and all end with the first.
+    Processes,
+    /// An IPC namespace.
+    Ipc,
+    /// A UTS namespace.
+    HostName,
+    /// A network namespace with nothing but a loopback.
+    Network,
+    /// Landlock's rules about files.
+    LandlockFiles,
+    /// Landlock's rules about TCP.
+    LandlockNetwork,
+    /// Landlock's rules about abstract sockets and signals.
+    LandlockScopes,
+    /// The filter of system calls.
+    Seccomp,
+    /// No capability, and no way to one.
+    Privileges,
+    /// The bound on memory of all processes together.
+    MemoryBound,
+    /// The bound on the number of processes.
+    ProcessBound,
+    /// The bounds on each process: memory, processor time, files.
+    ProcessLimits,
+}
+
+impl Part {
+    /// Every part, in the order in which they are put in place.
+    pub const ALL: [Self; 14] = [
+        Self::Users,
+        Self::Mounts,
+        Self::Processes,
+        Self::Ipc,
+        Self::HostName,
+        Self::Network,
+        Self::MemoryBound,
+        Self::ProcessBound,
+        Self::ProcessLimits,
+        Self::Privileges,
+        Self::LandlockFiles,
+        Self::LandlockNetwork,
+        Self::LandlockScopes,
+        Self::Seccomp,
+    ];
+
+    /// Its name in configurations and reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Users => "user-namespace",
+            Self::Mounts => "mount-namespace",
+            Self::Processes => "pid-namespace",
+            Self::Ipc => "ipc-namespace",
+            Self::HostName => "uts-namespace",
+            Self::Network => "network-namespace",
+            Self::LandlockFiles => "landlock-files",
+            Self::LandlockNetwork => "landlock-network",
+            Self::LandlockScopes => "landlock-scopes",
+            Self::Seccomp => "seccomp",
+            Self::Privileges => "privileges",
+            Self::MemoryBound => "memory-bound",
+            Self::ProcessBound => "process-bound",
+            Self::ProcessLimits => "process-limits",
+        }
+    }
+
+    /// The part of that name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.as_str() == name)
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
