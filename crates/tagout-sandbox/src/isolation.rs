@@ -17,6 +17,9 @@ pub struct Isolation {
     /// Folders and files that it sees at their own paths and may change; nothing in them may be
     /// executed. Absolute; each must exist.
     pub write: BTreeSet<PathBuf>,
+    /// Files and folders that it does not see, wherever they lie below what it may read or write:
+    /// an empty one is in their place. Those that are not there, or not below, are nothing to it.
+    pub hide: BTreeSet<PathBuf>,
     /// Whether it sees the system's software: what stands below `/usr` and what programs need of
     /// `/etc`.
     pub system: bool,
