@@ -20,6 +20,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
     // Ring 1: one kind of input and output each.
     ("tagout-audit", &["tagout-proto"]),
     ("tagout-store", &["tagout-proto"]),
+    ("tagout-secrets", &["tagout-proto"]),
     ("tagout-sandbox", &[]),
     ("tagout-wire", &["tagout-proto"]),
     ("tagout-llm", &["tagout-proto"]),
@@ -34,6 +35,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
             "tagout-assertion",
             "tagout-audit",
             "tagout-store",
+            "tagout-secrets",
             "tagout-sandbox",
             "tagout-wire",
         ],
@@ -50,6 +52,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
             "tagout-assertion",
             "tagout-audit",
             "tagout-store",
+            "tagout-secrets",
             "tagout-sandbox",
             "tagout-wire",
             "tagout-llm",
@@ -78,7 +81,13 @@ pub(super) const BANS: &[Ban] = &[
         because: "ring 0 is pure: no runtime, no sockets, no files",
     },
     Ban {
-        crates: &["tagout-audit", "tagout-store", "tagout-sandbox", "tagout-terminal"],
+        crates: &[
+            "tagout-audit",
+            "tagout-store",
+            "tagout-secrets",
+            "tagout-sandbox",
+            "tagout-terminal",
+        ],
         banned: &["tokio", "mio", "socket2", "hyper", "reqwest", "async-std", "smol"],
         because: "it is synchronous and has no network",
     },

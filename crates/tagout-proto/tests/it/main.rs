@@ -3,3 +3,4 @@ mod corpus;
 mod frames;
 mod names;
 mod properties;
+mod secret;
