@@ -22,6 +22,7 @@ mod listen;
 mod lockfile;
 mod masked;
 mod remote;
+mod sandbox;
 mod server;
 mod sessions;
 mod shadow;
@@ -40,6 +41,8 @@ use lockfile::WrittenLockfile;
 use masked::without_values;
 pub(crate) use remote::is_token;
 pub use remote::{Remote, Source, Transport};
+use sandbox::WrittenSandbox;
+pub use sandbox::{Isolated, Sandbox};
 use server::WrittenServer;
 pub use server::{BuiltIn, Command, EraChoice, Server, Start};
 pub use sessions::KeptSessions;
@@ -75,6 +78,8 @@ pub struct Config {
     pub sessions: KeptSessions,
     /// The keys that the lockfile has to be signed by, one of them; none where it need not be.
     pub signed_by: Vec<PublicKey>,
+    /// Profiles of isolation by name, for programs that are no servers of the configuration.
+    pub sandboxes: BTreeMap<String, Sandbox>,
     /// Servers by name.
     pub servers: BTreeMap<ServerName, Arc<Server>>,
 }
@@ -117,6 +122,8 @@ struct Written {
     host: WrittenHost,
     #[serde(default)]
     sessions: WrittenSessions,
+    #[serde(default)]
+    sandbox: BTreeMap<Spanned<String>, WrittenSandbox>,
     #[serde(default)]
     server: BTreeMap<Spanned<String>, WrittenServer>,
     /// Models' providers: for the assistant, which reads them itself. No call depends on them.
@@ -177,6 +184,7 @@ impl Config {
             audit: Audit::default(),
             host: Host::default(),
             sessions: KeptSessions::default(),
+            sandboxes: BTreeMap::new(),
             servers: ServerName::try_from("grid")
                 .map(|name| (name, Arc::new(grid)))
                 .into_iter()
@@ -202,11 +210,12 @@ impl Config {
             };
             reader.error(message.to_owned(), hint(message), e.span())
         })?;
+        let sandboxes = reader.profiles(written.sandbox)?;
         let mut servers = BTreeMap::new();
         for (name, server) in written.server {
             let checked = ServerName::try_from(name.get_ref().as_str())
                 .map_err(|e| reader.error(e.to_string(), None, Some(name.span())))?;
-            servers.insert(checked, Arc::new(reader.server(&name, server)?));
+            servers.insert(checked, Arc::new(reader.server(&name, server, &sandboxes)?));
         }
         reader.bare_alone(&servers)?;
         let policies = written.policies.unwrap_or_else(|| "policies".into());
@@ -227,6 +236,7 @@ impl Config {
             audit: reader.audit(&written.audit)?,
             host: reader.host(written.host)?,
             sessions: reader.sessions(&written.sessions)?,
+            sandboxes,
             servers,
         })
     }

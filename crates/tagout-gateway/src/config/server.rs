@@ -10,7 +10,10 @@ use tagout_inspect::schema::Undeclared;
 use tagout_proto::{Secret, ServerName};
 use toml::Spanned;
 
-use super::{ConfigError, Reader, Remote, Transport};
+use super::{
+    ConfigError, Isolated, Reader, Remote, Sandbox, Transport,
+    sandbox::{Level, Profiles, WrittenSandbox},
+};
 
 /// One upstream server.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Server {
     pub meta: BTreeSet<String>,
     /// To whom it is stated who calls, where its entry asks for that: its name, or another.
     pub assertion: Option<Arc<str>>,
+    /// How far it is isolated, where it is started here.
+    pub isolated: Isolated,
 }
 
 /// How a server is reached.
@@ -122,6 +127,8 @@ pub(super) struct WrittenServer {
     #[serde(default)]
     pub(super) assertion: bool,
     pub(super) audience: Option<Spanned<String>>,
+    isolation: Option<Spanned<Level>>,
+    sandbox: Option<Spanned<WrittenSandbox>>,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -129,7 +136,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Server {
     /// A server with what holds where nothing else is written.
-    pub(super) const fn of(start: Start) -> Self {
+    pub(super) fn of(start: Start) -> Self {
         Self {
             start,
             era: EraChoice::Auto,
@@ -140,6 +147,7 @@ impl Server {
             bare: false,
             meta: BTreeSet::new(),
             assertion: None,
+            isolated: Isolated::Fully(Box::new(Sandbox::default())),
         }
     }
 }
@@ -154,6 +162,12 @@ impl WrittenServer {
         header.or(ca).or(plain).or(transport)
     }
 
+    /// Where it says something about its isolation.
+    fn isolation_at(&self) -> Option<std::ops::Range<usize>> {
+        let level = self.isolation.as_ref().map(Spanned::span);
+        level.or_else(|| self.sandbox.as_ref().map(Spanned::span))
+    }
+
     /// Whether it has keys that only programs have.
     fn is_given_surroundings(&self) -> bool {
         !self.env.is_empty() || !self.pass_env.is_empty() || self.cwd.is_some()
@@ -164,7 +178,8 @@ impl Reader<'_> {
     pub(super) fn server(
         &self,
         name: &Spanned<String>,
-        w: WrittenServer,
+        mut w: WrittenServer,
+        profiles: &Profiles,
     ) -> Result<Server, ConfigError> {
         let timeout = self.within("timeout_s", w.timeout_s.as_ref(), 1..=3600)?;
         let start = self.within("start_timeout_s", w.start_timeout_s.as_ref(), 1..=600)?;
@@ -174,7 +189,13 @@ impl Reader<'_> {
                         there is one server only";
             return Err(self.error(problem, Some(help.to_owned()), Some(prefix.span())));
         }
+        if let (Some(url), Some(at)) = (&w.url, w.isolation_at()) {
+            let problem = format!("`{}` is not started here, so it is not isolated", url.get_ref());
+            let help = "leave out `isolation` and `sandbox`".to_owned();
+            return Err(self.error(problem, Some(help), Some(at)));
+        }
         Ok(Server {
+            isolated: self.isolated(w.isolation.take(), w.sandbox.take(), profiles)?,
             timeout: timeout.map_or(TIMEOUT, Duration::from_secs),
             start_timeout: start.map_or(START_TIMEOUT, Duration::from_secs),
             undeclared: w.undeclared_arguments,
