@@ -1,5 +1,6 @@
 //! What all clients of one process share.
 use std::{
+    collections::BTreeSet,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -23,7 +24,7 @@ use crate::{
     shadow::Shadow,
     state::{Sealer, StateError},
     task::TaskNames,
-    upstream::Shared,
+    upstream::{Guarded, Shared},
 };
 
 /// Tells the time; tests hold it still.
@@ -61,6 +62,8 @@ pub struct Gateway {
     /// What ships reviewed, for servers that are built in.
     pub(crate) shipped: Lockfile,
     pub(crate) own_program: PathBuf,
+    /// What no server may see.
+    pub(crate) guarded: Arc<Guarded>,
     pub(crate) principal: Principal,
     pub(crate) approver: Arc<dyn Approver>,
     pub(crate) audit: Log,
@@ -95,6 +98,8 @@ pub struct Parts {
     pub shipped: Lockfile,
     /// This program, for servers that are built in.
     pub own_program: PathBuf,
+    /// The files that say what is allowed; no server sees them, nor the state and the keys.
+    pub own_files: BTreeSet<PathBuf>,
     /// For whom it works.
     pub principal: Principal,
     /// How a person is asked.
@@ -136,6 +141,9 @@ impl Gateway {
         let now = parts.clock.now();
         let audit = Log::open(&state.join("audit"), key_file, now)?;
         let store = Store::open(&state.join("state.sqlite"))?;
+        let mut guarded = parts.own_files;
+        guarded.insert(state.to_owned());
+        guarded.extend(key_file.parent().map(Path::to_owned));
         let signer = assertion::needed_signer(&parts.config, key_file)?;
         Ok(Arc::new(Self {
             signer,
@@ -146,6 +154,7 @@ impl Gateway {
             lockfile: parts.lockfile,
             shipped: parts.shipped,
             own_program: parts.own_program,
+            guarded: Arc::new(Guarded(guarded)),
             principal: parts.principal,
             approver: parts.approver,
             audit,

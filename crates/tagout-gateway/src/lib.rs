@@ -45,5 +45,6 @@ pub use gateway::{Clock, Gateway, OpenError, Parts};
 pub use refusal::Refusal;
 pub use session::Session;
 pub use upstream::{
-    Catalogue, Offer, Program, Quarantine, Standing, Tool, Upstream, UpstreamError, start_of,
+    Catalogue, Guarded, Offer, Program, Quarantine, Standing, Tool, Upstream, UpstreamError,
+    isolate, start_of,
 };

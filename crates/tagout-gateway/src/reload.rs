@@ -215,6 +215,7 @@ mod tests {
             lockfile: Lockfile::default(),
             shipped: Lockfile::default(),
             own_program: "/nowhere".into(),
+            own_files: std::collections::BTreeSet::new(),
             principal: os_user(&config),
             approver: Arc::new(Nobody),
             clock: Clock::new(move || now),

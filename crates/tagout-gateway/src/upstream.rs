@@ -9,6 +9,7 @@ mod fleet;
 mod greet;
 mod hear;
 mod identity;
+mod jailed;
 mod judge;
 mod link;
 mod listening;
@@ -40,6 +41,7 @@ pub(crate) use events::Event;
 use events::Events;
 pub(crate) use fleet::{Fleet, TEMPLATE_BYTES, binding, fits_template};
 pub(crate) use identity::digest_of;
+pub use jailed::{Guarded, isolate};
 pub(crate) use neighbours::Neighbours;
 pub use offer::Offer;
 pub use program::{Program, start_of};
@@ -59,6 +61,7 @@ pub struct Upstream {
     name: ServerName,
     server: Arc<Server>,
     program: Program,
+    guarded: Arc<Guarded>,
     pinned: Option<Arc<PinnedServer>>,
     limits: CallLimits,
     /// What it is told that clients can do, a JSON object.

@@ -1,5 +1,8 @@
 //! Where things are, by the XDG base directory specification.
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::failure::Failure;
 
@@ -36,6 +39,13 @@ impl Places {
     /// Beside the configuration, and called like it, so that two in one folder do not share one.
     pub(crate) fn lockfile(&self) -> PathBuf {
         self.config.with_extension("lock")
+    }
+
+    /// The files that say what is allowed, with the folder of rules that the configuration names.
+    pub(crate) fn own_files(&self, policies: Option<PathBuf>) -> BTreeSet<PathBuf> {
+        let signature = self.lockfile().with_extension("lock.minisig");
+        let files = [self.config.clone(), self.lockfile(), signature];
+        files.into_iter().chain(policies).collect()
     }
 
     pub(crate) fn audit(&self) -> PathBuf {

@@ -138,6 +138,7 @@ impl Setup {
         let own_program =
             std::env::current_exe().map_err(|e| Failure::io(Path::new("/proc"), e))?;
         let principal = os_user(&self.config);
+        let policies = self.config.policies.clone();
         let parts = Parts {
             principal,
             config: self.config,
@@ -145,6 +146,7 @@ impl Setup {
             lockfile: self.lockfile,
             shipped,
             own_program,
+            own_files: places.own_files(policies),
             approver: Arc::new(Terminal::new(places.state.clone())),
             clock: clock(),
         };

@@ -15,6 +15,9 @@ pub enum UpstreamError {
     /// Its program or the lockfile could not be looked at.
     #[error("cannot be checked against the lockfile: {0}")]
     Unchecked(String),
+    /// Its isolation would leave open what it must not reach.
+    #[error("would not be isolated: {0}")]
+    Exposed(String),
     /// It was started too often in too short a time.
     #[error("failed {starts} times within a minute and is left alone for now: {last}")]
     GivenUp {
@@ -79,6 +82,7 @@ impl UpstreamError {
                 "server-unavailable"
             }
             Self::Changed(_) => "server-changed",
+            Self::Exposed(_) => "sandbox-path",
             Self::Unreachable(_) => "server-unreachable",
             Self::Untrusted(_) => "server-untrusted",
             Self::Unauthorised { .. } => "server-unauthorised",
@@ -99,6 +103,7 @@ impl UpstreamError {
             Self::Spawn(_) => "cannot be started".to_owned(),
             Self::Changed(_) => "is not the program that was pinned".to_owned(),
             Self::Unchecked(_) => "cannot be checked against the lockfile".to_owned(),
+            Self::Exposed(_) => "would not be isolated".to_owned(),
             Self::GivenUp { .. } => "failed too often and is left alone for now".to_owned(),
             Self::Handshake(_) => "did not complete the handshake".to_owned(),
             Self::Misbehaved(_) => "broke the protocol".to_owned(),
@@ -125,6 +130,7 @@ impl UpstreamError {
             Self::Spawn(_)
             | Self::Changed(_)
             | Self::Unchecked(_)
+            | Self::Exposed(_)
             | Self::GivenUp { .. }
             | Self::Died { .. }
             | Self::Unreachable(_)

@@ -152,6 +152,7 @@ fn upstream(
         name: name.clone(),
         server: Arc::clone(server),
         program: start_of(server, &gateway.own_program),
+        guarded: Arc::clone(&gateway.guarded),
         pinned: pinned.map(|pinned| Arc::new(pinned.clone())),
         limits: gateway.config.limits,
         capabilities,

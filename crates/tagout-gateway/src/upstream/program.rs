@@ -10,14 +10,14 @@ use std::{
 
 use sha2::Digest as _;
 use tagout_proto::Digest;
-use tagout_sandbox::{Profile, resolve};
+use tagout_sandbox::{Profile, is_interpreter, resolve};
 
 use super::{
-    UpstreamError,
+    Guarded, UpstreamError, isolate,
     packages::{locks_beside, locks_of},
 };
 use crate::{
-    config::{Remote, Server, Start},
+    config::{Isolated, Remote, Server, Start},
     lockfile::{PinnedFile, PinnedServer},
 };
 
@@ -74,6 +74,22 @@ impl Program {
     /// Whether it is part of this program.
     pub(super) const fn is_built_in(&self) -> bool {
         matches!(self, Self::BuiltIn(_))
+    }
+
+    /// The same, isolated as its entry says.
+    pub(super) fn isolated(
+        self,
+        isolated: &Isolated,
+        guarded: &Guarded,
+    ) -> Result<Self, UpstreamError> {
+        let into = |profile| isolate(profile, isolated, guarded).map_err(UpstreamError::Exposed);
+        Ok(match self {
+            Self::BuiltIn(profile) => Self::BuiltIn(into(profile)?),
+            Self::Started { profile, variables } => {
+                Self::Started { profile: Ok(into(profile?)?), variables }
+            }
+            Self::Remote(remote) => Self::Remote(remote),
+        })
     }
 
     /// What the lockfile should say of it. Reads the program's file whole.
@@ -137,12 +153,6 @@ impl Program {
     }
 }
 
-/// Programs that run the first file among their arguments.
-const INTERPRETERS: &[&str] = &[
-    "node", "nodejs", "python", "pypy", "ruby", "perl", "deno", "bun", "bash", "sh", "dash", "zsh",
-    "php", "java", "env", "uv", "tsx",
-];
-
 /// Endings of files that interpreters run.
 const CODE: &[&str] = &[
     "js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx", "py", "pyc", "pyz", "rb", "pl", "php",
@@ -151,13 +161,10 @@ const CODE: &[&str] = &[
 
 /// The files among the arguments that are code: by their ending, or because they may be executed.
 /// Data that a server is started on may change.
-fn code(profile: &Profile) -> Vec<PathBuf> {
+pub(super) fn code(profile: &Profile) -> Vec<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     let here = profile.cwd.clone().unwrap_or_else(|| PathBuf::from("/"));
-    let name = profile.program.file_name().map(|name| name.to_string_lossy().into_owned());
-    let name = name.unwrap_or_default();
-    let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let interprets = INTERPRETERS.contains(&plain);
+    let interprets = is_interpreter(&profile.program);
     let mut paths = Vec::new();
     for argument in &profile.args {
         // `--import=/x.js` names a file too.

@@ -21,9 +21,10 @@ use crate::config::EraChoice;
 /// Starts the server and shakes hands with it.
 pub(super) async fn start(upstream: &Upstream) -> Result<Arc<Connection>, UpstreamError> {
     let (program, pinned) = (upstream.program.clone(), upstream.pinned.clone());
+    let (server, guarded) = (Arc::clone(&upstream.server), Arc::clone(&upstream.guarded));
     let checking = tokio::task::spawn_blocking(move || {
         let found = program.check(pinned.as_deref())?;
-        Ok((program, found))
+        Ok((program.isolated(&server.isolated, &guarded)?, found))
     });
     let checked = checking.await.map_err(|e| UpstreamError::Unchecked(e.to_string()))?;
     let (program, found) = checked?;

@@ -27,6 +27,7 @@ fn gateway(state: &std::path::Path) -> Arc<Gateway> {
         lockfile: Lockfile::default(),
         shipped: Lockfile::default(),
         own_program: "/nowhere".into(),
+        own_files: std::collections::BTreeSet::new(),
         principal: os_user(&config),
         approver: Arc::new(Nobody),
         clock: Clock::new(move || now),

@@ -82,6 +82,7 @@ fn opened(root: &TempDir, millis: &Arc<AtomicI64>) -> Arc<Gateway> {
         lockfile: Lockfile::default(),
         shipped: Lockfile::default(),
         own_program: "/bin/true".into(),
+        own_files: std::collections::BTreeSet::new(),
         approver: Arc::new(Terminal::new(state.clone())),
         clock: Clock::new(move || {
             Timestamp::from_millisecond(millis.load(Ordering::Relaxed)).unwrap()

@@ -71,6 +71,7 @@ impl Desk {
             lockfile: Lockfile::default(),
             shipped: Lockfile::default(),
             own_program: "/bin/true".into(),
+            own_files: std::collections::BTreeSet::new(),
             approver: Arc::new(Nobody),
             clock,
         };

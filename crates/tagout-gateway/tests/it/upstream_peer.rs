@@ -282,6 +282,7 @@ impl Front {
             lockfile,
             shipped: Lockfile::default(),
             own_program: "/nowhere".into(),
+            own_files: std::collections::BTreeSet::new(),
             principal: os_user(&config),
             approver,
             clock: Clock::new(move || now),

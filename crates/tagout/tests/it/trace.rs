@@ -145,6 +145,7 @@ fn gateway(place: &Place, config: &str) -> Arc<Gateway> {
         lockfile: Lockfile::default(),
         shipped: Lockfile::default(),
         own_program: "/nonexistent".into(),
+        own_files: std::collections::BTreeSet::new(),
         approver: Arc::new(Nobody),
         clock: Clock::new(|| Timestamp::from_second(1_795_295_093).unwrap()),
     };
