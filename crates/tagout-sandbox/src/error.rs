@@ -73,6 +73,42 @@ pub enum SpawnError {
     },
 }
 
+impl SpawnError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. }
+            | Self::NotExecutable { .. }
+            | Self::NotAbsolute { .. }
+            | Self::VariableName { .. }
+            | Self::ZeroByte
+            | Self::Exec { .. } => "sandbox-program",
+            Self::WorkingDirectory { .. } => "sandbox-path",
+            Self::Jailer { .. } | Self::NotAJailer { .. } | Self::Jail { .. } => "sandbox-failed",
+        }
+    }
+
+    /// What to do.
+    #[must_use]
+    pub const fn help(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } | Self::NotAbsolute { .. } => {
+                "install it, or write its whole path"
+            }
+            Self::NotExecutable { .. } => "make it executable, or name the program that runs it",
+            Self::VariableName { .. } | Self::ZeroByte => "leave that out",
+            Self::Exec { .. } => {
+                "see that what it needs to run may be read: `tagout sandbox run --learn -- PROGRAM`"
+            }
+            Self::WorkingDirectory { .. } => "add the folder to `read` or `write` of its sandbox",
+            Self::Jailer { .. } | Self::NotAJailer { .. } | Self::Jail { .. } => {
+                "`tagout doctor` says what this machine lacks"
+            }
+        }
+    }
+}
+
 /// What a jailer was doing when it gave up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {

@@ -3,6 +3,7 @@ mod approve;
 mod chat;
 mod models;
 mod policy;
+mod sandbox;
 mod sessions;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -14,6 +15,7 @@ pub(crate) use self::{
     chat::{Ask, Chat, How, Output},
     models::{Compare, Models},
     policy::{Policy, ProfileName},
+    sandbox::{Sandbox, SandboxRun},
     sessions::{SessionFormat, SessionsCommand, SessionsExport},
 };
 
@@ -52,6 +54,11 @@ pub(crate) enum Command {
     Grid,
     /// Check configuration, policies and lockfile, and say what holds.
     Check,
+    /// Say what this machine has to isolate servers with, and what each server gets.
+    Doctor,
+    /// Run a program as isolated as a server is.
+    #[command(subcommand)]
+    Sandbox(Sandbox),
     /// Add a server to the configuration: `tagout add files -- npx server-filesystem /data`.
     Add(Add),
     /// List the configured servers.

@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod compare;
 mod consent;
+mod doctor;
 mod import;
 mod key;
 mod list;
@@ -15,6 +16,7 @@ mod pin;
 mod policy;
 mod privacy;
 mod run;
+mod sandbox;
 mod serve;
 pub(crate) mod sessions;
 pub(crate) mod tools;
@@ -53,6 +55,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         },
         Command::Grid => Ok(Ended::Done.into()),
         Command::Check => check::check(&places, cli.json),
+        Command::Doctor => doctor::doctor(&places, cli.json),
+        Command::Sandbox(command) => sandbox::sandbox(&places, &command),
         Command::Add(add) => add::add(&places, &add, cli.json),
         Command::List => list::list(&places, cli.json),
         Command::Tools(tools) => tools::tools(&places, tools, cli.json),

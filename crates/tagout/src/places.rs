@@ -48,6 +48,14 @@ impl Places {
         files.into_iter().chain(policies).collect()
     }
 
+    /// The same with the state and the keys: what no isolated program may see.
+    pub(crate) fn guarded(&self, policies: Option<PathBuf>) -> BTreeSet<PathBuf> {
+        let mut guarded = self.own_files(policies);
+        guarded.insert(self.state.clone());
+        guarded.extend(self.head_key.parent().map(Path::to_owned));
+        guarded
+    }
+
     pub(crate) fn audit(&self) -> PathBuf {
         self.state.join("audit")
     }

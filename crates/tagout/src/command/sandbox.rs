@@ -1,0 +1,128 @@
+//! `sandbox`: what a server would see, for any program.
+use std::{
+    ffi::OsString,
+    fs::File,
+    io,
+    os::fd::OwnedFd,
+    path::Path,
+    process::ExitCode,
+    thread::{self, JoinHandle},
+};
+
+use tagout_gateway::{
+    Guarded,
+    config::{Config, Isolated},
+    isolate,
+};
+use tagout_sandbox::{Child, Exit, Jailer, Profile, SpawnError, resolve, spawn};
+
+use crate::{
+    cli::{Sandbox, SandboxRun},
+    failure::{Ended, Failure},
+    places::Places,
+    setup,
+};
+
+pub(crate) fn sandbox(places: &Places, command: &Sandbox) -> Result<ExitCode, Failure> {
+    match command {
+        Sandbox::Run(run) => self::run(places, run),
+    }
+}
+
+/// Runs a program as a server would run.
+fn run(places: &Places, run: &SandboxRun) -> Result<ExitCode, Failure> {
+    let config = setup::config(places)?;
+    let isolated = allowed(&config, run.profile.as_deref())?;
+    let guarded = Guarded(places.guarded(config.policies.clone()));
+    let profile = isolate(profile(run)?, &isolated, &guarded);
+    let profile = profile.map_err(|problem| {
+        Failure::usage("sandbox-path", problem, "name a folder beside it, or below it")
+    })?;
+    let mut child =
+        spawn(&profile, &Jailer::this_program()).map_err(|error| not_started(&error))?;
+    Ok(shown(&attended(&mut child)))
+}
+
+/// What the profile of that name allows: a table of its own, or a server's.
+fn allowed(config: &Config, name: Option<&str>) -> Result<Isolated, Failure> {
+    let Some(name) = name else { return Ok(Isolated::Fully(Box::default())) };
+    if let Some(profile) = config.sandboxes.get(name) {
+        return Ok(Isolated::Fully(Box::new(profile.clone())));
+    }
+    let server = config.servers.iter().find(|(server, _)| server.as_str() == name);
+    server.map(|(_, server)| server.isolated.clone()).ok_or_else(|| {
+        let known = config.sandboxes.keys().map(String::as_str);
+        let known: Vec<_> = known.chain(config.servers.keys().map(|name| name.as_str())).collect();
+        let help = format!("there are: {}", known.join(", "));
+        Failure::usage("sandbox-unknown", format!("there is no profile `{name}`"), &help)
+    })
+}
+
+fn profile(run: &SandboxRun) -> Result<Profile, Failure> {
+    let (program, args) = run.command.split_first().ok_or_else(|| {
+        Failure::usage("arguments-unreadable", "there is no program", "write it after `--`")
+    })?;
+    let here = std::env::current_dir().map_err(|error| Failure::io(Path::new("."), error))?;
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let found = resolve(program.as_ref(), &search, &here).map_err(|error| not_started(&error))?;
+    let mut profile = Profile::new(found);
+    profile.args = args.iter().map(OsString::from).collect();
+    for pair in &run.env {
+        let (name, value) = pair.split_once('=').ok_or_else(|| {
+            let message = format!("`{pair}` is not NAME=VALUE");
+            Failure::usage("arguments-unreadable", message, "write --env NAME=VALUE")
+        })?;
+        profile.env.insert(name.into(), value.into());
+    }
+    for name in &run.pass_env {
+        profile.env.extend(std::env::var_os(name).map(|value| (name.into(), value)));
+    }
+    Ok(profile)
+}
+
+/// Why a program does not run.
+pub(crate) fn not_started(error: &SpawnError) -> Failure {
+    Failure::of(error, error.code(), error.help())
+}
+
+/// Passes on what it reads and writes until it ends.
+fn attended(child: &mut Child) -> Exit {
+    if let Some(stdin) = child.stdin.take() {
+        // Ends with this process: nobody waits for a terminal that says nothing.
+        drop(copied(io::stdin(), File::from(stdin)));
+    }
+    let out = child.stdout.take().map(|fd: OwnedFd| copied(File::from(fd), io::stdout()));
+    let err = child.stderr.take().map(|fd: OwnedFd| copied(File::from(fd), io::stderr()));
+    let exit = child.wait();
+    for copying in [out, err].into_iter().flatten() {
+        // What one of them could not pass on is lost with its reader.
+        drop(copying.join());
+    }
+    exit
+}
+
+fn copied(
+    mut from: impl io::Read + Send + 'static,
+    mut to: impl io::Write + Send + 'static,
+) -> JoinHandle<()> {
+    thread::spawn(move || {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = from.read(&mut buffer) {
+            let piece = buffer.get(..read).unwrap_or_default();
+            if to.write_all(piece).and_then(|()| to.flush()).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// As a shell would have it.
+fn shown(exit: &Exit) -> ExitCode {
+    const SIGNALLED: i32 = 128;
+    let code = match exit {
+        Exit::Code(code) => *code,
+        Exit::Signal(signal) => SIGNALLED + signal,
+        Exit::Lost => return Ended::Failed.into(),
+    };
+    u8::try_from(code).map_or_else(|_| Ended::Failed.into(), ExitCode::from)
+}
