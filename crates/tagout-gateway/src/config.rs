@@ -3,12 +3,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use tagout_policy::Profile;
-use tagout_proto::{Limits, ServerName};
+use tagout_proto::ServerName;
 use toml::Spanned;
 
 use crate::lockfile::signature::PublicKey;
@@ -18,6 +17,7 @@ mod assertion;
 mod audit;
 mod consent;
 mod host;
+mod limits;
 mod listen;
 mod lockfile;
 mod masked;
@@ -35,6 +35,8 @@ pub use consent::ConsentForAll;
 use consent::WrittenConsent;
 use host::WrittenHost;
 pub use host::{Host, Instructions, Pictures, QuestionBounds};
+use limits::WrittenLimits;
+pub use limits::{Bounds, CallLimits, Each, Quotas, Rate, ServerBounds, Shares, ToolBounds, Unit};
 pub use listen::Listen;
 use listen::WrittenListen;
 use lockfile::WrittenLockfile;
@@ -62,6 +64,8 @@ pub struct Config {
     pub groups: BTreeMap<String, BTreeSet<String>>,
     /// Bounds.
     pub limits: CallLimits,
+    /// Everybody's share.
+    pub shares: Shares,
     /// Where clients are served over HTTP.
     pub listen: Listen,
     /// Rules on trial, where there are any.
@@ -82,19 +86,6 @@ pub struct Config {
     pub sandboxes: BTreeMap<String, Sandbox>,
     /// Servers by name.
     pub servers: BTreeMap<ServerName, Arc<Server>>,
-}
-
-/// Bounds on what one client may do.
-#[derive(Clone, Copy, Debug)]
-pub struct CallLimits {
-    /// Bounds on a frame, from clients and from servers.
-    pub frame: Limits,
-    /// The largest result that is passed on, in bytes.
-    pub result_bytes: usize,
-    /// Requests of one client that may be under way at once.
-    pub in_flight: usize,
-    /// How long a person may think about an approval.
-    pub approval: Duration,
 }
 
 #[derive(serde::Deserialize)]
@@ -131,15 +122,6 @@ struct Written {
     _provider: serde::de::IgnoredAny,
 }
 
-#[derive(Default, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenLimits {
-    frame_bytes: Option<Spanned<u64>>,
-    result_bytes: Option<Spanned<u64>>,
-    in_flight: Option<Spanned<u64>>,
-    approval_s: Option<Spanned<u64>>,
-}
-
 /// What is wrong with a configuration file, and where.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{problem}")]
@@ -154,17 +136,6 @@ pub struct ConfigError {
     at: Option<SourceSpan>,
 }
 
-impl Default for CallLimits {
-    fn default() -> Self {
-        Self {
-            frame: Limits::default(),
-            result_bytes: 1 << 20,
-            in_flight: 64,
-            approval: Duration::from_secs(300),
-        }
-    }
-}
-
 impl Config {
     /// What holds without a configuration file: the Grid Operations Assistant under the default
     /// profile.
@@ -176,6 +147,7 @@ impl Config {
             policies: None,
             groups: BTreeMap::new(),
             limits: CallLimits::default(),
+            shares: Shares::default(),
             signed_by: Vec::new(),
             listen: Listen::default(),
             consent: ConsentForAll::default(),
@@ -211,10 +183,14 @@ impl Config {
             reader.error(message.to_owned(), hint(message), e.span())
         })?;
         let sandboxes = reader.profiles(written.sandbox)?;
+        let limits = reader.limits(&written.limits)?;
+        let mut shares = reader.shares(written.limits)?;
         let mut servers = BTreeMap::new();
-        for (name, server) in written.server {
+        for (name, mut server) in written.server {
             let checked = ServerName::try_from(name.get_ref().as_str())
                 .map_err(|e| reader.error(e.to_string(), None, Some(name.span())))?;
+            let own = reader.server_bounds(std::mem::take(&mut server.limits), &shares.server)?;
+            shares.servers.insert(checked.clone(), Arc::new(own));
             servers.insert(checked, Arc::new(reader.server(&name, server, &sandboxes)?));
         }
         reader.bare_alone(&servers)?;
@@ -227,7 +203,8 @@ impl Config {
                 .into_iter()
                 .map(|(user, groups)| (user, groups.into_iter().collect()))
                 .collect(),
-            limits: reader.limits(&written.limits)?,
+            limits,
+            shares,
             signed_by: reader.signed_by(written.lockfile)?,
             listen: reader.listen(written.http)?,
             consent: reader.consent(&written.consent, &servers)?,
@@ -300,24 +277,5 @@ impl Reader<'_> {
         let problem = format!("{what} is {}", value.get_ref());
         let help = format!("use {} to {}", range.start(), range.end());
         Err(self.error(problem, Some(help), Some(value.span())))
-    }
-
-    fn limits(&self, written: &WrittenLimits) -> Result<CallLimits, ConfigError> {
-        let mut limits = CallLimits::default();
-        let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        if let Some(n) = self.within("frame_bytes", written.frame_bytes.as_ref(), 1024..=1 << 30)? {
-            limits.frame.frame_bytes = bytes(n);
-        }
-        let result = written.result_bytes.as_ref();
-        if let Some(n) = self.within("result_bytes", result, 1024..=1 << 30)? {
-            limits.result_bytes = bytes(n);
-        }
-        if let Some(n) = self.within("in_flight", written.in_flight.as_ref(), 1..=4096)? {
-            limits.in_flight = bytes(n);
-        }
-        if let Some(n) = self.within("approval_s", written.approval_s.as_ref(), 1..=86_400)? {
-            limits.approval = Duration::from_secs(n);
-        }
-        Ok(limits)
     }
 }

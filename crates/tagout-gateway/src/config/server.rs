@@ -127,6 +127,8 @@ pub(super) struct WrittenServer {
     #[serde(default)]
     pub(super) assertion: bool,
     pub(super) audience: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) limits: super::limits::WrittenServerLimits,
     isolation: Option<Spanned<Level>>,
     sandbox: Option<Spanned<WrittenSandbox>>,
 }
