@@ -43,8 +43,11 @@ pub fn isolate(
         for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"] {
             profile.env.entry(name.into()).or_insert_with(|| OsString::from(&proxy));
         }
-        for name in ["NO_PROXY", "no_proxy"] {
-            profile.env.entry(name.into()).or_insert_with(|| "localhost,127.0.0.1,::1".into());
+        // Its own loopback is another than this machine's, which it may be let to as well.
+        if !sandbox.reach.iter().any(|place| is_loopback(place)) {
+            for name in ["NO_PROXY", "no_proxy"] {
+                profile.env.entry(name.into()).or_insert_with(|| "localhost,127.0.0.1,::1".into());
+            }
         }
         // Without it, Node takes no notice of the others.
         profile.env.entry("NODE_USE_ENV_PROXY".into()).or_insert_with(|| "1".into());
@@ -61,6 +64,10 @@ pub fn isolate(
         ..isolation
     });
     Ok(profile)
+}
+
+fn is_loopback(place: &str) -> bool {
+    ["localhost:", "127.", "[::1]:"].iter().any(|start| place.starts_with(start))
 }
 
 impl Guarded {
