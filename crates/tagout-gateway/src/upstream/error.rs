@@ -47,6 +47,9 @@ pub enum UpstreamError {
     /// Nothing answers at its URL, or the connection broke.
     #[error("cannot be reached: {0}")]
     Unreachable(String),
+    /// Its name leads where no name may.
+    #[error("is not connected to: {0}")]
+    Guarded(String),
     /// Its certificate is not to be trusted, or no secure connection comes about.
     #[error("does not prove who it is: {0}")]
     Untrusted(String),
@@ -84,6 +87,7 @@ impl UpstreamError {
             Self::Changed(_) => "server-changed",
             Self::Exposed(_) => "sandbox-path",
             Self::Unreachable(_) => "server-unreachable",
+            Self::Guarded(_) => "egress-address",
             Self::Untrusted(_) => "server-untrusted",
             Self::Unauthorised { .. } => "server-unauthorised",
             Self::Status { .. } => "server-http-status",
@@ -108,6 +112,7 @@ impl UpstreamError {
             Self::Handshake(_) => "did not complete the handshake".to_owned(),
             Self::Misbehaved(_) => "broke the protocol".to_owned(),
             Self::Unreachable(_) => "cannot be reached".to_owned(),
+            Self::Guarded(_) => "is not at an address that may be connected to".to_owned(),
             Self::Untrusted(_) => "does not prove who it is".to_owned(),
             Self::SecretMissing(_) => "cannot be sent a header that it wants".to_owned(),
             Self::Timeout(_)
@@ -134,6 +139,7 @@ impl UpstreamError {
             | Self::GivenUp { .. }
             | Self::Died { .. }
             | Self::Unreachable(_)
+            | Self::Guarded(_)
             | Self::Untrusted(_)
             | Self::Unauthorised { .. }
             | Self::SecretMissing(_)

@@ -86,6 +86,7 @@ fn problem(error: HttpError) -> UpstreamError {
         HttpError::Address { .. } | HttpError::Dns { .. } | HttpError::Refused { .. } => {
             UpstreamError::Unreachable(error.to_string())
         }
+        HttpError::Denied(denied) => UpstreamError::Guarded(denied.to_string()),
         HttpError::Tls { .. } | HttpError::Stranger { .. } => {
             UpstreamError::Untrusted(error.to_string())
         }

@@ -17,6 +17,7 @@ use super::{
     tls::TlsError,
     vet::Vet,
 };
+use crate::egress::Guard;
 
 /// Whose certificates are trusted.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -29,7 +30,7 @@ pub enum Roots {
 }
 
 /// How a client behaves.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ClientOptions {
     /// Whose certificates are trusted.
     pub roots: Roots,
@@ -43,6 +44,9 @@ pub struct ClientOptions {
     pub idle_per_host: usize,
     /// Bytes of an answer's headers.
     pub header_bytes: usize,
+    /// Looks at where connections go. Addresses that stand in a URL, and `localhost`, are meant; a
+    /// name may lead to public addresses only, unless this lets it.
+    pub guard: Guard,
 }
 
 impl Default for ClientOptions {
@@ -54,6 +58,7 @@ impl Default for ClientOptions {
             idle: Duration::from_secs(30),
             idle_per_host: 32,
             header_bytes: 64 << 10,
+            guard: Guard::new(),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! New connections to servers.
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc, OnceLock, Weak,
@@ -17,7 +16,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -30,6 +29,7 @@ use super::{
     tls::{TlsError, certificates, provider},
     vet::{Ends, Vet},
 };
+use crate::egress::{Denied, Guard, Unanswered, dial};
 
 /// Makes connections.
 #[derive(Debug)]
@@ -38,6 +38,7 @@ pub(super) struct Connector {
     tls: OnceLock<Arc<ClientConfig>>,
     patience: Duration,
     builder: http1::Builder,
+    guard: Guard,
     vet: Option<Arc<dyn Vet>>,
 }
 
@@ -56,7 +57,7 @@ impl Connector {
             let given = config(certificates(path)?)?;
             tls.get_or_init(|| given);
         }
-        Ok(Self { tls, patience: options.connect, builder, vet: None })
+        Ok(Self { tls, patience: options.connect, builder, guard: options.guard, vet: None })
     }
 
     /// The same, with somebody who looks at every connection.
@@ -81,7 +82,7 @@ impl Connector {
     }
 
     async fn stream(&self, target: &Target, deadline: Instant) -> Result<Stream, HttpError> {
-        let tcp = dial(target, deadline).await?;
+        let tcp = self.dial(target, deadline).await?;
         if let Some(vet) = &self.vet {
             look(vet.as_ref(), &tcp, target).await?;
         }
@@ -99,6 +100,22 @@ impl Connector {
         let config = self.tls().map_err(|error| failed(error.to_string()))?;
         let tls = TlsConnector::from(config).connect(name, tcp).await;
         Ok(Stream::Tls(Box::new(tls.map_err(|error| failed(error.to_string()))?)))
+    }
+
+    /// A connection to an address that the guard has looked at.
+    async fn dial(&self, target: &Target, deadline: Instant) -> Result<TcpStream, HttpError> {
+        let port = target.authority.port_u16().unwrap_or(if target.secure { 443 } else { 80 });
+        let host = target.authority.host();
+        let addresses = self.guard.own(host, port).await.map_err(denied)?;
+        dial(addresses, deadline).await.map_err(|unanswered| {
+            self.guard.forget(host);
+            match unanswered {
+                Unanswered::TimedOut => HttpError::TimedOut { reached: false },
+                Unanswered::Refused(source) => {
+                    HttpError::Refused { address: format!("{host}:{port}"), source }
+                }
+            }
+        })
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, TlsError> {
@@ -129,44 +146,23 @@ fn config(
     Ok(Arc::new(config))
 }
 
+fn denied(denied: Denied) -> HttpError {
+    match denied {
+        Denied::Unknown { host, problem } => {
+            HttpError::Dns { host, source: io::Error::other(problem) }
+        }
+        Denied::Slow { .. } => HttpError::TimedOut { reached: false },
+        Denied::Host { .. } | Denied::NotListed { .. } | Denied::Address { .. } => {
+            HttpError::Denied(denied)
+        }
+    }
+}
+
 async fn look(vet: &dyn Vet, tcp: &TcpStream, target: &Target) -> Result<(), HttpError> {
     let stranger = |problem| HttpError::Stranger { address: target.authority.to_string(), problem };
     let ends = tcp.local_addr().and_then(|own| Ok(Ends { own, peer: tcp.peer_addr()? }));
     let ends = ends.map_err(|error| stranger(error.to_string()))?;
     vet.vet(ends).await.map_err(stranger)
-}
-
-/// Addresses of a name that are tried.
-const MOST_ADDRESSES: usize = 8;
-
-async fn dial(target: &Target, deadline: Instant) -> Result<TcpStream, HttpError> {
-    let port = target.authority.port_u16().unwrap_or(if target.secure { 443 } else { 80 });
-    let host = bare(target.authority.host());
-    let addresses = resolve(host, port).await?;
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    let count = addresses.len();
-    for (n, address) in addresses.into_iter().enumerate() {
-        // One that does not answer leaves time for the others.
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(count - n).unwrap_or(1);
-        match timeout_at(Instant::now() + share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = error,
-            Err(_) if n + 1 == count => return Err(HttpError::TimedOut { reached: false }),
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
-        }
-    }
-    let address = format!("{}:{port}", target.authority.host());
-    Err(HttpError::Refused { address, source: last })
-}
-
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, HttpError> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    let failed = |source| HttpError::Dns { host: host.to_owned(), source };
-    let found = lookup_host((host, port)).await.map_err(failed)?;
-    Ok(found.take(MOST_ADDRESSES).collect())
 }
 
 /// Without the brackets of an IPv6 address.

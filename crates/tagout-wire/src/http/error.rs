@@ -1,7 +1,7 @@
 //! What goes wrong with a request to a server.
 use std::io;
 
-use crate::sse::SseError;
+use crate::{egress::Denied, sse::SseError};
 
 /// Why there is no answer, or no more of it. No variant holds a header's value or a body.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum HttpError {
         /// Why not.
         source: io::Error,
     },
+    /// No connection may be made to there.
+    #[error(transparent)]
+    Denied(Denied),
     /// Nobody takes the connection.
     #[error("`{address}` cannot be connected to")]
     Refused {
@@ -77,6 +80,7 @@ impl HttpError {
         match self {
             Self::Address { .. }
             | Self::Dns { .. }
+            | Self::Denied(_)
             | Self::Refused { .. }
             | Self::Tls { .. }
             | Self::Stranger { .. } => false,

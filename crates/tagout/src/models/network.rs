@@ -97,7 +97,7 @@ fn failed(error: &HttpError) -> TransportError {
     let passes = match error {
         // Nobody is there, or nobody can be trusted; neither changes in a second.
         HttpError::Address { .. } | HttpError::Tls { .. } | HttpError::Refused { .. } => false,
-        HttpError::Stranger { .. } => false,
+        HttpError::Stranger { .. } | HttpError::Denied(_) => false,
         HttpError::TooLarge { .. } | HttpError::Events(_) => false,
         // What was waited for this long is not waited for again.
         HttpError::TimedOut { reached } => !reached,
