@@ -7,7 +7,8 @@
 //! task. There is no task behind a connection, so that dropping a future or a body closes it at
 //! once.
 //!
-//! Redirects are not followed and proxies not used; there is no HTTP/2 and no compression.
+//! Before every connection stands a [`crate::egress::Guard`]. Redirects are not followed and proxies
+//! not used; there is no HTTP/2 and no compression.
 mod access;
 mod body;
 mod client;
@@ -15,6 +16,7 @@ mod connect;
 mod error;
 mod line;
 mod listen;
+mod load;
 mod places;
 mod pool;
 mod request;

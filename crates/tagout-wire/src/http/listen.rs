@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::{Access, Refusal},
+    load::Load,
     places::{Place, Places},
     request::Request,
     response::{Reply, Response},
@@ -93,6 +94,16 @@ pub struct ServerLimits {
     pub connections_of_peer: usize,
     /// Of these, from this machine; more are closed at once.
     pub connections_of_loopback: usize,
+    /// Requests that are worked on at a time, of all connections; more are answered with 503, and so
+    /// is everything while timers are later than `late`.
+    pub requests: usize,
+    /// How late timers may be.
+    pub late: Duration,
+    /// The path at which whoever asks is told `ok` and nothing else, whatever there is to do.
+    pub health: Option<&'static str>,
+    /// Connections beyond the others that are told that, and 503 if they ask for anything else; only
+    /// where there is such a path.
+    pub reserve: usize,
     /// Bytes of a request's line and headers; more is answered with 431.
     pub header_bytes: usize,
     /// Headers of a request; more is answered with 431.
@@ -127,6 +138,10 @@ impl Default for ServerLimits {
             connections: 1024,
             connections_of_peer: 128,
             connections_of_loopback: 512,
+            requests: 896,
+            late: Duration::from_secs(1),
+            health: None,
+            reserve: 16,
             header_bytes: 32 << 10,
             headers: 100,
             handshake: Duration::from_secs(10),
@@ -157,7 +172,19 @@ struct Server<H> {
     tls: Option<Tls>,
     stop: CancellationToken,
     builder: http1::Builder,
+    load: Arc<Load>,
 }
+
+/// What a connection holds as long as it lasts.
+struct Held {
+    _permit: OwnedSemaphorePermit,
+    _place: Option<Place>,
+    /// It came when there was no room, and is told nothing but whether the server lives.
+    spare: bool,
+}
+
+/// How long a connection beyond the others may take.
+const SPARE: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` is cancelled. Then nobody is accepted any more, connections without a
 /// request end, the others get [`ServerLimits::grace`]; when this returns nothing is left running.
@@ -172,20 +199,23 @@ pub async fn serve<H: Handler>(
     let Listener { listener, address, tls } = listener;
     let access = access.at(address);
     let builder = builder(&limits);
-    let server = Arc::new(Server { handler, access, limits, tls, stop: stop.clone(), builder });
-    let room = Arc::new(Semaphore::new(limits.connections));
-    let places = Arc::new(Places::default());
+    let load = Load::new(limits.requests, limits.late);
     let mut tasks = JoinSet::new();
+    tasks.spawn(Arc::clone(&load).watch(stop.clone()));
+    let stopped = stop.clone();
+    let server = Arc::new(Server { handler, access, limits, tls, stop, builder, load });
+    let room = Room::of(&limits);
+    let places = Arc::new(Places::default());
     while let Some(Some((stream, peer, permit))) =
-        stop.run_until_cancelled(accept(&listener, &room)).await
+        stopped.run_until_cancelled(accept(&listener, &room)).await
     {
         while tasks.try_join_next().is_some() {}
         let place = places.take(peer.ip(), limits.connections_of(peer.ip()));
-        let Some(place) = place else {
+        let Some(held) = room.held(permit, place) else {
             tracing::debug!(%peer, "has too many connections");
             continue;
         };
-        tasks.spawn(server.clone().connection(stream, peer, (permit, place)));
+        tasks.spawn(server.clone().connection(stream, peer, held));
     }
     drop(listener);
     let ended = async { while tasks.join_next().await.is_some() {} };
@@ -214,12 +244,49 @@ fn builder(limits: &ServerLimits) -> http1::Builder {
 /// How long to wait when the system has no more connections to give.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
+/// Room for connections, and some beyond for who only asks whether the server lives.
+struct Room {
+    ordinary: Arc<Semaphore>,
+    spare: Arc<Semaphore>,
+}
+
+/// Room for one connection.
+struct Permit {
+    permit: OwnedSemaphorePermit,
+    spare: bool,
+}
+
+impl Room {
+    fn of(limits: &ServerLimits) -> Self {
+        let spare = limits.health.map_or(0, |_| limits.reserve);
+        let [ordinary, spare] = [limits.connections, spare].map(|n| Arc::new(Semaphore::new(n)));
+        Self { ordinary, spare }
+    }
+
+    /// Waits for room; nothing once there can be none.
+    async fn permit(&self) -> Option<Permit> {
+        let [ordinary, spare] = [&self.ordinary, &self.spare].map(Arc::clone);
+        tokio::select! {
+            biased;
+            permit = ordinary.acquire_owned() => Some(Permit { permit: permit.ok()?, spare: false }),
+            permit = spare.acquire_owned() => Some(Permit { permit: permit.ok()?, spare: true }),
+        }
+    }
+
+    /// What a connection holds; nothing where it has to go.
+    fn held(&self, Permit { permit, spare }: Permit, place: Option<Place>) -> Option<Held> {
+        if spare || place.is_some() {
+            return Some(Held { _permit: permit, _place: place, spare });
+        }
+        // Its peer has too many, which must not be all that a probe from there learns.
+        let permit = Arc::clone(&self.spare).try_acquire_owned().ok()?;
+        Some(Held { _permit: permit, _place: None, spare: true })
+    }
+}
+
 /// The next connection; nothing once there can be none.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = room.clone().acquire_owned().await.ok()?;
+async fn accept(listener: &TcpListener, room: &Room) -> Option<(TcpStream, SocketAddr, Permit)> {
+    let permit = room.permit().await?;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => return Some((stream, peer, permit)),
@@ -238,19 +305,22 @@ fn gone_before_accepted(error: &io::Error) -> bool {
 }
 
 impl<H: Handler> Server<H> {
-    async fn connection(
-        self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        _held: (OwnedSemaphorePermit, Place),
-    ) {
-        let Some(Some(stream)) = self.stop.run_until_cancelled(self.handshake(stream)).await else {
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, held: Held) {
+        let Some(Some(stream)) =
+            self.stop.run_until_cancelled(self.handshake(stream, held.spare)).await
+        else {
             return;
         };
         let turns = Turns::default();
         let ServerLimits { idle, head, write, .. } = self.limits;
-        let stream = Paced::new(stream, turns.clone(), Patience { idle, head, write });
-        let service = service_fn(|request| self.answer(request, peer, &turns));
+        let patience = match held.spare {
+            false => Patience { idle, head, write },
+            true => {
+                Patience { idle: SPARE.min(idle), head: SPARE.min(head), write: SPARE.min(write) }
+            }
+        };
+        let stream = Paced::new(stream, turns.clone(), patience);
+        let service = service_fn(|request| self.answer(request, (peer, held.spare), &turns));
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         let ended = match self.stop.run_until_cancelled(connection.as_mut()).await {
@@ -265,12 +335,13 @@ impl<H: Handler> Server<H> {
         }
     }
 
-    async fn handshake(&self, stream: TcpStream) -> Option<Stream> {
+    async fn handshake(&self, stream: TcpStream, spare: bool) -> Option<Stream> {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "answers of a connection may be held back");
         }
         let Some(tls) = &self.tls else { return Some(Stream::Plain(stream)) };
-        match timeout(self.limits.handshake, tls.acceptor().accept(stream)).await {
+        let patience = self.limits.handshake.min(if spare { SPARE } else { Duration::MAX });
+        match timeout(patience, tls.acceptor().accept(stream)).await {
             Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a TLS handshake failed");
@@ -283,7 +354,7 @@ impl<H: Handler> Server<H> {
     async fn answer(
         &self,
         request: ::http::Request<Incoming>,
-        peer: SocketAddr,
+        (peer, spare): (SocketAddr, bool),
         turns: &Turns,
     ) -> Result<::http::Response<Reply>, Infallible> {
         let turn = turns.begin();
@@ -295,15 +366,27 @@ impl<H: Handler> Server<H> {
                 last = true;
                 refused(refusal)
             }
-            Ok(()) => {
-                let secure = self.tls.is_some();
-                let request = Request::new(request, peer, secure, self.limits.body);
-                self.handler.handle(request).await
+            Ok(()) if self.asks_for_health(&request) => {
+                last |= spare;
+                healthy()
             }
+            Ok(()) => match self.load.begin().filter(|_| !spare) {
+                None => overloaded(),
+                Some(_under_way) => {
+                    let secure = self.tls.is_some();
+                    let request = Request::new(request, peer, secure, self.limits.body);
+                    self.handler.handle(request).await
+                }
+            },
         };
         // Who got no further than the door does not stay in it.
         last |= is_turned_away(response.status());
         Ok(response.finish(turn, last))
+    }
+
+    fn asks_for_health(&self, request: &::http::Request<Incoming>) -> bool {
+        let reads = [Method::GET, Method::HEAD].contains(request.method());
+        reads && self.limits.health == Some(request.uri().path())
     }
 
     fn check(&self, request: &::http::Request<Incoming>) -> Result<(), Refusal> {
@@ -330,3 +413,20 @@ fn refused(refusal: Refusal) -> Response {
     }
     response
 }
+
+/// The server lives; nothing else is said to who has shown no credential.
+fn healthy() -> Response {
+    let text = HeaderValue::from_static("text/plain");
+    Response::full(StatusCode::OK, text, Bytes::from_static(b"ok\n"))
+        .header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+}
+
+/// There is too much to do.
+fn overloaded() -> Response {
+    let json = HeaderValue::from_static("application/json");
+    let body = Bytes::from_static(OVERLOADED.as_bytes());
+    Response::full(StatusCode::SERVICE_UNAVAILABLE, json, body)
+        .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+const OVERLOADED: &str = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"there is too much to do now; try again","data":{"by":"tagout","code":"overloaded","retry_after":1}}}"#;

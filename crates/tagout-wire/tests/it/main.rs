@@ -12,6 +12,7 @@ mod corpus;
 mod header_value;
 mod lines;
 mod malformed;
+mod overload;
 mod peers;
 mod pool;
 mod server;
