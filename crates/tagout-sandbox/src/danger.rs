@@ -1,5 +1,8 @@
 //! The unsafe code, all of it but one call.
 #![expect(unsafe_code, reason = "system calls that std and rustix do not wrap safely")]
+pub(crate) mod landlock;
+pub(crate) mod seccomp;
+
 use std::{
     io,
     os::{

@@ -2,6 +2,8 @@
 //!
 //! It is single-threaded and stays so: creating namespaces and forking both ask for it.
 mod descendants;
+mod landlock;
+pub(crate) mod seccomp;
 mod watch;
 
 use std::{
