@@ -50,8 +50,13 @@ pub struct Unfit {
     pub what: String,
 }
 
-/// How far a pattern may backtrack before its arguments are refused.
-const BACKTRACKS: usize = 50_000;
+/// What one pattern may come to, in bytes. Patterns are matched in time linear in what they are held
+/// against; those that need to look back or ahead cannot be, and are refused.
+const PATTERN_BYTES: usize = 1 << 20;
+/// The longest pattern, in bytes.
+const PATTERN: usize = 1024;
+/// The most patterns of one schema.
+const PATTERNS: u32 = 256;
 
 impl ArgumentSchema {
     /// Compiles `schema`. References are resolved within the schema only, never fetched.
@@ -78,9 +83,11 @@ impl ArgumentSchema {
         if undeclared == Undeclared::Refuse {
             close(root, true);
         }
+        let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES);
+        let patterns = patterns.dfa_size_limit(PATTERN_BYTES);
         jsonschema::options()
             .with_draft(Draft::Draft202012)
-            .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(BACKTRACKS))
+            .with_pattern_options(patterns)
             .should_validate_formats(true)
             .offline()
             .build(&schema)
@@ -158,7 +165,7 @@ fn depth(value: &Value) -> usize {
 /// Refuses what would take too long to compile or to check: a few lines of references to
 /// references stand for a schema that no memory holds.
 fn weigh(schema: &Value) -> Result<Weight, BadSchema> {
-    let mut scale = Scale { schema, known: HashMap::new() };
+    let mut scale = Scale { schema, known: HashMap::new(), patterns: 0 };
     scale.weight(schema, 0)
 }
 
@@ -166,6 +173,7 @@ struct Scale<'a> {
     schema: &'a Value,
     /// What each reference comes to; nothing while it is being weighed, which ends circles.
     known: HashMap<&'a str, Option<Weight>>,
+    patterns: u32,
 }
 
 impl<'a> Scale<'a> {
@@ -174,6 +182,7 @@ impl<'a> Scale<'a> {
         match value {
             Value::Object(members) => {
                 for (key, member) in members {
+                    self.patterns(key, member)?;
                     let more = match (key.as_str(), member) {
                         ("$ref", Value::String(reference)) => {
                             self.reference(reference, level + 1)?
@@ -207,6 +216,25 @@ impl<'a> Scale<'a> {
             return Err(BadSchema(format!("it comes to more than {LEVELS} levels")));
         }
         Ok(weight)
+    }
+
+    /// Counts patterns, and refuses those that are long.
+    fn patterns(&mut self, key: &str, member: &Value) -> Result<(), BadSchema> {
+        let mut one = |pattern: &str| {
+            self.patterns += 1;
+            if pattern.len() > PATTERN || self.patterns > PATTERNS {
+                let most = format!("more than {PATTERNS} patterns, or one over {PATTERN} bytes");
+                return Err(BadSchema(format!("it has {most}")));
+            }
+            Ok(())
+        };
+        match (key, member) {
+            ("pattern", Value::String(pattern)) => one(pattern),
+            ("patternProperties", Value::Object(patterns)) => {
+                patterns.keys().try_for_each(|pattern| one(pattern))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn reference(&mut self, reference: &'a str, level: usize) -> Result<Weight, BadSchema> {

@@ -1,5 +1,6 @@
 //! Inspection at its boundary.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
+mod bombs;
 mod lookalikes;
 mod schemas;
 
