@@ -24,6 +24,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
     ("tagout-sandbox", &[]),
     ("tagout-wire", &["tagout-proto"]),
     ("tagout-llm", &["tagout-proto"]),
+    ("tagout-supply", &["tagout-proto"]),
     ("tagout-terminal", &[]),
     // Ring 2: composition.
     (
@@ -37,6 +38,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
             "tagout-store",
             "tagout-secrets",
             "tagout-sandbox",
+            "tagout-supply",
             "tagout-wire",
         ],
     ),
@@ -54,6 +56,7 @@ pub(super) const LAYERS: &[(&str, &[&str])] = &[
             "tagout-store",
             "tagout-secrets",
             "tagout-sandbox",
+            "tagout-supply",
             "tagout-wire",
             "tagout-llm",
             "tagout-terminal",

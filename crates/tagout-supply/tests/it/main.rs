@@ -1,0 +1,2 @@
+//! Tests of the supply chain's parts.
+mod attestations;
