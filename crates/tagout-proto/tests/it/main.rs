@@ -1,4 +1,5 @@
 //! The strict reader at its boundary.
+mod bombs;
 mod corpus;
 mod frames;
 mod names;
