@@ -3,6 +3,7 @@
 //! Pure: no I/O, no runtime, no models.
 pub mod characters;
 pub mod definition;
+pub mod live;
 pub mod lookalike;
 pub mod redact;
 pub mod schema;

@@ -1,6 +1,7 @@
 //! Inspection at its boundary.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 mod bombs;
+mod live;
 mod lookalikes;
 mod schemas;
 
