@@ -7,15 +7,19 @@ mod bundle;
 mod certificate;
 mod der;
 mod key;
+mod launch;
 mod log;
 mod time;
 mod timestamp;
+mod tree;
 mod trust;
 
 pub use attestation::{
     Artefact, MOST_BYTES as MOST_ATTESTATION_BYTES, Provenance, Publisher, bundle, npm, npm_url,
     python,
 };
+pub use launch::{Ecosystem, Launch, Package, Unfit, Unpinned, launch, starts};
+pub use tree::{LIST, TreeError, seal, store_of, verify};
 pub use trust::{BadTrustRoot, TrustRoot};
 
 /// Why an attestation does not hold.

@@ -116,7 +116,10 @@ fn texts(value: &serde_json::Value, path: &str, out: &mut Vec<String>) {
                 texts(inner, &format!("{path}/{key}"), out);
             }
         }
-        _ => {}
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_) => {}
     }
 }
 
