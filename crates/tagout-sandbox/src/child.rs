@@ -9,7 +9,9 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
     net::{SendFlags, send},
+    process::{Pid, Signal, WaitOptions, kill_process, waitpid},
 };
 
 use crate::message::{KILL, Report, STOP};
@@ -72,7 +74,7 @@ impl Child {
     /// that it leaves. Blocks while another thread is in [`Child::wait`].
     #[must_use]
     pub fn jailer(&self) -> u32 {
-        self.line.end().process.id()
+        self.line.end().jailer.as_raw_nonzero().get().unsigned_abs()
     }
 
     /// Asks the program to end: SIGTERM to its group now, SIGKILL to all that it started when it
@@ -111,18 +113,37 @@ pub(crate) struct Line {
 
 #[derive(Debug)]
 struct End {
-    process: process::Child,
+    /// The process that watches over the program.
+    jailer: Pid,
+    /// This process's children that are to be waited for: the jailer, and until it ends that which
+    /// made the jailer.
+    left: Vec<Pid>,
     exit: Option<Exit>,
-    reaped: bool,
 }
 
 impl Line {
-    pub(crate) const fn new(control: UnixStream, process: process::Child) -> Self {
-        Self { control, end: Mutex::new(End { process, exit: None, reaped: false }) }
+    pub(crate) fn new(control: UnixStream, process: &process::Child) -> Self {
+        let jailer = Pid::from_child(process);
+        Self { control, end: Mutex::new(End { jailer, left: vec![jailer], exit: None }) }
     }
 
     pub(crate) fn read_report(&self) -> io::Result<Report> {
         Report::read(&self.control)
+    }
+
+    /// Reads what became of an order, with what is attached to it.
+    pub(crate) fn read_answer(&self) -> io::Result<(Report, Vec<OwnedFd>)> {
+        loop {
+            match Report::receive(&self.control)? {
+                (Report::Jailer(pid), _) => {
+                    let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
+                    let mut end = self.end();
+                    end.jailer = pid;
+                    end.left.push(pid);
+                }
+                answer => return Ok(answer),
+            }
+        }
     }
 
     fn ask(&self, wish: u8) {
@@ -133,7 +154,10 @@ impl Line {
     /// Kills what was started and turned out to be no jailer.
     pub(crate) fn abandon(&self) {
         let mut end = self.end();
-        end.process.kill().ok();
+        for process in &end.left {
+            // Not waited for yet, so that the number is still its own.
+            kill_process(*process, Signal::KILL).ok();
+        }
         end.reap();
     }
 
@@ -166,7 +190,16 @@ impl Line {
         match self.read_report() {
             Ok(Report::Exited(code)) => Exit::Code(code),
             Ok(Report::Killed(signal)) => Exit::Signal(signal),
-            Ok(Report::Ready(_) | Report::Started(_) | Report::Failed(..)) | Err(_) => Exit::Lost,
+            Ok(
+                Report::Ready(_)
+                | Report::Jailer(_)
+                | Report::Started(_)
+                | Report::Failed(..)
+                | Report::Path(..)
+                | Report::Missing(_)
+                | Report::Surveyed(_),
+            )
+            | Err(_) => Exit::Lost,
         }
     }
 
@@ -180,16 +213,17 @@ impl Line {
 impl End {
     /// Waits for the jailer, which goes when nothing is left that it watches over.
     fn reap(&mut self) {
-        if !self.reaped {
+        for process in self.left.drain(..) {
             // It can only fail when somebody else reaped it, which comes to the same.
-            self.process.wait().ok();
-            self.reaped = true;
+            while matches!(waitpid(Some(process), WaitOptions::empty()), Err(Errno::INTR)) {}
         }
     }
 
     fn try_reap(&mut self) -> bool {
-        self.reaped = self.reaped || !matches!(self.process.try_wait(), Ok(None));
-        self.reaped
+        self.left.retain(|process| {
+            matches!(waitpid(Some(*process), WaitOptions::NOHANG), Ok(None) | Err(Errno::INTR))
+        });
+        self.left.is_empty()
     }
 }
 
@@ -200,13 +234,10 @@ impl Drop for Line {
         if end.try_reap() {
             return;
         }
-        // Waiting takes a handle of its own, and ends with the jailer, soon after the grace.
-        let pid = rustix::process::Pid::from_child(&end.process);
+        // Waiting takes a thread of its own, and ends with the jailer, soon after the grace.
+        let mut left =
+            End { jailer: end.jailer, left: std::mem::take(&mut end.left), exit: end.exit };
         let reaper = thread::Builder::new().name(String::from("reap-jailer"));
-        reaper
-            .spawn(move || {
-                rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty())
-            })
-            .ok();
+        reaper.spawn(move || left.reap()).ok();
     }
 }

@@ -1,6 +1,8 @@
 //! Why a program was not started.
 use std::{ffi::OsString, fmt, io, path::PathBuf};
 
+use crate::Part;
+
 /// Why a program was not started. Nothing is left running when one of these is returned.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
@@ -71,6 +73,25 @@ pub enum SpawnError {
         /// The operating system's word.
         source: io::Error,
     },
+    /// The machine lacks parts of the isolation, and the program may not do without.
+    #[error("this machine lacks {}", listed(.parts))]
+    Missing {
+        /// The parts, and what was tried.
+        parts: Vec<(Part, String)>,
+    },
+    /// What the program was to read, write or work in cannot be given to it.
+    #[error("`{}` {what}", .path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+    },
+}
+
+fn listed(parts: &[(Part, String)]) -> String {
+    let named = parts.iter().map(|(part, why)| format!("`{part}` ({why})"));
+    named.collect::<Vec<_>>().join(", ")
 }
 
 impl SpawnError {
@@ -84,7 +105,8 @@ impl SpawnError {
             | Self::VariableName { .. }
             | Self::ZeroByte
             | Self::Exec { .. } => "sandbox-program",
-            Self::WorkingDirectory { .. } => "sandbox-path",
+            Self::WorkingDirectory { .. } | Self::Path { .. } => "sandbox-path",
+            Self::Missing { .. } => "sandbox-degraded",
             Self::Jailer { .. } | Self::NotAJailer { .. } | Self::Jail { .. } => "sandbox-failed",
         }
     }
@@ -102,6 +124,10 @@ impl SpawnError {
                 "see that what it needs to run may be read: `tagout sandbox run --learn -- PROGRAM`"
             }
             Self::WorkingDirectory { .. } => "add the folder to `read` or `write` of its sandbox",
+            Self::Path { .. } => "see to `read`, `write` and `cwd` of its sandbox",
+            Self::Missing { .. } => {
+                "give the machine what `tagout doctor` says, or name the part in `allow_degraded`"
+            }
             Self::Jailer { .. } | Self::NotAJailer { .. } | Self::Jail { .. } => {
                 "`tagout doctor` says what this machine lacks"
             }
@@ -126,10 +152,30 @@ pub enum Stage {
     WorkingDirectory,
     /// Executing the program.
     Exec,
+    /// Making the program's namespaces.
+    Namespaces,
+    /// Saying as whom the program runs.
+    Identity,
+    /// Taking what the program may see of the machine.
+    Mounts,
+    /// Making the program's root file system.
+    Root,
+    /// Mounting its own `/proc`.
+    Proc,
+    /// Writing its private files.
+    Files,
+    /// Switching on its loopback, and listening there.
+    Network,
+    /// Bounding what it may take.
+    Bounds,
+    /// Putting Landlock's rules in place.
+    Landlock,
+    /// Putting the filter of system calls in place.
+    Filter,
 }
 
 impl Stage {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 17] = [
         Self::Order,
         Self::Signals,
         Self::Session,
@@ -137,6 +183,16 @@ impl Stage {
         Self::Orphans,
         Self::WorkingDirectory,
         Self::Exec,
+        Self::Namespaces,
+        Self::Identity,
+        Self::Mounts,
+        Self::Root,
+        Self::Proc,
+        Self::Files,
+        Self::Network,
+        Self::Bounds,
+        Self::Landlock,
+        Self::Filter,
     ];
 
     pub(crate) const fn number(self) -> u8 {
@@ -158,6 +214,16 @@ impl fmt::Display for Stage {
             Self::Orphans => "adopt orphans",
             Self::WorkingDirectory => "enter the working directory",
             Self::Exec => "execute the program",
+            Self::Namespaces => "make namespaces",
+            Self::Identity => "say as whom the program runs",
+            Self::Mounts => "take what the program may see",
+            Self::Root => "make the program's root file system",
+            Self::Proc => "mount the program's `/proc`",
+            Self::Files => "write the program's private files",
+            Self::Network => "set up the program's network",
+            Self::Bounds => "bound what the program may take",
+            Self::Landlock => "put Landlock's rules in place",
+            Self::Filter => "put the filter of system calls in place",
         })
     }
 }

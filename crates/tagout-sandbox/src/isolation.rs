@@ -3,9 +3,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fmt,
+    os::unix::ffi::OsStrExt as _,
     path::PathBuf,
     time::Duration,
 };
+
+use crate::SpawnError;
 
 /// What an isolated program may read, write and reach. Nothing else of the machine is there for it:
 /// it runs in namespaces of its own, on a root file system that holds only this.
@@ -33,6 +36,37 @@ pub struct Isolation {
     pub accepted: BTreeSet<Part>,
     /// Parts that are left out on purpose, to show what each is good for.
     pub off: BTreeSet<Part>,
+}
+
+impl Isolation {
+    /// Whether a part is to be there.
+    pub(crate) fn wants(&self, part: Part) -> bool {
+        !self.off.contains(&part)
+    }
+
+    /// Refuses what the operating system would misread rather than refuse.
+    pub(crate) fn check(&self) -> Result<(), SpawnError> {
+        for path in self.read.iter().chain(&self.write).chain(&self.hide) {
+            if !path.is_absolute() {
+                return Err(SpawnError::NotAbsolute { path: path.clone() });
+            }
+            if path.as_os_str().as_bytes().contains(&0) {
+                return Err(SpawnError::ZeroByte);
+            }
+        }
+        // One name, that leads nowhere else.
+        let is_name = |name: &OsString| {
+            let bytes = name.as_bytes();
+            !matches!(bytes, b"" | b"." | b"..") && !bytes.iter().any(|b| matches!(b, 0 | b'/'))
+        };
+        match self.files.keys().find(|name| !is_name(name)) {
+            Some(name) => Err(SpawnError::Path {
+                path: PathBuf::from(name),
+                what: String::from("cannot name a file"),
+            }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Where the listener of [`Isolation::egress`] is, inside.
@@ -166,6 +200,30 @@ impl Part {
             Self::MemoryBound => "memory-bound",
             Self::ProcessBound => "process-bound",
             Self::ProcessLimits => "process-limits",
+        }
+    }
+
+    /// What would give it to a machine that lacks it.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Users => {
+                "allow user namespaces: `user.max_user_namespaces`, \
+                 `kernel.unprivileged_userns_clone`, `kernel.apparmor_restrict_unprivileged_userns`, \
+                 or the seccomp profile of the container"
+            }
+            Self::Mounts | Self::Processes | Self::Ipc | Self::HostName | Self::Network => {
+                "allow user namespaces, or start Tagout as root"
+            }
+            Self::LandlockFiles | Self::LandlockNetwork | Self::LandlockScopes => {
+                "a kernel of 6.12 or later, with `landlock` in `lsm=`"
+            }
+            Self::Seccomp => "a kernel with `CONFIG_SECCOMP_FILTER`",
+            Self::Privileges => "a kernel that lets capabilities be dropped",
+            Self::MemoryBound | Self::ProcessBound => {
+                "delegate the cgroup controllers `memory` and `pids` to Tagout"
+            }
+            Self::ProcessLimits => "raise the hard limits that Tagout is started with",
         }
     }
 

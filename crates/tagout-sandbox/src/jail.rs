@@ -1,15 +1,25 @@
 //! The jailer: starts one program, watches over it, and ends all that it started.
 //!
 //! It is single-threaded and stays so: creating namespaces and forking both ask for it.
+mod bounds;
 mod descendants;
+mod failure;
+mod first;
+mod ids;
 mod landlock;
+mod launch;
+mod memory;
+mod plan;
+mod program;
+mod root;
 pub(crate) mod seccomp;
+mod survey;
+pub(crate) mod system;
 mod watch;
 
 use std::{
     ffi::OsStr,
-    io::{self, IoSliceMut, Read, Write},
-    mem::MaybeUninit,
+    io::{self, Read, Write},
     os::{
         fd::{AsFd, OwnedFd},
         unix::{net::UnixStream, process::CommandExt},
@@ -19,14 +29,14 @@ use std::{
 
 use rustix::{
     fs::Mode,
-    net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
+    io::Errno,
     process::{DumpableBehavior, Pid, Signal},
 };
 
-use self::watch::Watch;
+use self::{failure::Failure, watch::Watch};
 use crate::{
-    Profile, Stage, danger,
-    message::{ORDER_BYTES, Report, VERSION, decode_order},
+    Profile, Stage, danger, handover,
+    message::{ORDER_BYTES, Order, Report, VERSION},
 };
 
 /// The name under which a jailer is started.
@@ -48,19 +58,6 @@ pub fn jail_if_asked() -> Option<ExitCode> {
     })
 }
 
-/// Why the program was not started, as it is told to the gateway.
-struct Failure(Stage, io::Error);
-
-impl Stage {
-    fn failed(self) -> impl FnOnce(io::Error) -> Failure {
-        move |source| Failure(self, source)
-    }
-
-    fn refused(self) -> impl FnOnce(rustix::io::Errno) -> Failure {
-        move |source| Failure(self, source.into())
-    }
-}
-
 /// An error has nowhere to go: the gateway has gone, or this was never a jailer's socket.
 fn jail() -> io::Result<()> {
     #[expect(unsafe_code, reason = "the one caller of the one unsafe function")]
@@ -70,15 +67,30 @@ fn jail() -> io::Result<()> {
     }
     let mut control = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     control.write_all(&Report::Ready(VERSION).encode())?;
-    match prepare(&mut control).and_then(start) {
-        Ok((grace, signals, program)) => {
-            control.write_all(&Report::Started(program.as_raw_nonzero().get()).encode()).ok();
-            Watch::new(control, signals, program, grace).run();
-            Ok(())
+    match obey(&mut control) {
+        Ok(()) => Ok(()),
+        Err(failure) => control.write_all(&Report::from(failure).encode()),
+    }
+}
+
+fn obey(control: &mut UnixStream) -> Result<(), Failure> {
+    let (order, pipes) = receive(control).map_err(Stage::Order.failed())?;
+    let mut profile = match order {
+        Order::Start(profile) => profile,
+        Order::Survey => {
+            let report = Report::Surveyed(survey::take_all());
+            return control.write_all(&report.encode()).map_err(Stage::Order.failed());
         }
-        Err(Failure(stage, source)) => {
-            let errno = source.raw_os_error().unwrap_or(libc::EPROTO);
-            control.write_all(&Report::Failed(stage, errno).encode())
+    };
+    let pipes = pipes.try_into();
+    let pipes = pipes.map_err(|_| Failure::Step(Stage::Order, Errno::PROTO.into()))?;
+    let isolation = profile.isolation.take();
+    let ready = prepare(profile, pipes)?;
+    match isolation {
+        Some(isolation) => launch::launch(control, ready, isolation),
+        None => {
+            let control = control.try_clone().map_err(Stage::Order.failed())?;
+            start(ready, control)
         }
     }
 }
@@ -90,8 +102,7 @@ struct Ready {
     signals: OwnedFd,
 }
 
-fn prepare(control: &mut UnixStream) -> Result<Ready, Failure> {
-    let (profile, pipes) = receive(control).map_err(Stage::Order.failed())?;
+fn prepare(profile: Profile, pipes: [OwnedFd; 3]) -> Result<Ready, Failure> {
     danger::reset_dispositions();
     let signals = danger::signal_descriptor(&SIGNALS).map_err(Stage::Signals.failed())?;
     // Only shows in listings of processes.
@@ -109,35 +120,22 @@ fn prepare(control: &mut UnixStream) -> Result<Ready, Failure> {
     Ok(Ready { profile, pipes, signals })
 }
 
-fn receive(control: &mut UnixStream) -> io::Result<(Profile, [OwnedFd; 3])> {
-    let strange = || io::Error::from(rustix::io::Errno::PROTO);
+fn receive(control: &mut UnixStream) -> io::Result<(Order, Vec<OwnedFd>)> {
+    let strange = || io::Error::from(Errno::PROTO);
     let mut length = [0; 8];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-    let mut attached = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(
-        &*control,
-        &mut [IoSliceMut::new(&mut length)],
-        &mut attached,
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
-    let pipes: Vec<OwnedFd> = attached
-        .drain()
-        .filter_map(|message| {
-            if let RecvAncillaryMessage::ScmRights(fds) = message { Some(fds) } else { None }
-        })
-        .flatten()
-        .collect();
-    let pipes = <[OwnedFd; 3]>::try_from(pipes).map_err(|_| strange())?;
+    let pipes = handover::receive(control, &mut length)?;
     let bytes = usize::try_from(u64::from_le_bytes(length)).map_err(|_| strange())?;
-    if received.bytes != length.len() || bytes > ORDER_BYTES {
+    if bytes > ORDER_BYTES {
         return Err(strange());
     }
     let mut order = vec![0; bytes];
     control.read_exact(&mut order)?;
-    Ok((decode_order(&order).ok_or_else(strange)?, pipes))
+    let decoded = Order::decode(&order);
+    danger::wipe(&mut order);
+    Ok((decoded.ok_or_else(strange)?, pipes))
 }
 
-fn start(ready: Ready) -> Result<(std::time::Duration, OwnedFd, Pid), Failure> {
+fn start(ready: Ready, mut control: UnixStream) -> Result<(), Failure> {
     let Ready { profile, pipes: [stdin, stdout, stderr], signals } = ready;
     let dir = profile.cwd.as_deref().unwrap_or(std::path::Path::new("/"));
     // Here and not in `Command`, whose error does not tell a bad directory from a bad program.
@@ -147,6 +145,10 @@ fn start(ready: Ready) -> Result<(std::time::Duration, OwnedFd, Pid), Failure> {
     command.args(&profile.args).env_clear().envs(&profile.env);
     command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
     let program = danger::spawn_tied(&mut command).map_err(Stage::Exec.failed())?;
-    // The jailer's copies of the pipes go with `command`: an end of file must reach the gateway.
-    Ok((profile.grace, signals, Pid::from_child(&program)))
+    // The jailer's copies of the pipes: an end of file must reach the gateway.
+    drop(command);
+    let program = Pid::from_child(&program);
+    control.write_all(&Report::Started(program.as_raw_nonzero().get()).encode()).ok();
+    Watch::new(control, signals, program, profile.grace).run();
+    Ok(())
 }

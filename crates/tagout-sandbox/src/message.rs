@@ -1,38 +1,54 @@
 //! What gateway and jailer say to each other.
 //!
 //! The jailer says [`Report::Ready`]; the gateway sends the order, with the program's three pipes
-//! attached to its first byte; the jailer answers [`Report::Started`] or [`Report::Failed`], and
-//! once [`Report::Exited`] or [`Report::Killed`]. Between those the gateway may send [`STOP`] and
-//! [`KILL`]. The end of the stream means the same as [`STOP`].
+//! attached to its first byte. A jailer that makes another one for an isolated program names it in
+//! [`Report::Jailer`]. The answer is [`Report::Started`], with the listener attached where there is
+//! one, or why not; and later, once, [`Report::Exited`] or [`Report::Killed`]. Between those the
+//! gateway may send [`STOP`] and [`KILL`]. The end of the stream means the same as [`STOP`].
+mod order;
+
 use std::{
-    collections::BTreeMap,
     ffi::{OsStr, OsString},
     io::{self, Read},
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    os::fd::OwnedFd,
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        net::UnixStream,
+    },
     path::PathBuf,
-    time::Duration,
 };
 
-use crate::{Profile, Stage};
+pub(crate) use self::order::Order;
+use crate::{Found, Part, Stage, Survey, handover};
 
 /// Raised with every change of what is said here.
-pub(crate) const VERSION: i32 = 1;
+pub(crate) const VERSION: i32 = 2;
 /// Ask the program to end, and kill it after its grace.
 pub(crate) const STOP: u8 = b's';
 /// Kill the program now.
 pub(crate) const KILL: u8 = b'k';
 /// An order's limit. The kernel's own for arguments and environment is at most 6 MiB.
 pub(crate) const ORDER_BYTES: usize = 16 << 20;
+/// A report's limit.
+const REPORT_BYTES: u32 = 64 << 10;
 
 /// What a jailer has to say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Report {
     /// It is a jailer, and this is its [`VERSION`].
     Ready(i32),
+    /// This process watches over the program from here on, as another child of the gateway's.
+    Jailer(i32),
     /// The program runs, under this process id.
     Started(i32),
     /// The program was not started: what failed, and the error number.
     Failed(Stage, i32),
+    /// The program was not started: a path that it was given is of no use, and why.
+    Path(PathBuf, String),
+    /// The program was not started: what the machine lacks for it, and the system's word.
+    Missing(Vec<(Part, String)>),
+    /// What the machine has.
+    Surveyed(Survey),
     /// The program exited with this code.
     Exited(i32),
     /// The program was killed by this signal.
@@ -40,78 +56,141 @@ pub(crate) enum Report {
 }
 
 impl Report {
-    pub(crate) fn encode(self) -> [u8; 6] {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut text = Vec::new();
         let (tag, stage, value) = match self {
-            Self::Ready(version) => (b'R', 0, version),
-            Self::Started(pid) => (b'S', 0, pid),
-            Self::Failed(stage, errno) => (b'F', stage.number(), errno),
-            Self::Exited(code) => (b'E', 0, code),
-            Self::Killed(signal) => (b'K', 0, signal),
+            Self::Ready(version) => (b'R', 0, *version),
+            Self::Jailer(pid) => (b'J', 0, *pid),
+            Self::Started(pid) => (b'S', 0, *pid),
+            Self::Failed(stage, errno) => (b'F', stage.number(), *errno),
+            Self::Path(path, what) => {
+                put(&mut text, path.as_os_str());
+                put(&mut text, what.as_ref());
+                (b'P', 0, 0)
+            }
+            Self::Missing(parts) => {
+                for (part, why) in parts {
+                    put(&mut text, part.as_str().as_ref());
+                    put(&mut text, why.as_ref());
+                }
+                (b'M', 0, 0)
+            }
+            Self::Surveyed(survey) => {
+                put_survey(&mut text, survey);
+                (b'V', 0, 0)
+            }
+            Self::Exited(code) => (b'E', 0, *code),
+            Self::Killed(signal) => (b'K', 0, *signal),
         };
-        let [a, b, c, d] = value.to_le_bytes();
-        [tag, stage, a, b, c, d]
+        let mut out = vec![tag, stage];
+        out.extend(value.to_le_bytes());
+        out.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
+        out.extend(text);
+        out
     }
 
     /// Reads one report; `UnexpectedEof` when the jailer is gone.
     pub(crate) fn read(mut from: impl Read) -> io::Result<Self> {
-        let mut bytes = [0; 6];
-        from.read_exact(&mut bytes)?;
-        let [tag, stage, value @ ..] = bytes;
-        let value = i32::from_le_bytes(value);
-        let strange = || io::Error::new(io::ErrorKind::InvalidData, "not a jailer's report");
-        Ok(match tag {
+        let mut head = [0; 10];
+        from.read_exact(&mut head)?;
+        Self::read_rest(head, from)
+    }
+
+    /// Reads one report from a socket, with what is attached to it.
+    pub(crate) fn receive(from: &UnixStream) -> io::Result<(Self, Vec<OwnedFd>)> {
+        let mut head = [0; 10];
+        let attached = handover::receive(from, &mut head)?;
+        Ok((Self::read_rest(head, from)?, attached))
+    }
+
+    fn read_rest(head: [u8; 10], mut from: impl Read) -> io::Result<Self> {
+        let [tag, stage, a, b, c, d, length @ ..] = head;
+        let (value, length) = (i32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(length));
+        if !b"RJSFPMVEK".contains(&tag) || length > REPORT_BYTES {
+            return Err(strange());
+        }
+        let mut text = vec![0; length as usize];
+        from.read_exact(&mut text)?;
+        Self::decode(tag, Stage::from_number(stage), value, &text).ok_or_else(strange)
+    }
+
+    fn decode(tag: u8, stage: Option<Stage>, value: i32, text: &[u8]) -> Option<Self> {
+        let mut texts = Texts(text);
+        let report = match tag {
             b'R' => Self::Ready(value),
+            b'J' => Self::Jailer(value),
             b'S' => Self::Started(value),
-            b'F' => Self::Failed(Stage::from_number(stage).ok_or_else(strange)?, value),
+            b'F' => Self::Failed(stage?, value),
+            b'P' => Self::Path(texts.next()?.into(), texts.string()?),
+            b'M' => {
+                let mut parts = Vec::new();
+                while !texts.is_empty() {
+                    parts.push((Part::of_name(&texts.string()?)?, texts.string()?));
+                }
+                Self::Missing(parts)
+            }
+            b'V' => Self::Surveyed(survey(&mut texts)?),
             b'E' => Self::Exited(value),
             b'K' => Self::Killed(value),
-            _ => return Err(strange()),
-        })
+            _ => return None,
+        };
+        texts.is_empty().then_some(report)
     }
 }
 
-/// A profile as bytes: every text with its length before it.
-pub(crate) fn encode_order(profile: &Profile) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut put = |text: &OsStr| {
-        out.extend((text.len() as u64).to_le_bytes());
-        out.extend(text.as_bytes());
-    };
-    put(profile.program.as_os_str());
-    put(profile.cwd.as_ref().map_or(OsStr::new("/"), |dir| dir.as_os_str()));
-    put(OsStr::new(&profile.grace.as_millis().to_string()));
-    put(OsStr::new(&profile.args.len().to_string()));
-    profile.args.iter().for_each(|arg| put(arg));
-    for (name, value) in &profile.env {
-        put(name);
-        put(value);
-    }
-    out
+fn strange() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "not a jailer's report")
 }
 
-/// Undoes [`encode_order`]; `None` when the bytes are no order.
-pub(crate) fn decode_order(bytes: &[u8]) -> Option<Profile> {
-    let mut texts = Texts(bytes);
-    let program = PathBuf::from(texts.next()?);
-    let cwd = Some(PathBuf::from(texts.next()?));
-    let grace = Duration::from_millis(texts.number()?);
-    let args = (0..texts.number()?).map(|_| texts.next()).collect::<Option<_>>()?;
-    let mut env = BTreeMap::new();
-    while !texts.0.is_empty() {
-        env.insert(texts.next()?, texts.next()?);
+fn put_survey(text: &mut Vec<u8>, survey: &Survey) {
+    for (part, found) in &survey.parts {
+        put(text, part.as_str().as_ref());
+        let (is_there, what) = match found {
+            Found::Present(how) => ("present", how),
+            Found::Missing { why, remedy: _ } => ("missing", why),
+        };
+        put(text, is_there.as_ref());
+        put(text, what.as_ref());
     }
-    Some(Profile { program, args, env, cwd, grace, isolation: None })
+}
+
+fn survey(texts: &mut Texts<'_>) -> Option<Survey> {
+    let mut parts = std::collections::BTreeMap::new();
+    while !texts.is_empty() {
+        let part = Part::of_name(&texts.string()?)?;
+        let found = match texts.string()?.as_str() {
+            "present" => Found::Present(texts.string()?),
+            "missing" => Found::Missing { why: texts.string()?, remedy: part.remedy() },
+            _ => return None,
+        };
+        parts.insert(part, found);
+    }
+    Some(Survey { parts })
+}
+
+/// Every text stands with its length before it.
+fn put(out: &mut Vec<u8>, text: &OsStr) {
+    out.extend((text.len() as u64).to_le_bytes());
+    out.extend(text.as_bytes());
 }
 
 struct Texts<'a>(&'a [u8]);
 
 impl Texts<'_> {
+    const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn next(&mut self) -> Option<OsString> {
         let (length, rest) = self.0.split_first_chunk::<8>()?;
         let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
         let (text, rest) = rest.split_at_checked(length)?;
         self.0 = rest;
         Some(OsString::from_vec(text.to_vec()))
+    }
+
+    fn string(&mut self) -> Option<String> {
+        self.next()?.into_string().ok()
     }
 
     fn number(&mut self) -> Option<u64> {
@@ -123,35 +202,30 @@ impl Texts<'_> {
 mod tests {
     use super::*;
 
-    fn full() -> Profile {
-        let mut profile = Profile::new("/usr/bin/env");
-        profile.args = vec!["".into(), OsString::from_vec(vec![0xff, b'\n'])];
-        profile.env = BTreeMap::from([("A".into(), "".into()), ("B".into(), "x=y".into())]);
-        profile.cwd = Some("/tmp".into());
-        profile
-    }
-
-    #[test]
-    fn an_order_arrives_as_it_was_given() {
-        assert_eq!(decode_order(&encode_order(&full())), Some(full()));
-    }
-
-    #[test]
-    fn a_cut_order_is_never_taken_for_a_whole_argument_list() {
-        let bytes = encode_order(&full());
-        for end in 0..bytes.len() {
-            let cut = decode_order(&bytes[..end]);
-            assert!(cut.is_none_or(|p| p.args == full().args && p.env.len() < 2), "cut at {end}");
-        }
-    }
-
     #[test]
     fn reports_arrive_as_they_were_given() {
         let failed = (0..=u8::MAX).filter_map(Stage::from_number).map(|s| Report::Failed(s, 2));
-        let others =
-            [Report::Ready(VERSION), Report::Started(7), Report::Exited(255), Report::Killed(9)];
+        let missing = Found::Missing { why: String::from("no"), remedy: Part::Users.remedy() };
+        let parts = [(Part::Ipc, Found::Present(String::new())), (Part::Users, missing)];
+        let others = [
+            Report::Ready(VERSION),
+            Report::Jailer(8),
+            Report::Started(7),
+            Report::Path("/data".into(), String::from("there is no such file")),
+            Report::Missing(vec![(Part::Users, String::from("not permitted"))]),
+            Report::Surveyed(Survey { parts: parts.into() }),
+            Report::Exited(255),
+            Report::Killed(9),
+        ];
         for report in failed.chain(others) {
             assert_eq!(Report::read(&report.encode()[..]).unwrap(), report);
         }
+    }
+
+    #[test]
+    fn a_report_has_a_limit() {
+        let mut bytes = Report::Ready(VERSION).encode();
+        bytes[6..10].fill(0xff);
+        assert_eq!(Report::read(&bytes[..]).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 }

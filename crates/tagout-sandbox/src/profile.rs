@@ -19,7 +19,8 @@ pub struct Profile {
     pub args: Vec<OsString>,
     /// Its whole environment.
     pub env: BTreeMap<OsString, OsString>,
-    /// Its working directory, absolute. `None` is `/`, so that it does not inherit the gateway's.
+    /// Its working directory, absolute. `None` is `/`, or `/tmp` where it is isolated, so that it
+    /// does not inherit the gateway's.
     pub cwd: Option<PathBuf>,
     /// How long it may take to end after a polite request, before it is killed.
     pub grace: Duration,
@@ -53,6 +54,9 @@ impl Profile {
         }
         if let Some((name, _)) = self.env.iter().find(|(name, _)| !is_variable_name(name)) {
             return Err(SpawnError::VariableName { name: name.clone() });
+        }
+        if let Some(isolation) = &self.isolation {
+            isolation.check()?;
         }
         let paths = [Some(self.program.as_os_str()), self.cwd.as_ref().map(|p| p.as_os_str())];
         let texts = paths.into_iter().flatten().chain(self.args.iter().map(OsString::as_os_str));

@@ -1,7 +1,6 @@
 //! The gateway's side of a start.
 use std::{
-    io::{self, IoSlice, Write},
-    mem::MaybeUninit,
+    io::{self, Write},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{net::UnixStream, process::CommandExt},
@@ -11,13 +10,12 @@ use std::{
     time::Duration,
 };
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-
 use crate::{
-    Child, Profile, SpawnError, Stage,
+    Child, Profile, SpawnError, Stage, Survey,
     child::Line,
+    handover,
     jail::JAILER_NAME,
-    message::{ORDER_BYTES, Report, VERSION, encode_order},
+    message::{ORDER_BYTES, Order, Report, VERSION},
 };
 
 /// How long a jailer may take to answer. It waits for nothing but the processor and the disk, so
@@ -49,7 +47,8 @@ struct Theirs(OwnedFd, OwnedFd, OwnedFd);
 /// # Errors
 /// [`SpawnError::NotAbsolute`], [`SpawnError::VariableName`] and [`SpawnError::ZeroByte`] for a
 /// profile that makes no sense; [`SpawnError::WorkingDirectory`] and [`SpawnError::Exec`] when the
-/// operating system refuses it; [`SpawnError::Jailer`], [`SpawnError::NotAJailer`] and
+/// operating system refuses it; [`SpawnError::Missing`] and [`SpawnError::Path`] when it cannot be
+/// isolated as the profile says; [`SpawnError::Jailer`], [`SpawnError::NotAJailer`] and
 /// [`SpawnError::Jail`] when the jailer cannot do its work.
 pub fn spawn(profile: &Profile, jailer: &Jailer) -> Result<Child, SpawnError> {
     profile.check()?;
@@ -57,29 +56,58 @@ pub fn spawn(profile: &Profile, jailer: &Jailer) -> Result<Child, SpawnError> {
     let no_jailer = |source| SpawnError::NotAJailer { binary: jailer.binary.clone(), source };
     let (line, ours, theirs) = start_jailer(jailer).map_err(cannot_start)?;
     let report = greet(&line)
-        .and_then(|()| send_order(&line, profile, theirs))
-        .and_then(|()| line.read_report());
+        .and_then(|()| send_order(&line, &Order::Start(profile.clone()), Some(theirs)))
+        .and_then(|()| line.read_answer());
     match report {
-        Ok(Report::Started(pid)) => {
+        Ok((Report::Started(pid), attached)) => {
             line.control.set_read_timeout(None).map_err(cannot_start)?;
             let Ours { stdin, stdout, stderr } = ours;
             Ok(Child {
                 stdin: Some(stdin),
                 stdout: Some(stdout),
                 stderr: Some(stderr),
-                egress: None,
+                egress: attached.into_iter().next(),
                 pid: pid.unsigned_abs(),
                 line,
             })
         }
-        Ok(Report::Failed(stage, errno)) => Err(failed(profile, stage, errno)),
-        Ok(Report::Ready(_) | Report::Exited(_) | Report::Killed(_)) => {
+        Ok((Report::Failed(stage, errno), _)) => Err(failed(profile, stage, errno)),
+        Ok((Report::Path(path, what), _)) => Err(SpawnError::Path { path, what }),
+        Ok((Report::Missing(parts), _)) => Err(SpawnError::Missing { parts }),
+        Ok((
+            Report::Ready(_)
+            | Report::Jailer(_)
+            | Report::Surveyed(_)
+            | Report::Exited(_)
+            | Report::Killed(_),
+            _,
+        )) => {
             line.abandon();
             Err(no_jailer(io::ErrorKind::InvalidData.into()))
         }
         Err(source) => {
             line.abandon();
             Err(no_jailer(source))
+        }
+    }
+}
+
+/// Asks a jailer what the machine has.
+pub(crate) fn ask_for_survey(jailer: &Jailer) -> io::Result<Survey> {
+    let (line, _ours, theirs) = start_jailer(jailer)?;
+    drop(theirs);
+    let answer = greet(&line)
+        .and_then(|()| send_order(&line, &Order::Survey, None))
+        .and_then(|()| line.read_answer());
+    match answer {
+        Ok((Report::Surveyed(survey), _)) => Ok(survey),
+        Ok(_) => {
+            line.abandon();
+            Err(io::ErrorKind::InvalidData.into())
+        }
+        Err(e) => {
+            line.abandon();
+            Err(e)
         }
     }
 }
@@ -113,15 +141,19 @@ fn start_jailer(jailer: &Jailer) -> io::Result<(Line, Ours, Theirs)> {
         stderr: stderr_reader.into(),
     };
     let theirs = Theirs(stdin_reader.into(), stdout_writer.into(), stderr_writer.into());
-    Ok((Line::new(control, process), ours, theirs))
+    Ok((Line::new(control, &process), ours, theirs))
 }
 
 fn greet(line: &Line) -> io::Result<()> {
     match line.read_report()? {
         Report::Ready(VERSION) => Ok(()),
         Report::Ready(_)
+        | Report::Jailer(_)
         | Report::Started(_)
         | Report::Failed(..)
+        | Report::Path(..)
+        | Report::Missing(_)
+        | Report::Surveyed(_)
         | Report::Exited(_)
         | Report::Killed(_) => {
             Err(io::Error::new(io::ErrorKind::InvalidData, "a jailer of another version"))
@@ -129,22 +161,18 @@ fn greet(line: &Line) -> io::Result<()> {
     }
 }
 
-fn send_order(line: &Line, profile: &Profile, theirs: Theirs) -> io::Result<()> {
-    let order = encode_order(profile);
+fn send_order(line: &Line, order: &Order, theirs: Option<Theirs>) -> io::Result<()> {
+    let mut order = order.encode();
     if order.len() > ORDER_BYTES {
         return Err(io::Error::new(io::ErrorKind::ArgumentListTooLong, "an order over 16 MiB"));
     }
-    let fds: [BorrowedFd<'_>; 3] = [theirs.0.as_fd(), theirs.1.as_fd(), theirs.2.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-    let mut attached = SendAncillaryBuffer::new(&mut space);
-    attached.push(SendAncillaryMessage::ScmRights(&fds));
+    let fds = theirs.iter().flat_map(|theirs| [&theirs.0, &theirs.1, &theirs.2]);
+    let fds: Vec<BorrowedFd<'_>> = fds.map(AsFd::as_fd).collect();
     let length = (order.len() as u64).to_le_bytes();
-    let sent =
-        sendmsg(&line.control, &[IoSlice::new(&length)], &mut attached, SendFlags::NOSIGNAL)?;
-    if sent != length.len() {
-        return Err(io::ErrorKind::WriteZero.into());
-    }
-    (&line.control).write_all(&order)
+    let sent = handover::send(&line.control, &length, &fds)
+        .and_then(|()| (&line.control).write_all(&order));
+    crate::danger::wipe(&mut order);
+    sent
 }
 
 fn failed(profile: &Profile, stage: Stage, errno: i32) -> SpawnError {
@@ -155,8 +183,20 @@ fn failed(profile: &Profile, stage: Stage, errno: i32) -> SpawnError {
             source,
         },
         Stage::Exec => SpawnError::Exec { program: profile.program.clone(), source },
-        Stage::Order | Stage::Signals | Stage::Session | Stage::Privileges | Stage::Orphans => {
-            SpawnError::Jail { stage, source }
-        }
+        Stage::Order
+        | Stage::Signals
+        | Stage::Session
+        | Stage::Privileges
+        | Stage::Orphans
+        | Stage::Namespaces
+        | Stage::Identity
+        | Stage::Mounts
+        | Stage::Root
+        | Stage::Proc
+        | Stage::Files
+        | Stage::Network
+        | Stage::Bounds
+        | Stage::Landlock
+        | Stage::Filter => SpawnError::Jail { stage, source },
     }
 }

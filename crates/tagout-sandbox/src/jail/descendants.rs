@@ -15,11 +15,16 @@ const LISTING_BYTES: u64 = 64 << 20;
 /// While children come and go the list may miss some; callers ask again until none is left to wait
 /// for.
 pub(crate) fn children() -> io::Result<Vec<Pid>> {
-    let own = rustix::process::getpid().as_raw_nonzero();
-    match read(&format!("/proc/self/task/{own}/children")) {
+    children_of(rustix::process::getpid())
+}
+
+/// The same of another process, which has one thread.
+pub(super) fn children_of(parent: Pid) -> io::Result<Vec<Pid>> {
+    let parent = parent.as_raw_nonzero();
+    match read(&format!("/proc/{parent}/task/{parent}/children")) {
         Ok(list) => Ok(list.split_ascii_whitespace().filter_map(pid).collect()),
         // Kernels may be built without that file.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => search(own.get()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => search(parent.get()),
         Err(e) => Err(e),
     }
 }

@@ -11,7 +11,10 @@ use rustix::{
     process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, wait},
 };
 
-use super::descendants::children;
+use super::{
+    descendants::children,
+    memory::{self, MemoryBound},
+};
 use crate::message::{KILL, Report, STOP};
 
 /// How often the end of killed processes is looked for. Their signals usually say so before.
@@ -28,6 +31,7 @@ pub(super) struct Watch {
     grace: Duration,
     /// When the grace is over; `None` before anybody asked the program to stop.
     deadline: Option<Instant>,
+    memory: Option<MemoryBound>,
 }
 
 /// What happened.
@@ -45,23 +49,37 @@ impl Watch {
         program: Pid,
         grace: Duration,
     ) -> Self {
-        Self { control, listening: true, signals, program: Some(program), grace, deadline: None }
+        let program = Some(program);
+        Self { control, listening: true, signals, program, grace, deadline: None, memory: None }
+    }
+
+    /// The same, with an eye on memory.
+    pub(super) fn bounded(self, memory: Option<MemoryBound>) -> Self {
+        Self { memory, ..self }
     }
 
     /// Returns when the program and all that it started are gone.
     pub(super) fn run(mut self) {
         while self.program.is_some() {
-            let events = self.events(self.deadline.map(|d| d.duration_since(Instant::now())));
+            let left = self.deadline.map(|d| d.saturating_duration_since(Instant::now()));
+            let round = self.memory.is_some().then_some(memory::ROUND);
+            let events = self.events(left.into_iter().chain(round).min());
             if events.child_ended {
                 self.reap();
             }
             if events.stop {
                 self.ask_to_stop();
             }
-            if events.kill || self.deadline.is_some_and(|d| d <= Instant::now()) {
+            let too_much = self.memory.as_mut().is_some_and(MemoryBound::is_exceeded);
+            if events.kill || too_much || self.deadline.is_some_and(|d| d <= Instant::now()) {
                 break;
             }
         }
+        self.kill_all();
+    }
+
+    /// Ends the program without having run it for anybody.
+    pub(super) fn end(self) {
         self.kill_all();
     }
 

@@ -3,4 +3,5 @@
 mod bench;
 mod ends;
 mod inheritance;
+mod isolation;
 mod refusals;

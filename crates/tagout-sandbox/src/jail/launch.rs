@@ -1,0 +1,229 @@
+//! The start of an isolated program, as far as it takes the rights of the gateway's user.
+//!
+//! Three processes: this one, which the gateway started; the *first* process of the program's
+//! namespaces, which makes them what they are; and the program. This one goes when the program
+//! runs. The first stays, as the gateway's child, and is the jailer from then on.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, Read},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+};
+
+use rustix::process::{
+    DumpableBehavior, Pid, WaitOptions, geteuid, set_dumpable_behavior, waitpid,
+};
+
+use super::{
+    Ready,
+    descendants::children_of,
+    failure::Failure,
+    first::{self, First},
+    ids::{Ids, owned_by},
+    landlock::Abi,
+    plan::{Kind, Plan},
+    root::take,
+};
+use crate::{
+    Isolation, Part, Stage,
+    danger::process::{Namespaces, Parent, copy},
+    handover::{self, AT_ONCE},
+    message::Report,
+};
+
+/// The longest word of a failure.
+const FAILURE_BYTES: u64 = 64 << 10;
+
+/// Which part is which namespace.
+pub(super) const NAMESPACES: [(Part, Namespaces); 5] = [
+    (Part::Mounts, Namespaces::MOUNT),
+    (Part::Processes, Namespaces::PID),
+    (Part::Ipc, Namespaces::IPC),
+    (Part::HostName, Namespaces::UTS),
+    (Part::Network, Namespaces::NETWORK),
+];
+
+/// Starts the program, and tells the gateway what it needs to know of it.
+pub(super) fn launch(
+    control: &UnixStream,
+    ready: Ready,
+    isolation: Isolation,
+) -> Result<(), Failure> {
+    let wanted = wanted(&isolation)?;
+    let mounts = wanted.contains(&Part::Mounts);
+    let plan = if mounts { Plan::of(&isolation)? } else { without_mounts(&isolation)? };
+    // What maps ids belongs to root in processes that do not show themselves.
+    set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(Stage::Privileges.refused())?;
+    let program = ready.profile.program.clone();
+    let (line, their_line) = UnixStream::pair().map_err(Stage::Namespaces.failed())?;
+    let (failures, their_failures) = io::pipe().map_err(Stage::Namespaces.failed())?;
+    let control_of_first = control.try_clone().map_err(Stage::Namespaces.failed())?;
+    let (into, accepted) = namespaces(&isolation, &wanted)?;
+    let copied = copy(into, Parent::Same).map_err(Stage::Namespaces.failed())?;
+    let Some(jailer) = copied else {
+        drop((line, failures));
+        first::play(
+            First { ready, isolation, plan, into, lacking: accepted, control: control_of_first },
+            their_line,
+            their_failures,
+        );
+    };
+    drop((ready, their_line, their_failures, control_of_first));
+    let told = handover::send(control, &Report::Jailer(number(jailer)).encode(), &[]);
+    told.map_err(Stage::Namespaces.failed())?;
+    let ids = identify(&isolation, jailer, into)?;
+    if into.holds(Namespaces::USER) {
+        ids.map(jailer).map_err(Stage::Identity.failed())?;
+    }
+    handover::send(&line, &ids.encode(), &[]).map_err(Stage::Identity.failed())?;
+    if ids.others && mounts {
+        send_mounts(&line, &isolation, &plan, &ids)?;
+    }
+    started(failures, &program)?;
+    let egress = handover::receive(&line, &mut [0]).map_err(Stage::Network.failed())?;
+    // Its one child, which it does not reap before it is told to go on.
+    let program = children_of(jailer).ok().and_then(|all| all.first().copied());
+    let program = program.ok_or_else(|| Failure::Step(Stage::Exec, io::ErrorKind::NotFound.into()));
+    let egress: Vec<_> = egress.iter().map(AsFd::as_fd).collect();
+    handover::send(control, &Report::Started(number(program?)).encode(), &egress)
+        .map_err(Stage::Exec.failed())?;
+    handover::send(&line, b"g", &[]).map_err(Stage::Exec.failed())
+}
+
+const fn number(pid: Pid) -> i32 {
+    pid.as_raw_nonzero().get()
+}
+
+/// The parts that are to be put in place, which the machine has or may have.
+fn wanted(isolation: &Isolation) -> Result<BTreeSet<Part>, Failure> {
+    let abi = Abi::of_kernel();
+    let mut missing = BTreeMap::new();
+    for part in [Part::LandlockFiles, Part::LandlockNetwork, Part::LandlockScopes] {
+        if isolation.wants(part) && !abi.has(part) {
+            missing.insert(part, format!("the kernel's Landlock is of version {}", abi.number()));
+        }
+    }
+    accept(isolation, missing)?;
+    Ok(Part::ALL.into_iter().filter(|part| isolation.wants(*part)).collect())
+}
+
+/// Goes on without the missing parts, where the program may do without them all.
+fn accept(isolation: &Isolation, mut missing: BTreeMap<Part, String>) -> Result<(), Failure> {
+    missing.retain(|part, _| !isolation.accepted.contains(part));
+    if missing.is_empty() { Ok(()) } else { Err(Failure::Missing(missing.into_iter().collect())) }
+}
+
+/// Without a root of its own, nothing can be hidden from a program or shown to it alone.
+fn without_mounts(isolation: &Isolation) -> Result<Plan, Failure> {
+    let plan = Plan::of(isolation)?;
+    if isolation.wants(Part::Mounts) && !(isolation.files.is_empty() && plan.hidden.is_empty()) {
+        let why = String::from("its private files and what is hidden from it need it");
+        return Err(Failure::Missing(vec![(Part::Mounts, why)]));
+    }
+    Ok(plan)
+}
+
+/// The namespaces to make, and the wanted parts that the machine lacks and the program does without.
+fn namespaces(
+    isolation: &Isolation,
+    wanted: &BTreeSet<Part>,
+) -> Result<(Namespaces, BTreeSet<Part>), Failure> {
+    let root = geteuid().is_root();
+    let all = NAMESPACES.iter().filter(|(part, _)| wanted.contains(part));
+    let others = all.fold(Namespaces::default(), |all, (_, one)| all.and(*one));
+    // Only the superuser has a right to namespaces without one of users.
+    let users = wanted.contains(&Part::Users) || !(root || others.is_empty());
+    let into = if users { others.and(Namespaces::USER) } else { others };
+    if try_out(into).is_ok() {
+        return Ok((into, BTreeSet::new()));
+    }
+    let mut missing = BTreeMap::new();
+    let users = match try_out(Namespaces::USER) {
+        Ok(()) => users,
+        Err(e) if users => {
+            missing.insert(Part::Users, e.to_string());
+            false
+        }
+        Err(_) => false,
+    };
+    let mut into = if users { Namespaces::USER } else { Namespaces::default() };
+    for (part, one) in NAMESPACES.iter().filter(|(part, _)| wanted.contains(part)) {
+        match try_out(into.and(*one)) {
+            Ok(()) => into = into.and(*one),
+            Err(e) => drop(missing.insert(*part, e.to_string())),
+        }
+    }
+    let lacking = missing.keys().copied().collect();
+    accept(isolation, missing)?;
+    Ok((into, lacking))
+}
+
+/// Whether such namespaces can be made.
+pub(super) fn try_out(into: Namespaces) -> io::Result<()> {
+    let Some(child) = copy(into, Parent::This)? else { std::process::exit(0) };
+    waitpid(Some(child), WaitOptions::empty())?;
+    Ok(())
+}
+
+fn identify(isolation: &Isolation, jailer: Pid, into: Namespaces) -> Result<Ids, Failure> {
+    if !isolation.wants(Part::Users) && !into.holds(Namespaces::USER) {
+        return Ok(Ids::kept());
+    }
+    let ids = Ids::of(jailer).map_err(Stage::Identity.failed())?;
+    Ok(if ids.others || into.holds(Namespaces::USER) { ids } else { Ids::kept() })
+}
+
+/// Takes what the program may see, with the superuser's rights, and so that what is owned by who
+/// gave it seems to be owned by the program.
+fn send_mounts(
+    line: &UnixStream,
+    isolation: &Isolation,
+    plan: &Plan,
+    ids: &Ids,
+) -> Result<(), Failure> {
+    let mut maps: BTreeMap<(u32, u32), Option<OwnedFd>> = BTreeMap::new();
+    let mut trees = Vec::new();
+    for (path, bind) in &plan.binds {
+        let mapped = match bind.kind {
+            Kind::System | Kind::Device => false,
+            Kind::Read => true,
+            // What it writes belongs to the path's owner: it must not make that owner's programs.
+            Kind::Write => isolation.wants(Part::Seccomp),
+        };
+        let map = if mapped {
+            maps.entry(bind.owner).or_insert_with(|| owned_by(bind.owner, ids).ok()).as_ref()
+        } else {
+            None
+        };
+        let tree = take(path, *bind, map.map(AsFd::as_fd))
+            .map_err(|e| Failure::Path(path.clone(), format!("cannot be given: {e}")))?;
+        trees.push(tree);
+    }
+    for some in trees.chunks(AT_ONCE) {
+        let fds: Vec<_> = some.iter().map(AsFd::as_fd).collect();
+        handover::send(line, b"m", &fds).map_err(Stage::Mounts.failed())?;
+    }
+    Ok(())
+}
+
+/// Waits until the program runs, or somebody on the way says why it does not.
+fn started(failures: io::PipeReader, program: &std::path::Path) -> Result<(), Failure> {
+    let mut said = Vec::new();
+    #[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
+    failures.take(FAILURE_BYTES).read_to_end(&mut said).map_err(Stage::Exec.failed())?;
+    if said.is_empty() {
+        return Ok(());
+    }
+    let report = Report::read(&said[..]).map_err(Stage::Exec.failed())?;
+    // A program that is there, but not for the program.
+    if let Report::Failed(Stage::Exec, libc::ENOENT | libc::EACCES) = report {
+        if std::fs::metadata(program).is_ok_and(|about| about.is_file()) {
+            let what = "cannot be executed by an isolated program: it, or the interpreter that it \
+                        names, is not in what that may read, or in what it may write";
+            return Err(Failure::Path(program.to_owned(), what.to_owned()));
+        }
+    }
+    Err(Failure::Told(report))
+}
