@@ -25,8 +25,6 @@ use crate::{
 
 /// Events of servers that wait to be passed on.
 const EVENTS: usize = 96;
-/// Clients without a session that one principal may have at once.
-const KINDS: usize = 16;
 
 /// The clients of one listener.
 pub(crate) struct Clients {
@@ -137,7 +135,7 @@ impl Clients {
         }
         let own = kind.iter().take(2).collect::<Vec<_>>();
         let kinds = sessions.keys().filter(|other| other.iter().take(2).eq(own.iter().copied()));
-        if kinds.count() >= KINDS {
+        if kinds.count() >= self.gateway.config.shares.quotas.clients {
             return Err(Refusal::TooMany { what: "kinds of client" });
         }
         let session = self.session_for(principal, key);

@@ -19,6 +19,7 @@ use crate::{
     blocking::Turns,
     config::Config,
     history::Histories,
+    limits::Limits,
     lockfile::Lockfile,
     policies::Policies,
     shadow::Shadow,
@@ -67,6 +68,8 @@ pub struct Gateway {
     pub(crate) principal: Principal,
     pub(crate) approver: Arc<dyn Approver>,
     pub(crate) audit: Log,
+    /// Everybody's share.
+    pub(crate) limits: Limits,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     /// Seals what clients carry between two requests of one call.
@@ -141,6 +144,8 @@ impl Gateway {
         let now = parts.clock.now();
         let audit = Log::open(&state.join("audit"), key_file, now)?;
         let store = Store::open(&state.join("state.sqlite"))?;
+        let counting = (audit.clone(), parts.clock.clone());
+        let limits = Limits::new(parts.config.shares.clone(), counting, state);
         let mut guarded = parts.own_files;
         guarded.insert(state.to_owned());
         guarded.extend(key_file.parent().map(Path::to_owned));
@@ -158,6 +163,7 @@ impl Gateway {
             principal: parts.principal,
             approver: parts.approver,
             audit,
+            limits,
             store,
             clock: parts.clock,
             sealer: Sealer::new()?,

@@ -1,7 +1,8 @@
 //! Clients over HTTP: who they are, which transport they speak, and their sessions.
 //!
 //! Three things are served: Streamable HTTP at `/mcp`, for clients with a session and without, and
-//! HTTP+SSE at `/sse` and `/messages`. Nothing is answered without a credential.
+//! HTTP+SSE at `/sse` and `/messages`. Nothing is answered without a credential, but `ok` at
+//! [`HEALTH`].
 mod approvals;
 mod headers;
 mod kept;
@@ -35,6 +36,7 @@ use crate::{
     clients::Clients,
     exchange::{Abandoned, Next},
     keys::{Caller, KeyError, Keys},
+    limits::Over,
     refusal::Refusal,
     serve::BATCH,
     session::Session,
@@ -54,6 +56,9 @@ const ALIVE: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Frames that wait for a client that reads slowly.
 const FRAMES: usize = 64;
+
+/// Where whoever asks is told that the gateway lives, and nothing else.
+pub const HEALTH: &str = "/healthz";
 
 const EVENTS: &str = "text/event-stream";
 
@@ -92,6 +97,7 @@ impl Front {
         "credential-busy",
         "credential-invalid",
         "http-refused",
+        "overloaded",
         "webhook-again",
         "webhook-malformed",
         "webhook-mismatch",
@@ -123,6 +129,7 @@ impl Front {
         self.clients.end();
         self.clients.over();
         drop(timeout(GRACE, self.clients.tasks.wait()).await);
+        self.gateway.limits.counted.flush();
     }
 
     /// Who calls, by the key that the request carries.
@@ -158,6 +165,12 @@ impl Front {
                 return unauthenticated();
             }
         };
+        // Before its body is read: who sends too much must not cost more than saying so.
+        if request.method.as_str() == "POST"
+            && let Err(over) = self.gateway.limits.look(&caller.principal)
+        {
+            return limited(over);
+        }
         let path = request.path.clone();
         match (path.as_str(), request.method.as_str()) {
             ("/mcp", "POST") => self.posted(&caller, &mut request).await,
@@ -278,6 +291,7 @@ impl Front {
         status: StatusCode,
     ) -> Response {
         if !self.strikes.count(&session.principal().user) {
+            self.gateway.limits.refused_too_often(session.principal(), strikes::MOST);
             return too_often();
         }
         let token = CancellationToken::new();
@@ -319,8 +333,9 @@ fn answered(recorded: Recorded, status: StatusCode, prefers_events: bool) -> Res
 
 /// The answer's frame with a status; only the status where there is none.
 fn finished(recorded: Recorded, status: StatusCode) -> Response {
+    let wait = recorded.retry_after_s();
     match recorded.into_frame() {
-        Some(frame) => Response::full(status, json(), frame),
+        Some(frame) => try_again(Response::full(status, json(), frame), wait),
         None => {
             Response::empty(if status == StatusCode::OK { StatusCode::ACCEPTED } else { status })
         }
@@ -340,6 +355,22 @@ fn not_now() -> Response {
     let frame = Bytes::from(frame::error("null", text));
     Response::full(StatusCode::SERVICE_UNAVAILABLE, json(), frame)
         .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
+/// Says when to try again, where that is known.
+fn try_again(response: Response, wait_s: Option<u64>) -> Response {
+    match wait_s {
+        Some(wait) => response.header(header::RETRY_AFTER, HeaderValue::from(wait)),
+        None => response,
+    }
+}
+
+/// This principal has had its share.
+fn limited(over: Over) -> Response {
+    let wait = over.retry_after_s();
+    let error = Refusal::Limit(over).for_caller(None);
+    let frame = Bytes::from(frame::error("null", &error));
+    try_again(Response::full(StatusCode::TOO_MANY_REQUESTS, json(), frame), Some(wait))
 }
 
 /// So much of this principal's was refused that nothing more of it is looked at for now.

@@ -23,8 +23,8 @@ use crate::{
     state::{Bound, Held, StateError},
 };
 
-/// Calls that wait at once; of one principal, and of all.
-const WAITING: [usize; 2] = [64, 4096];
+/// Calls that wait at once, of all principals; each has a quota of its own.
+const WAITING: usize = 4096;
 /// Questions that one answer may hold.
 const QUESTIONS: usize = 16;
 
@@ -165,8 +165,7 @@ impl Clients {
         {
             let mut waiting = locked(&self.parked.waiting);
             let own = waiting.values().filter(|waiting| waiting.user == user).count();
-            let [most_own, most] = WAITING;
-            if own >= most_own || waiting.len() >= most {
+            if own >= self.gateway.config.shares.quotas.parked || waiting.len() >= WAITING {
                 drop(waiting);
                 return failed(Refusal::TooMany { what: "calls that wait for their client" });
             }

@@ -40,6 +40,9 @@ impl Gateway {
         let prepared = withdrawn.run_until_cancelled(preparing).await;
         let prepared = prepared.unwrap_or(Err(Refusal::Cancelled));
         let decided = prepared.and_then(|inspected| decide::decide(inspected, self, &mut known));
+        if let Some(over) = decided.as_ref().err().and_then(Refusal::over) {
+            return record::counted(&self.limits.counted, known, over);
+        }
         let begun = match record::begin(&self.audit, &self.clock, known, decided.as_ref().ok()) {
             Ok(begun) => begun,
             Err(refused) => return record::unrecorded(*refused),
@@ -91,7 +94,9 @@ async fn prepare(
     lane: Lane,
     known: &mut Known,
 ) -> Result<Inspected, Refusal> {
-    let call = received.map_err(|unreceived| unreceived.refusal).inspect_err(|refusal| {
+    let (limits, principal) = (&lane.gateway().limits, lane.session().principal());
+    let refusing = |unreceived: Unreceived| limits.refusing(principal, unreceived.refusal);
+    let call = received.map_err(refusing).inspect_err(|refusal| {
         if let Refusal::Method { method } = refusal {
             known.unknown_method(method);
         }

@@ -10,7 +10,7 @@ use tagout_inspect::{
 };
 use tagout_proto::{Digest, FrameError, Inexact, Method, ReadError, ServerName};
 
-use crate::{state::StateError, told::BadTold, upstream::UpstreamError};
+use crate::{limits::Over, state::StateError, told::BadTold, upstream::UpstreamError};
 
 /// Why a call was not carried out, or its answer was withheld. There is no catch-all variant: a
 /// new cause needs a new name.
@@ -252,6 +252,9 @@ pub enum Refusal {
         /// Of what.
         what: &'static str,
     },
+    /// Somebody's share is used up.
+    #[error("{0}")]
+    Limit(#[from] Over),
     /// The client took the request back, or went away.
     #[error("the client took the request back")]
     Cancelled,
@@ -299,6 +302,11 @@ impl Refusal {
         "frame-too-large",
         "handshake-invalid",
         "header-mismatch",
+        "limit-bytes",
+        "limit-concurrency",
+        "limit-cost",
+        "limit-quota",
+        "limit-rate",
         "meta-missing",
         "method-unknown",
         "name-lookalike",
@@ -378,6 +386,7 @@ impl Refusal {
             Self::AskForSecret => "ask-for-secret",
             Self::Unanswered => "ask-unanswered",
             Self::TooMany { .. } => "too-many-open",
+            Self::Limit(over) => over.code(),
             Self::Cancelled => "cancelled",
             Self::Audit(_) => "audit-unavailable",
         }
@@ -426,9 +435,16 @@ impl Refusal {
             | Self::AskForSecret
             | Self::Unanswered
             | Self::TooMany { .. }
+            | Self::Limit(_)
             | Self::Cancelled
             | Self::Audit(_) => None,
         }
+    }
+
+    /// The limit that is reached, if that is what stopped the call.
+    #[must_use]
+    pub const fn over(&self) -> Option<&Over> {
+        if let Self::Limit(over) = self { Some(over) } else { None }
     }
 
     /// Whether policy or a person said no.

@@ -357,6 +357,7 @@ impl Line {
         clients.over();
         drop((self, session));
         clients.tasks.wait().await;
+        clients.gateway.limits.counted.flush();
         match timeout(GRACE, &mut *written).await {
             Ok(Ok(written)) => written,
             Ok(Err(_)) | Err(_) => {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     ALIVE, EVENTS, FRAMES, Front, PATIENCE, answered, events_type, finished, headers,
-    kept::HttpSession, locked, modern::SerialId, refused, replay::Stream, too_often,
+    kept::HttpSession, locked, modern::SerialId, refused, replay::Stream, strikes::MOST, too_often,
 };
 use crate::{
     exchange::{Abandoned, Exchange, Next},
@@ -184,6 +184,7 @@ impl Front {
         all: Vec<Result<Received, Unreceived>>,
     ) -> Response {
         if self.strikes.is_out(&session.session.principal().user) {
+            self.gateway.limits.refused_too_often(session.session.principal(), MOST);
             return too_often();
         }
         let mut exchanges = Vec::new();

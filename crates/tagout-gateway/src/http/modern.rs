@@ -157,6 +157,7 @@ impl Front {
 fn status(recorded: &Recorded) -> StatusCode {
     match (recorded.rpc_code(), recorded.code()) {
         (Some(-32601), _) => StatusCode::NOT_FOUND,
+        _ if recorded.retry_after_s().is_some() => StatusCode::TOO_MANY_REQUESTS,
         (Some(-32020 | -32021 | -32022 | -32700), _)
         | (_, Some("meta-missing" | "frame-malformed" | "frame-ambiguous")) => {
             StatusCode::BAD_REQUEST

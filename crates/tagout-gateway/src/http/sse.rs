@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 use super::{
     ALIVE, EVENTS, FRAMES, Front, events_type, headers,
     legacy::{Way, drive},
-    refused, too_often,
+    refused,
+    strikes::MOST,
+    too_often,
 };
 use crate::{
     exchange::Abandoned,
@@ -110,6 +112,7 @@ impl Front {
             (call, _) => (call, Default::default()),
         };
         if call.is_err() && !self.strikes.count(&session.principal().user) {
+            self.gateway.limits.refused_too_often(session.principal(), MOST);
             return too_often();
         }
         // What is refused has no place among what is under way, and waits here for its client to

@@ -9,7 +9,7 @@ use std::{
 use super::locked;
 
 /// Refusals of one principal within [`WINDOW`]; what comes after is neither looked at nor recorded.
-const MOST: u32 = 200;
+pub(super) const MOST: u32 = 200;
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Refusals by principal.

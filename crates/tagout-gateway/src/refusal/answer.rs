@@ -48,6 +48,7 @@ impl Refusal {
             | Self::AskForSecret
             | Self::Unanswered
             | Self::TooMany { .. }
+            | Self::Limit(_)
             | Self::Cancelled => -32000,
         }
     }
@@ -88,6 +89,9 @@ impl Refusal {
                 r#","requiredCapabilities":{{"extensions":{{{}:{{}}}}}}"#,
                 quoted(extension)
             ));
+        }
+        if let Self::Limit(over) = self {
+            data.push_str(&format!(",{}", over.data()));
         }
         data.push('}');
         let (code, message) = (self.rpc_code(), quoted(&message));

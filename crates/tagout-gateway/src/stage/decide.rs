@@ -1,10 +1,10 @@
 //! Policy decides.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tagout_policy::{Decision, Facts, Policy, Verdict};
 
 use super::{inspect::Inspected, record::Known};
-use crate::{Gateway, consent, refusal::Refusal};
+use crate::{Gateway, consent, limits::Permit, refusal::Refusal};
 
 /// A call that policy does not deny: it may go on, or a person must be asked.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub struct Decided {
     inspected: Inspected,
     verdict: Verdict,
     policy: Arc<Policy>,
+    /// What it holds of its server's and its tool's shares.
+    permit: Permit,
 }
 
 /// Puts the call's facts to the rules that hold, and to those on trial; notes for the record what
@@ -19,7 +21,8 @@ pub struct Decided {
 /// conversation, and no more if it is not made after all.
 ///
 /// # Errors
-/// [`Refusal::Denied`]; [`Refusal::Approvals`]: what happened before cannot be read.
+/// [`Refusal::Denied`]; [`Refusal::Approvals`]: what happened before cannot be read;
+/// [`Refusal::Limit`]: the server or the tool has no share left, or the caller none of the cost.
 pub fn decide(
     mut inspected: Inspected,
     gateway: &Gateway,
@@ -44,7 +47,11 @@ pub fn decide(
         Err(bad) => return Err(Refusal::Told(bad)),
     };
     match verdict.decision {
-        Decision::Allow | Decision::Ask => Ok(Decided { inspected, verdict, policy }),
+        Decision::Allow | Decision::Ask => {
+            // Not before: what is denied takes nothing from others.
+            let permit = gateway.limits.reach(&inspected)?;
+            Ok(Decided { inspected, verdict, policy, permit })
+        }
         Decision::Deny => {
             let Verdict { rule, reason, remedy, .. } = verdict;
             Err(Refusal::Denied { rule, reason, remedy })
@@ -63,6 +70,18 @@ impl Decided {
     #[must_use]
     pub const fn policy(&self) -> &Arc<Policy> {
         &self.policy
+    }
+
+    /// The longest that a server may take over it.
+    pub(crate) fn wall(&self) -> Option<Duration> {
+        let own = self.inspected.identified().permit().wall();
+        own.into_iter().chain(self.permit.wall()).min()
+    }
+
+    /// Counts what goes back to the client.
+    pub(crate) fn went_out(&self, bytes: usize) {
+        self.inspected.identified().permit().went_out(bytes);
+        self.permit.went_out(bytes);
     }
 
     /// The verdict: allow or ask.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tagout_proto::{
     Digest, Document, Frame, FrameError, Limits, Message, Method, Revision, Value, frame, quoted,
 };
+use tokio::time::timeout;
 
 pub(crate) use self::input::Input;
 use self::input::Needs;
@@ -55,15 +56,15 @@ pub async fn forward(cleared: Cleared, gateway: &Gateway) -> Result<Answer, Refu
     }
     let body = match inspected.target().upstream() {
         Some(upstream) => {
-            let mut body = upstream_call(upstream, &cleared, gateway).await;
-            let lost = |refusal: &Refusal| {
-                matches!(refusal, Refusal::Upstream { problem: UpstreamError::SessionLost, .. })
-            };
-            // Nothing was done, and what is there now is looked at like after any other start.
-            if body.as_ref().is_err_and(lost) {
-                body = upstream_call(upstream, &cleared, gateway).await;
+            let calling = called(upstream, &cleared, gateway);
+            match cleared.authorised().decided().wall() {
+                None => calling.await?,
+                // Questions and rounds put a deadline off, but not beyond this.
+                Some(wall) => timeout(wall, calling).await.map_err(|_| Refusal::Upstream {
+                    server: upstream.name().clone(),
+                    problem: UpstreamError::Timeout(wall),
+                })??,
             }
-            body?
         }
         None => {
             let text = session::call(inspected.identified(), gateway).await?;
@@ -71,6 +72,22 @@ pub async fn forward(cleared: Cleared, gateway: &Gateway) -> Result<Answer, Refu
         }
     };
     Ok(Answer { body, cleared })
+}
+
+/// A server's response; once more where the session with it was lost and nothing was done.
+async fn called(
+    upstream: &Arc<Upstream>,
+    cleared: &Cleared,
+    gateway: &Gateway,
+) -> Result<Body, Refusal> {
+    let body = upstream_call(upstream, cleared, gateway).await;
+    match body {
+        // What is there now is looked at like after any other start.
+        Err(Refusal::Upstream { problem: UpstreamError::SessionLost, .. }) => {
+            upstream_call(upstream, cleared, gateway).await
+        }
+        other => other,
+    }
 }
 
 impl Answer {

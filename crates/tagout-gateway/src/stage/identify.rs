@@ -6,6 +6,7 @@ use tagout_proto::{Conversation, Method, Origin, Principal};
 use super::receive::Call;
 use crate::{
     lane::Lane,
+    limits::Permit,
     refusal::Refusal,
     session::Session,
     told::{BadTold, Told},
@@ -21,13 +22,16 @@ pub struct Identified {
     conversation: Option<Conversation>,
     /// What the client says about the call, or that it cannot be relied on.
     told: Result<Told, BadTold>,
+    /// What it holds of its principal's and its client's shares.
+    permit: Permit,
 }
 
 /// Binds `call` to the principal whom the transport vouches for and to the session's conversation.
 ///
 /// # Errors
 /// [`Refusal::Handshake`]: there is no conversation yet, or there is one already;
-/// [`Refusal::Method`]: the revision that the client speaks has no such method.
+/// [`Refusal::Method`]: the revision that the client speaks has no such method;
+/// [`Refusal::Limit`]: the principal or the client has had its share.
 pub(crate) fn identify(call: Call, lane: Lane) -> Result<Identified, Refusal> {
     let session = Arc::clone(lane.session());
     let opened = session.opened();
@@ -48,8 +52,9 @@ pub(crate) fn identify(call: Call, lane: Lane) -> Result<Identified, Refusal> {
         (_, Some(opened)) => (opened.origin.clone(), Some(opened.conversation.clone())),
     };
     let origin = Origin { address: call.address(), ..origin };
+    let permit = lane.gateway().limits.admit(session.principal(), &origin, &call)?;
     let told = Told::of(&call);
-    Ok(Identified { call, session, lane, origin, conversation, told })
+    Ok(Identified { call, session, lane, origin, conversation, told, permit })
 }
 
 impl Identified {
@@ -83,6 +88,11 @@ impl Identified {
     /// It cannot be relied on.
     pub(crate) fn told(&self) -> Result<&Told, BadTold> {
         self.told.as_ref().map_err(|bad| *bad)
+    }
+
+    /// What it holds of its principal's and its client's shares.
+    pub(crate) const fn permit(&self) -> &Permit {
+        &self.permit
     }
 
     pub(crate) const fn lane(&self) -> &Lane {

@@ -144,6 +144,11 @@ impl Call {
         self.id.as_deref()
     }
 
+    /// How long it is, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::try_from(self.frame.text().len()).unwrap_or(u64::MAX)
+    }
+
     /// Its parameters, an object, if it has any.
     #[must_use]
     pub fn params(&self) -> Option<Value<'_>> {

@@ -1,6 +1,8 @@
 //! Nothing is tried before it is on record; nothing is answered before its outcome is.
 mod told;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use tagout_audit::{
@@ -18,6 +20,7 @@ use super::{
 use crate::{
     Clock,
     approval::people_in_words,
+    limits::{Counted, Over},
     policy_tools::recorded::{self, GONE, Kept},
     refusal::Refusal,
     shadow::Differs,
@@ -90,6 +93,8 @@ pub struct Recorded {
     answer: Option<(String, Result<String, String>)>,
     /// What stopped the call, if something did.
     code: Option<&'static str>,
+    /// When to try again, in seconds, where a limit did.
+    retry_after_s: Option<u64>,
 }
 
 /// Redacted arguments larger than this are left out of the log; their digest stays.
@@ -352,10 +357,22 @@ impl Begun {
         let answer = match outcome {
             Ok(reply) => reply.into_outcome(),
             // The standard wants no answer to what was taken back.
-            Err(Refusal::Cancelled) => return Recorded { answer: None, code },
+            Err(Refusal::Cancelled) => return Recorded { answer: None, code, retry_after_s: None },
             Err(refusal) => Err(refusal.for_caller(number)),
         };
-        Recorded { answer: known.id.map(|id| (id, answer)), code }
+        Recorded { answer: known.id.map(|id| (id, answer)), code, retry_after_s: None }
+    }
+}
+
+/// Counts a call that a limit refuses before it is on record. What nobody may have too much of has
+/// no record of its own either: there would be no limit to that.
+pub(crate) fn counted(counted: &Arc<Counted>, known: Known, over: &Over) -> Recorded {
+    counted.count(&known.principal, over);
+    let answer = Refusal::Limit(over.clone()).for_caller(None);
+    Recorded {
+        answer: known.id.map(|id| (id, Err(answer))),
+        code: Some(over.code()),
+        retry_after_s: Some(over.retry_after_s()),
     }
 }
 
@@ -405,7 +422,8 @@ pub fn unrecorded(refused: (Refusal, Known)) -> Recorded {
 fn withheld(id: Option<String>, refusal: &Refusal) -> Recorded {
     tracing::error!(error = %refusal, "a call is refused");
     let code = Some(refusal.code());
-    Recorded { answer: id.map(|id| (id, Err(refusal.for_caller(None)))), code }
+    let answer = id.map(|id| (id, Err(refusal.for_caller(None))));
+    Recorded { answer, code, retry_after_s: None }
 }
 
 /// Waiting for the disk must not hold up the other calls of this thread. What does not wait for it
@@ -449,7 +467,7 @@ impl Cleared {
 impl Recorded {
     /// Nothing to say: the call was lost with its task.
     pub(crate) const fn nothing() -> Self {
-        Self { answer: None, code: None }
+        Self { answer: None, code: None, retry_after_s: None }
     }
 
     /// The same answer to a later request of the same call.
@@ -464,6 +482,11 @@ impl Recorded {
     #[must_use]
     pub const fn code(&self) -> Option<&'static str> {
         self.code
+    }
+
+    /// When to try again, in seconds, where a limit stopped the call.
+    pub(crate) const fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
     }
 
     /// The error's JSON-RPC code, if it is an error.

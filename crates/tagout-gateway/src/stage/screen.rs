@@ -59,6 +59,8 @@ pub async fn screen(answer: Answer) -> Result<Reply, Refusal> {
     } else {
         Err(in_revision::error(text, (client, answer.revision()), method))
     };
+    let (Ok(text) | Err(text)) = &outcome;
+    answer.cleared().authorised().decided().went_out(text.len());
     Ok(Reply { outcome, screened, failed })
 }
 

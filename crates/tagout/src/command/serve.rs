@@ -1,7 +1,12 @@
 //! `run --http`: any number of clients over HTTP.
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
-use tagout_gateway::{Gateway, config::Listen, http::Front, keys::Keys};
+use tagout_gateway::{
+    Gateway,
+    config::Listen,
+    http::{Front, HEALTH},
+    keys::Keys,
+};
 use tagout_wire::http::{Access, AccessError, Listener, ServerLimits, Tls, serve as serve_http};
 use tokio_util::sync::CancellationToken;
 
@@ -64,11 +69,12 @@ async fn run(
     let first = first.map_err(|error| Failure::of(&error, error.code(), error.help()))?;
     output::listening(&url, first.as_ref().map(|key| key.key.expose().as_str()), json)?;
     let front = Front::new(&gateway, Arc::new(keys), listen.idle);
+    let limits = ServerLimits { health: Some(HEALTH), ..ServerLimits::default() };
     let keeping = {
         let (front, stop) = (Arc::clone(&front), stop.clone());
         tokio::spawn(async move { front.keep(&stop).await })
     };
-    serve_http(listener, ServerLimits::default(), access, front, stop).await;
+    serve_http(listener, limits, access, front, stop).await;
     keeping.await.map_err(|error| Failure::new(Ended::Failed, "file-unusable", error))?;
     Ok(Ended::Done.into())
 }
