@@ -3,7 +3,7 @@
 mod across;
 mod checks;
 mod gateway;
-mod programs;
+pub(crate) mod programs;
 mod suite;
 mod table;
 

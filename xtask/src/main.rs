@@ -2,6 +2,7 @@
 mod conformance;
 mod examples;
 mod fuzz;
+mod overload;
 mod ship;
 mod tidy;
 mod tree;
@@ -21,6 +22,8 @@ cargo xtask ship [--check] [--binary FILE]  write, or only compare, the built-in
 cargo xtask examples BINARY                 put the documentation's examples to `tagout check`
 cargo xtask conformance [--check] [--binary FILE] [--only direct|same-era|across|client] [--scenario NAME]
                                             run the public conformance suite, and write its table
+cargo xtask overload [--json] [--seconds N] [--binary FILE]
+                                            far more calls than a limit allows, beside a neighbour who behaves
 cargo xtask fuzz [--minutes N | --seconds N] [--target NAME]
                                             run the fuzz targets, each for so long; needs cargo-fuzz";
 
@@ -33,6 +36,9 @@ fn main() -> ExitCode {
         ["examples", binary] => examples::examples(binary),
         ["conformance", options @ ..] => {
             conformance::Options::parse(options).and_then(|o| conformance::conformance(&o))
+        }
+        ["overload", options @ ..] => {
+            overload::Options::parse(options).and_then(|o| overload::overload(&o))
         }
         ["fuzz", options @ ..] => fuzz::Options::parse(options).and_then(|o| fuzz::fuzz(&o)),
         _ => Err(USAGE.to_owned()),

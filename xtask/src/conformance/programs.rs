@@ -21,16 +21,16 @@ const TICK: Duration = Duration::from_millis(50);
 const LINE_BYTES: u64 = 4096;
 
 /// Where the programs are.
-pub(super) struct Programs {
-    pub(super) tagout: PathBuf,
-    pub(super) fixture: PathBuf,
+pub(crate) struct Programs {
+    pub(crate) tagout: PathBuf,
+    pub(crate) fixture: PathBuf,
     pub(super) client: PathBuf,
     pub(super) add_header: PathBuf,
 }
 
 impl Programs {
     /// Builds them; `tagout` only where it is needed and none is given.
-    pub(super) fn build(tagout: Option<&Path>, needed: bool) -> Result<Self, String> {
+    pub(crate) fn build(tagout: Option<&Path>, needed: bool) -> Result<Self, String> {
         let program = |name: &str| build("tagout-testkit", name, false);
         let tagout = match tagout {
             Some(path) => std::path::absolute(path).map_err(|error| error.to_string())?,
@@ -62,7 +62,7 @@ fn build(package: &str, program: &str, release: bool) -> Result<PathBuf, String>
 }
 
 /// A program that runs until this is dropped.
-pub(super) struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -74,7 +74,7 @@ impl Drop for Running {
 
 impl Running {
     /// Starts it; what it says goes to `log`.
-    pub(super) fn start(mut run: Command, log: &Path) -> Result<Self, String> {
+    pub(crate) fn start(mut run: Command, log: &Path) -> Result<Self, String> {
         let said = to_file(log)?;
         run.stdin(Stdio::null()).stdout(said.0).stderr(said.1);
         let name = run.get_program().to_string_lossy().into_owned();
@@ -82,7 +82,7 @@ impl Running {
     }
 
     /// Starts it and reads its first line.
-    pub(super) fn start_and_read(mut run: Command, log: &Path) -> Result<(Self, String), String> {
+    pub(crate) fn start_and_read(mut run: Command, log: &Path) -> Result<(Self, String), String> {
         let name = run.get_program().to_string_lossy().into_owned();
         run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(to_file(log)?.1);
         let mut child = run.spawn().map_err(|error| format!("{name}: {error}"))?;
@@ -102,8 +102,13 @@ impl Running {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Whether it has ended by itself.
-    pub(super) fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
 }
