@@ -1,7 +1,7 @@
 //! Where a connection may go: names are resolved once, every address is looked at, and what was
 //! looked at is what is dialled.
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt, io,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     pin::Pin,
@@ -42,8 +42,8 @@ struct Inner {
     resolver: Arc<dyn Resolve>,
     /// Names may lead into networks of one's own.
     private: bool,
-    /// For tests: names may lead to this machine.
-    loopback: bool,
+    /// For tests: names may lead to this machine, and to other ports than they say.
+    stand_in: Option<BTreeMap<u16, u16>>,
     pins: Mutex<HashMap<String, Pinned>>,
 }
 
@@ -102,7 +102,8 @@ const PINNED: Duration = Duration::from_secs(300);
 /// Names that are kept.
 const MOST_PINS: usize = 512;
 /// For a name to be looked up.
-const LOOK_UP: Duration = Duration::from_secs(5);
+const LOOK_UP: Duration =
+    if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(5) };
 /// Addresses of one name that are dialled.
 const MOST_ADDRESSES: usize = 8;
 /// Names that are looked up at once, by the whole process: each holds a thread.
@@ -118,18 +119,22 @@ impl Guard {
     /// The same with another who knows names.
     #[must_use]
     pub fn resolving(resolver: Arc<dyn Resolve>) -> Self {
-        Self::of(resolver, false, false)
+        Self::of(resolver, false, None)
     }
 
     /// Lets names lead into private networks and to this machine as well; never to metadata
     /// services, link-local, mapped or translated addresses.
     #[must_use]
     pub fn allowing_private(self) -> Self {
-        Self::of(self.0.resolver.clone(), true, self.0.loopback)
+        Self::of(self.0.resolver.clone(), true, self.0.stand_in.clone())
     }
 
-    pub(super) fn of(resolver: Arc<dyn Resolve>, private: bool, loopback: bool) -> Self {
-        Self(Arc::new(Inner { resolver, private, loopback, pins: Mutex::default() }))
+    pub(super) fn of(
+        resolver: Arc<dyn Resolve>,
+        private: bool,
+        stand_in: Option<BTreeMap<u16, u16>>,
+    ) -> Self {
+        Self(Arc::new(Inner { resolver, private, stand_in, pins: Mutex::default() }))
     }
 
     /// Where a connection to `host` goes that somebody else asks for, by the list of what that one
@@ -183,6 +188,8 @@ impl Guard {
             }
             Host::Name(name) => self.pinned(host, name, permit).await?,
         };
+        let elsewhere = self.0.stand_in.as_ref().and_then(|ports| ports.get(&port)).copied();
+        let port = elsewhere.unwrap_or(port);
         let addresses = addresses.into_iter().take(MOST_ADDRESSES);
         Ok(addresses.map(|address| SocketAddr::new(address, port)).collect())
     }
@@ -216,7 +223,7 @@ impl Guard {
         }
         match class.standing() {
             Standing::Open => true,
-            Standing::Named => self.0.private || (here && self.0.loopback),
+            Standing::Named => self.0.private || (here && self.0.stand_in.is_some()),
             Standing::Never => false,
         }
     }
@@ -276,5 +283,69 @@ impl Resolve for System {
             });
             looking.await.map_err(io::Error::other)?
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Public first, then this machine.
+    #[derive(Debug, Default)]
+    struct Turning(Mutex<usize>);
+
+    impl Resolve for Turning {
+        fn resolve<'a>(&'a self, name: &'a str) -> Looked<'a> {
+            let mut asked = self.0.lock().unwrap();
+            *asked += 1;
+            let address: IpAddr = if *asked == 1 { [1, 1, 1, 1] } else { [127, 0, 0, 1] }.into();
+            let never = name == "never.example";
+            Box::pin(async move {
+                if never {
+                    std::future::pending::<()>().await;
+                }
+                Ok(vec![address])
+            })
+        }
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    #[test]
+    fn a_name_leads_where_it_led() {
+        let names = Arc::new(Turning::default());
+        let guard = Guard::resolving(names.clone());
+        let own = || runtime().block_on(guard.clone().own("turns.example", 80));
+        let first = own().unwrap();
+        for _ in 0..10 {
+            assert_eq!(own().as_ref(), Ok(&first));
+        }
+        assert_eq!(*names.0.lock().unwrap(), 1);
+        guard.pins().get_mut("turns.example").unwrap().until = Instant::now();
+        for asked in [2, 3] {
+            let class = Class::Loopback;
+            assert_eq!(own(), Err(Denied::Address { host: "turns.example".to_owned(), class }));
+            assert_eq!(*names.0.lock().unwrap(), asked, "what was refused is not kept");
+        }
+    }
+
+    #[test]
+    fn only_so_many_names_are_kept() {
+        let guard = Guard::new();
+        for n in 0..MOST_PINS + 10 {
+            let pinned = Pinned { addresses: Vec::new(), until: Instant::now() + PINNED };
+            guard.pin(&n.to_string(), pinned);
+        }
+        let pins = guard.pins();
+        assert!(pins.len() == MOST_PINS && !pins.contains_key("0"));
+    }
+
+    #[test]
+    fn a_name_is_not_waited_for_for_ever() {
+        let guard = Guard::resolving(Arc::new(Turning::default()));
+        let denied = runtime().block_on(guard.own("never.example", 80));
+        assert_eq!(denied, Err(Denied::Slow { host: "never.example".to_owned() }));
     }
 }

@@ -2,6 +2,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use ::http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header};
@@ -14,7 +15,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 use super::{
     begun::Begun,
@@ -27,6 +28,8 @@ type Body = Either<Incoming, Full<Bytes>>;
 
 /// The head of an answer, at most, in bytes.
 const ANSWER_HEAD: usize = 64 << 10;
+/// For a program to be told that nothing came.
+const TOLD: Duration = Duration::from_secs(1);
 /// What is read ahead of who takes it.
 const BUFFER: usize = 64 << 10;
 
@@ -52,7 +55,10 @@ pub(super) async fn request(
         let sender = once.lock().unwrap_or_else(PoisonError::into_inner).take();
         let failed = &failed;
         async move {
-            let answer = answered(sender, head, asked.into_body()).await;
+            let answer = tokio::select! {
+                answer = answered(sender, head, asked.into_body()) => answer,
+                late = meter.expires() => Err(Refused::Late(late)),
+            };
             let answer = answer.unwrap_or_else(|refused| {
                 let reached = meter.reached().map(Refused::Bound);
                 let refused = reached.unwrap_or(refused);
@@ -67,12 +73,17 @@ pub(super) async fn request(
     builder.keep_alive(false).half_close(false).max_header_size(Head::MOST_BYTES);
     builder.max_buf_size(BUFFER);
     let serving = builder.serve_connection(TokioIo::new(client), service);
+    let mut serving = std::pin::pin!(serving);
     tokio::select! {
         // What the program does not take any more is no failure.
-        served = serving => drop(served),
-        late = meter.expires() => return Err(Refused::Late(late)),
+        served = serving.as_mut() => drop(served),
+        late = meter.expires() => {
+            // It may still be told so.
+            drop(timeout(TOLD, serving).await);
+            return Err(Refused::Late(late));
+        }
     }
-    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let failed = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
     failed.map_or(Ok(()), Err)
 }
 

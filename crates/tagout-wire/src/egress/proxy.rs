@@ -95,7 +95,8 @@ impl Proxy {
         let meter = Meter::new(Arc::clone(&self.0.budget));
         let mut seen = Seen { subject: None, kind: Kind::Unread, address: None };
         let served = self.0.serve(Begun::new(stream), &mut seen, &meter);
-        let served = stop.run_until_cancelled(served).await.unwrap_or(Ok(true));
+        let served = stop.run_until_cancelled(served).await;
+        let served = served.unwrap_or_else(|| Ok(seen.kind != Kind::Unread));
         if matches!(served, Ok(false)) {
             return;
         }
@@ -165,7 +166,8 @@ impl Inner {
             }
             match timeout_at(deadline, client.more()).await {
                 Ok(Ok(true)) => {}
-                Ok(Ok(false) | Err(_)) if client.said().is_empty() => return Ok(None),
+                // Who says nothing is not told anything either.
+                Ok(Ok(false) | Err(_)) | Err(_) if client.said().is_empty() => return Ok(None),
                 Ok(Ok(false) | Err(_)) => return Err(Refused::Malformed(HeadError::Line)),
                 Err(_) => return Err(Refused::Late(Late::Head)),
             }

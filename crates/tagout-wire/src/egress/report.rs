@@ -151,11 +151,9 @@ impl Refused {
 
     /// What the program is told: the code, and a sentence that repeats nothing that it sent.
     pub(super) fn body(&self) -> Bytes {
-        let said = match self {
-            Self::Malformed(problem) => problem.to_string(),
-            Self::Unreachable(_) => "it cannot be reached".to_owned(),
-            other => other.to_string(),
-        };
+        // What the system says of a host is for operators.
+        let hides = matches!(self, Self::Unreachable(_));
+        let said = if hides { "it cannot be reached".to_owned() } else { self.to_string() };
         let message = said.replace(['"', '\\'], "'");
         Bytes::from(format!(
             "{{\"error\":{{\"code\":\"{}\",\"message\":\"{message}\",\"by\":\"tagout\"}}}}\n",

@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use tagout_wire::{
+    egress::Guard,
     http::{
         Answer, Client, ClientOptions, Ends, HeaderMap, HeaderValue, HttpError, Method, StatusCode,
         Uri, Vet, Vetted, header,
@@ -15,7 +16,10 @@ use tagout_wire::{
 };
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
-use crate::peers::{Served, scripted, soon};
+use crate::{
+    egress::stand_in::Names,
+    peers::{Served, scripted, soon},
+};
 
 pub(crate) fn client() -> Client {
     Client::new(ClientOptions::default()).unwrap()
@@ -89,11 +93,17 @@ async fn nobody_there_and_nobody_known_are_told_apart() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = send(&client(), Method::POST, free, "/").await.unwrap_err();
     assert!(matches!(error, HttpError::Refused { .. }) && !error.reached(), "{error}");
-    // A name that no resolver takes, so that none is asked.
-    let uri: Uri = format!("http://{}.invalid/", "a".repeat(64)).parse().unwrap();
-    let sent = client().send(Method::GET, &uri, HeaderMap::new(), Bytes::new()).await;
+    let guard = Guard::resolving(Names::of(&[]));
+    let client = Client::new(ClientOptions { guard, ..ClientOptions::default() }).unwrap();
+    let uri = Uri::from_static("http://nobody.invalid/");
+    let sent = client.send(Method::GET, &uri, HeaderMap::new(), Bytes::new()).await;
     let error = sent.unwrap_err();
     assert!(matches!(error, HttpError::Dns { .. }) && !error.reached(), "{error}");
+    // A name that no resolver takes, so that none is asked.
+    let uri: Uri = format!("http://{}.invalid/", "a".repeat(64)).parse().unwrap();
+    let sent = client.send(Method::GET, &uri, HeaderMap::new(), Bytes::new()).await;
+    let error = sent.unwrap_err();
+    assert!(matches!(error, HttpError::Denied(_)) && !error.reached(), "{error}");
 }
 
 /// Lets so many connections pass.

@@ -9,6 +9,7 @@
 mod access;
 mod client;
 mod corpus;
+mod egress;
 mod header_value;
 mod lines;
 mod malformed;

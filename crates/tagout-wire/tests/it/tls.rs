@@ -17,18 +17,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::peers::{Seen, Served, rest, soon};
 
-struct Files {
+pub(crate) struct Files {
     folder: TempDir,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let files = Self { folder: tempfile::tempdir().unwrap() };
         files.renew();
         files
     }
 
-    fn chain(&self) -> PathBuf {
+    pub(crate) fn chain(&self) -> PathBuf {
         self.folder.path().join("chain.pem")
     }
 
@@ -45,7 +45,7 @@ impl Files {
         made.cert.pem()
     }
 
-    fn load(&self) -> Result<Tls, TlsError> {
+    pub(crate) fn load(&self) -> Result<Tls, TlsError> {
         Tls::load(&self.chain(), &self.key())
     }
 }
@@ -55,7 +55,7 @@ fn write_key(path: &Path, pem: &str, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-async fn served(tls: Tls) -> Served {
+pub(crate) async fn served(tls: Tls) -> Served {
     let limits = ServerLimits { handshake: Duration::from_millis(200), ..ServerLimits::default() };
     Served::with(limits, Access::new(), Some(tls)).await
 }
