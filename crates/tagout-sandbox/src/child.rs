@@ -132,7 +132,11 @@ impl Line {
     }
 
     /// Reads what became of an order, with what is attached to it.
-    pub(crate) fn read_answer(&self) -> io::Result<(Report, Vec<OwnedFd>)> {
+    pub(crate) fn read_answer(
+        &self,
+        watch: impl FnMut(OwnedFd),
+    ) -> io::Result<(Report, Vec<OwnedFd>)> {
+        let mut watch = watch;
         loop {
             match Report::receive(&self.control)? {
                 (Report::Jailer(pid), _) => {
@@ -141,6 +145,8 @@ impl Line {
                     end.jailer = pid;
                     end.left.push(pid);
                 }
+                (Report::Watched, listener) => listener.into_iter().take(1).for_each(&mut watch),
+                (Report::Watched, attached) => attached.into_iter().for_each(&mut watch),
                 answer => return Ok(answer),
             }
         }
@@ -193,6 +199,7 @@ impl Line {
             Ok(
                 Report::Ready(_)
                 | Report::Jailer(_)
+                | Report::Watched
                 | Report::Started(_)
                 | Report::Failed(..)
                 | Report::Path(..)

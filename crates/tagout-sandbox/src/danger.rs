@@ -1,9 +1,9 @@
 //! The unsafe code, all of it but one call.
 #![expect(unsafe_code, reason = "system calls that std and rustix do not wrap safely")]
 pub(crate) mod landlock;
-pub(crate) mod notice;
 pub(crate) mod mount;
 pub(crate) mod network;
+pub(crate) mod notice;
 pub(crate) mod process;
 pub(crate) mod seccomp;
 

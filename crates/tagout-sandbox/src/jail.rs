@@ -75,8 +75,9 @@ fn jail() -> io::Result<()> {
 
 fn obey(control: &mut UnixStream) -> Result<(), Failure> {
     let (order, pipes) = receive(control).map_err(Stage::Order.failed())?;
+    let watched = matches!(order, Order::Watch(_));
     let mut profile = match order {
-        Order::Start(profile) => profile,
+        Order::Start(profile) | Order::Watch(profile) => profile,
         Order::Survey => {
             let report = Report::Surveyed(survey::take_all());
             return control.write_all(&report.encode()).map_err(Stage::Order.failed());
@@ -85,7 +86,7 @@ fn obey(control: &mut UnixStream) -> Result<(), Failure> {
     let pipes = pipes.try_into();
     let pipes = pipes.map_err(|_| Failure::Step(Stage::Order, Errno::PROTO.into()))?;
     let isolation = profile.isolation.take();
-    let ready = prepare(profile, pipes)?;
+    let ready = Ready { watched, ..prepare(profile, pipes)? };
     match isolation {
         Some(isolation) => launch::launch(control, ready, isolation),
         None => {
@@ -100,9 +101,11 @@ struct Ready {
     profile: Profile,
     pipes: [OwnedFd; 3],
     signals: OwnedFd,
+    /// Whether calls are to wait for the gateway's word.
+    watched: bool,
 }
 
-fn prepare(profile: Profile, pipes: [OwnedFd; 3]) -> Result<Ready, Failure> {
+fn prepare(profile: Profile, pipes: [OwnedFd; 3], watched: bool) -> Result<Ready, Failure> {
     danger::reset_dispositions();
     let signals = danger::signal_descriptor(&SIGNALS).map_err(Stage::Signals.failed())?;
     // Only shows in listings of processes.
@@ -117,7 +120,7 @@ fn prepare(profile: Profile, pipes: [OwnedFd; 3]) -> Result<Ready, Failure> {
         .map_err(Stage::Orphans.refused())?;
     // A promise to find descendants is only made where they can be found.
     descendants::children().map_err(Stage::Orphans.failed())?;
-    Ok(Ready { profile, pipes, signals })
+    Ok(Ready { profile, pipes, signals, watched: false })
 }
 
 fn receive(control: &mut UnixStream) -> io::Result<(Order, Vec<OwnedFd>)> {
@@ -136,7 +139,7 @@ fn receive(control: &mut UnixStream) -> io::Result<(Order, Vec<OwnedFd>)> {
 }
 
 fn start(ready: Ready, mut control: UnixStream) -> Result<(), Failure> {
-    let Ready { profile, pipes: [stdin, stdout, stderr], signals } = ready;
+    let Ready { profile, pipes: [stdin, stdout, stderr], signals, watched: _ } = ready;
     let dir = profile.cwd.as_deref().unwrap_or(std::path::Path::new("/"));
     // Here and not in `Command`, whose error does not tell a bad directory from a bad program.
     rustix::process::chdir(dir).map_err(Stage::WorkingDirectory.refused())?;

@@ -2,7 +2,8 @@
 //!
 //! The jailer says [`Report::Ready`]; the gateway sends the order, with the program's three pipes
 //! attached to its first byte. A jailer that makes another one for an isolated program names it in
-//! [`Report::Jailer`]. The answer is [`Report::Started`], with the listener attached where there is
+//! [`Report::Jailer`]; where calls are to wait for the gateway's word, they wait at what is attached
+//! to [`Report::Watched`]. The answer is [`Report::Started`], with the listener attached where there is
 //! one, or why not; and later, once, [`Report::Exited`] or [`Report::Killed`]. Between those the
 //! gateway may send [`STOP`] and [`KILL`]. The end of the stream means the same as [`STOP`].
 mod order;
@@ -22,7 +23,7 @@ pub(crate) use self::order::Order;
 use crate::{Found, Part, Stage, Survey, handover};
 
 /// Raised with every change of what is said here.
-pub(crate) const VERSION: i32 = 2;
+pub(crate) const VERSION: i32 = 3;
 /// Ask the program to end, and kill it after its grace.
 pub(crate) const STOP: u8 = b's';
 /// Kill the program now.
@@ -39,6 +40,10 @@ pub(crate) enum Report {
     Ready(i32),
     /// This process watches over the program from here on, as another child of the gateway's.
     Jailer(i32),
+    /// Where the program's calls wait is attached. Where nothing is, it will not be started.
+    Watched,
+    /// Where the program's system calls are told is attached.
+    Watched,
     /// The program runs, under this process id.
     Started(i32),
     /// The program was not started: what failed, and the error number.
@@ -61,6 +66,8 @@ impl Report {
         let (tag, stage, value) = match self {
             Self::Ready(version) => (b'R', 0, *version),
             Self::Jailer(pid) => (b'J', 0, *pid),
+            Self::Watched => (b'W', 0, 0),
+            Self::Watched => (b'W', 0, 0),
             Self::Started(pid) => (b'S', 0, *pid),
             Self::Failed(stage, errno) => (b'F', stage.number(), *errno),
             Self::Path(path, what) => {
@@ -106,7 +113,7 @@ impl Report {
     fn read_rest(head: [u8; 10], mut from: impl Read) -> io::Result<Self> {
         let [tag, stage, a, b, c, d, length @ ..] = head;
         let (value, length) = (i32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(length));
-        if !b"RJSFPMVEK".contains(&tag) || length > REPORT_BYTES {
+        if !b"RJWSFPMVEK".contains(&tag) || length > REPORT_BYTES {
             return Err(strange());
         }
         let mut text = vec![0; length as usize];
@@ -119,6 +126,8 @@ impl Report {
         let report = match tag {
             b'R' => Self::Ready(value),
             b'J' => Self::Jailer(value),
+            b'W' => Self::Watched,
+            b'W' => Self::Watched,
             b'S' => Self::Started(value),
             b'F' => Self::Failed(stage?, value),
             b'P' => Self::Path(texts.next()?.into(), texts.string()?),
@@ -210,6 +219,8 @@ mod tests {
         let others = [
             Report::Ready(VERSION),
             Report::Jailer(8),
+            Report::Watched,
+            Report::Watched,
             Report::Started(7),
             Report::Path("/data".into(), String::from("there is no such file")),
             Report::Missing(vec![(Part::Users, String::from("not permitted"))]),

@@ -166,15 +166,20 @@ impl Own<'_> {
     }
 
     fn is_shared(&self, folder: &Path) -> bool {
-        let is_a_home = |folder: &Path| folder.parent() == Some(Path::new("/home"));
-        let homes = self.home.into_iter().chain(folder.ancestors().filter(|f| is_a_home(f)));
-        let mut homes = homes.chain([Path::new("/root")]);
-        SHARED.iter().any(|shared| folder == Path::new(shared))
-            || homes.any(|home| {
-                let below = folder.strip_prefix(home);
-                below.is_ok_and(|b| SHARED_AT_HOME.iter().any(|shared| b == Path::new(shared)))
-            })
+        is_shared(folder, self.home)
     }
+}
+
+/// Whether all kinds of things are in a folder, so that it is no program's own.
+pub(crate) fn is_shared(folder: &Path, home: Option<&Path>) -> bool {
+    let is_a_home = |folder: &Path| folder.parent() == Some(Path::new("/home"));
+    let homes = home.into_iter().chain(folder.ancestors().filter(|f| is_a_home(f)));
+    let mut homes = homes.chain([Path::new("/root")]);
+    SHARED.iter().any(|shared| folder == Path::new(shared))
+        || homes.any(|home| {
+            let below = folder.strip_prefix(home);
+            below.is_ok_and(|b| SHARED_AT_HOME.iter().any(|shared| b == Path::new(shared)))
+        })
 }
 
 fn is_systems(path: &Path) -> bool {

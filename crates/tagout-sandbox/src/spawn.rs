@@ -51,13 +51,55 @@ struct Theirs(OwnedFd, OwnedFd, OwnedFd);
 /// isolated as the profile says; [`SpawnError::Jailer`], [`SpawnError::NotAJailer`] and
 /// [`SpawnError::Jail`] when the jailer cannot do its work.
 pub fn spawn(profile: &Profile, jailer: &Jailer) -> Result<Child, SpawnError> {
+    start(profile, jailer, Order::Start(profile.clone()), drop)
+}
+
+/// The same, of an isolated program whose system calls are watched. `watch` is called once, before
+/// the program runs, and must not wait for it: calls that nobody answers make it wait.
+///
+/// # Errors
+/// As [`spawn`].
+pub(crate) fn spawn_watched(
+    profile: &Profile,
+    jailer: &Jailer,
+    watch: impl FnMut(OwnedFd),
+) -> Result<Child, SpawnError> {
+    start(profile, jailer, Order::Watch(profile.clone()), watch)
+}
+
+fn start(
+    profile: &Profile,
+    jailer: &Jailer,
+    order: Order,
+    watch: impl FnMut(OwnedFd),
+) -> Result<Child, SpawnError> {
     profile.check()?;
+    begin(profile, jailer, &Order::Start(profile.clone()), |_| ())
+}
+
+/// The same, but that calls of the program wait for the word of whoever gets the descriptor, from
+/// before it runs.
+pub(crate) fn spawn_watched(
+    profile: &Profile,
+    jailer: &Jailer,
+    watch: impl FnMut(OwnedFd),
+) -> Result<Child, SpawnError> {
+    profile.check()?;
+    begin(profile, jailer, &Order::Watch(profile.clone()), watch)
+}
+
+fn begin(
+    profile: &Profile,
+    jailer: &Jailer,
+    order: &Order,
+    watch: impl FnMut(OwnedFd),
+) -> Result<Child, SpawnError> {
     let cannot_start = |source| SpawnError::Jailer { binary: jailer.binary.clone(), source };
     let no_jailer = |source| SpawnError::NotAJailer { binary: jailer.binary.clone(), source };
     let (line, ours, theirs) = start_jailer(jailer).map_err(cannot_start)?;
     let report = greet(&line)
-        .and_then(|()| send_order(&line, &Order::Start(profile.clone()), Some(theirs)))
-        .and_then(|()| line.read_answer());
+        .and_then(|()| send_order(&line, order, Some(theirs)))
+        .and_then(|()| line.read_answer(watch));
     match report {
         Ok((Report::Started(pid), attached)) => {
             line.control.set_read_timeout(None).map_err(cannot_start)?;
@@ -77,6 +119,7 @@ pub fn spawn(profile: &Profile, jailer: &Jailer) -> Result<Child, SpawnError> {
         Ok((
             Report::Ready(_)
             | Report::Jailer(_)
+            | Report::Watched
             | Report::Surveyed(_)
             | Report::Exited(_)
             | Report::Killed(_),
@@ -98,7 +141,7 @@ pub(crate) fn ask_for_survey(jailer: &Jailer) -> io::Result<Survey> {
     drop(theirs);
     let answer = greet(&line)
         .and_then(|()| send_order(&line, &Order::Survey, None))
-        .and_then(|()| line.read_answer());
+        .and_then(|()| line.read_answer(|_| ()));
     match answer {
         Ok((Report::Surveyed(survey), _)) => Ok(survey),
         Ok(_) => {
@@ -149,6 +192,7 @@ fn greet(line: &Line) -> io::Result<()> {
         Report::Ready(VERSION) => Ok(()),
         Report::Ready(_)
         | Report::Jailer(_)
+        | Report::Watched
         | Report::Started(_)
         | Report::Failed(..)
         | Report::Path(..)

@@ -16,7 +16,7 @@ pub(crate) fn install(program: &[Instruction]) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn raw(instruction: &Instruction) -> libc::sock_filter {
+pub(super) fn raw(instruction: &Instruction) -> libc::sock_filter {
     let Instruction { code, yes, no, operand } = *instruction;
     libc::sock_filter { code, jt: yes, jf: no, k: operand }
 }

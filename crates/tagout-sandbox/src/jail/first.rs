@@ -2,7 +2,7 @@
 //! is its jailer from then on.
 use std::{
     collections::BTreeSet,
-    io::{self, PipeWriter, Write},
+    io::{self, PipeReader, PipeWriter, Read, Write},
     net::{Ipv4Addr, TcpListener},
     os::{
         fd::{AsFd, OwnedFd},
@@ -11,7 +11,10 @@ use std::{
 };
 
 use rustix::{
-    process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior},
+    process::{
+        DumpableBehavior, Gid, Pid, PidfdFlags, PidfdGetfdFlags, Uid, pidfd_getfd, pidfd_open,
+        set_dumpable_behavior,
+    },
     thread::{
         CapabilitySet, CapabilitySets, set_capabilities, set_thread_groups, set_thread_res_gid,
         set_thread_res_uid,
@@ -110,7 +113,10 @@ impl First {
         // Wiped: they are in place.
         self.isolation.files.clear();
         let switch = ids.others && !self.into.holds(Namespaces::USER);
-        let Self { ready: Ready { profile, pipes, signals }, isolation, plan, into, .. } = self;
+        let Self { ready, isolation, plan, into, .. } = self;
+        let Ready { profile, pipes, signals, watched } = ready;
+        let watch = watched.then(UnixStream::pair).transpose().map_err(Stage::Filter.failed())?;
+        let (watch, their_watch) = watch.unzip();
         let grace = profile.grace;
         let program = Program {
             profile,
@@ -120,11 +126,18 @@ impl First {
             into,
             lacking: self.lacking,
             ids: switch.then_some(ids),
+            watch: their_watch,
         };
         let parent = rustix::process::getpid();
         let copied = copy(Namespaces::default(), Parent::This).map_err(Stage::Exec.failed())?;
         let Some(pid) = copied else { fail(program::become_it(program, parent), failures) };
         drop(program);
+        if let Some(watch) = watch {
+            // Nothing comes from a program that failed before.
+            let listener = handover::receive(&watch, &mut [0]).unwrap_or_default();
+            let listener: Vec<_> = listener.iter().map(AsFd::as_fd).collect();
+            handover::send(line, b"w", &listener).map_err(Stage::Filter.failed())?;
+        }
         lower_capabilities();
         let watch = Watch::new(self.control, signals, pid, grace).bounded(memory);
         Ok(Running { watch, egress })
@@ -180,6 +193,21 @@ impl First {
         }
         Ok(Some(taken))
     }
+}
+
+/// Takes out of the program what tells of its system calls, and gives it to the gateway.
+fn hand_over_listener(mut told: PipeReader, program: Pid, control: &UnixStream) -> io::Result<()> {
+    let mut number = [0; 4];
+    match told.read_exact(&mut number) {
+        Ok(()) => {}
+        // It says itself what went wrong.
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+        Err(e) => return Err(e),
+    }
+    let process = pidfd_open(program, PidfdFlags::empty())?;
+    let number = i32::from_le_bytes(number);
+    let listener = pidfd_getfd(&process, number, PidfdGetfdFlags::empty())?;
+    handover::send(control, &Report::Watched.encode(), &[listener.as_fd()])
 }
 
 /// Changes all ids of this thread, the only one.

@@ -57,6 +57,7 @@ pub(super) fn launch(
     // What maps ids belongs to root in processes that do not show themselves.
     set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(Stage::Privileges.refused())?;
     let program = ready.profile.program.clone();
+    let watched = ready.watched;
     let (line, their_line) = UnixStream::pair().map_err(Stage::Namespaces.failed())?;
     let (failures, their_failures) = io::pipe().map_err(Stage::Namespaces.failed())?;
     let control_of_first = control.try_clone().map_err(Stage::Namespaces.failed())?;
@@ -80,6 +81,14 @@ pub(super) fn launch(
     handover::send(&line, &ids.encode(), &[]).map_err(Stage::Identity.failed())?;
     if ids.others && mounts {
         send_mounts(&line, &isolation, &plan, &ids)?;
+    }
+    if watched {
+        // Before the program is executed, which is the first call that waits. Who has nothing to
+        // attach has failed, and says so below.
+        let listener = handover::receive(&line, &mut [0]).unwrap_or_default();
+        let listener: Vec<_> = listener.iter().map(AsFd::as_fd).collect();
+        handover::send(control, &Report::Watched.encode(), &listener)
+            .map_err(Stage::Filter.failed())?;
     }
     started(failures, &program)?;
     let egress = handover::receive(&line, &mut [0]).map_err(Stage::Network.failed())?;

@@ -1,14 +1,20 @@
 //! The last steps before the program: this process becomes it.
 use std::{
     collections::{BTreeMap, BTreeSet},
-    os::{fd::OwnedFd, unix::process::CommandExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{net::UnixStream, process::CommandExt},
+    },
     path::{Path, PathBuf},
     process::Command,
 };
 
 use rustix::{
     fs::Mode,
-    process::{Pid, Signal, chdir, getppid, set_parent_process_death_signal, umask},
+    process::{
+        DumpableBehavior, Pid, Signal, chdir, getppid, set_dumpable_behavior,
+        set_parent_process_death_signal, umask,
+    },
     thread::{
         CapabilitiesSecureBits, CapabilitySet, CapabilitySets, clear_ambient_capability_set,
         remove_capability_from_bounding_set, set_capabilities, set_capabilities_secure_bits,
@@ -26,7 +32,11 @@ use super::{
 };
 use crate::{
     EGRESS_PORT, Isolation, Part, Profile, Stage,
-    danger::process::{Namespaces, close_on_exec},
+    danger::{
+        notice::install_and_listen,
+        process::{Namespaces, close_on_exec},
+    },
+    handover,
 };
 
 /// What is to run, and how.
@@ -41,6 +51,8 @@ pub(super) struct Program {
     pub(super) lacking: BTreeSet<Part>,
     /// As whom, where a user namespace has not said so.
     pub(super) ids: Option<Ids>,
+    /// Whom to tell where its calls wait.
+    pub(super) watch: Option<UnixStream>,
 }
 
 /// Becomes the program, as a child of `parent`; returns only with why not.
@@ -71,7 +83,8 @@ impl Program {
         let limits = self.isolation.wants(Part::ProcessLimits);
         let processes = self.isolation.wants(Part::ProcessBound);
         bounds::limit(&self.isolation.bounds, limits, processes).map_err(Stage::Bounds.failed())?;
-        let filter = seccomp::program(&FilterOptions::default());
+        let watched = self.watch.is_some();
+        let filter = seccomp::program(&FilterOptions { watched });
         let rules = self.rules();
         close_on_exec().map_err(Stage::Exec.failed())?;
         if self.isolation.wants(Part::Privileges) {
@@ -124,12 +137,15 @@ impl Program {
     }
 
     fn exec(self, filter: &[seccomp::Instruction]) -> Result<Never, Failure> {
-        let Self { profile, pipes: [stdin, stdout, stderr], isolation, .. } = self;
+        let Self { profile, pipes: [stdin, stdout, stderr], isolation, watch, .. } = self;
         #[expect(clippy::disallowed_methods, reason = "this is where programs are started")]
         let mut command = Command::new(&profile.program);
         command.args(&profile.args).env_clear().envs(&profile.env);
         command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
-        if isolation.wants(Part::Seccomp) {
+        if let Some(watch) = watch {
+            let listener = install_and_listen(filter).map_err(Stage::Filter.failed())?;
+            handover::send(&watch, b"w", &[listener.as_fd()]).map_err(Stage::Filter.failed())?;
+        } else if isolation.wants(Part::Seccomp) {
             match seccomp::install(filter) {
                 Ok(()) => {}
                 Err(e) if isolation.accepted.contains(&Part::Seccomp) => drop(e),
@@ -139,6 +155,18 @@ impl Program {
         // With no signal blocked and none ignored.
         Err(Failure::Step(Stage::Exec, command.exec()))
     }
+}
+
+/// Puts a filter in place whose listener the parent takes. The next calls wait until it has.
+fn install_and_tell(
+    filter: &[seccomp::Instruction],
+    mut told: PipeWriter,
+) -> io::Result<OwnedFd> {
+    // The parent takes it out of this process, which must not hide from it for that.
+    set_dumpable_behavior(DumpableBehavior::Dumpable)?;
+    let listener = install_and_listen(filter)?;
+    told.write_all(&listener.as_raw_fd().to_le_bytes())?;
+    Ok(listener)
 }
 
 /// Gives up every capability, and the ways to come by one.

@@ -10,18 +10,26 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
 use self::{
     arguments::Test,
     assemble::{Ask, Assembler, Label},
-    policy::{ALLOWED, DANGEROUS, Outcome, RULED, Rule},
+    interpret::interpret,
+    policy::{ABSENT, ALLOWED, DANGEROUS, Named, Outcome, RULED, Rule},
 };
 pub(crate) use self::{assemble::Instruction, interpret::Call};
 
 /// How a filter is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct FilterOptions {}
+pub(crate) struct FilterOptions {
+    /// Whether calls that are about files and connections, and those that are refused, wait for
+    /// the word of whoever watches. Everything else is as without.
+    pub(crate) watched: bool,
+}
 
 /// This architecture in the kernel's audit records.
 #[cfg(target_arch = "x86_64")]
@@ -48,14 +56,16 @@ const ARCHITECTURE_OF_CALL: u32 = 4;
 enum Leaf {
     Kill,
     Rule(Rule),
+    /// The same, where what is allowed is to be told as well.
+    Told(Rule),
 }
 
 const UNKNOWN: Leaf = Leaf::Rule(Rule::Always(Outcome::Refuse(libc::ENOSYS)));
 
 /// The filter as a program for the kernel.
-pub(super) fn program(_options: &FilterOptions) -> Vec<Instruction> {
+pub(crate) fn program(options: &FilterOptions) -> Vec<Instruction> {
     let mut assembler = Assembler::default();
-    let tree = search(&mut assembler, &segments());
+    let tree = search(&mut assembler, &segments(options), options);
     let start = assembler.load(NUMBER, tree);
     let kill = assembler.answer(libc::SECCOMP_RET_KILL_PROCESS);
     let start = assembler.test(Ask::Equal, ARCHITECTURE, start, kill);
@@ -73,10 +83,12 @@ pub(super) fn install(program: &[Instruction]) -> io::Result<()> {
 }
 
 /// Every number, each segment up to the next one's first; the first segment begins at 0.
-fn segments() -> Vec<(u32, Leaf)> {
+fn segments(options: &FilterOptions) -> Vec<(u32, Leaf)> {
+    let told = if options.watched { told() } else { BTreeSet::new() };
     let mut leaves = BTreeMap::from([(0, UNKNOWN)]);
     for (number, rule) in rules() {
-        leaves.insert(number, Leaf::Rule(rule));
+        let is_told = told.contains(&number);
+        leaves.insert(number, if is_told { Leaf::Told(rule) } else { Leaf::Rule(rule) });
         leaves.entry(number + 1).or_insert(UNKNOWN);
     }
     if cfg!(target_arch = "x86_64") {
@@ -98,29 +110,75 @@ fn rules() -> BTreeMap<u32, Rule> {
     allowed.chain(refused).chain(ruled).map(|(call, rule)| (call.number(), rule)).collect()
 }
 
-/// Finds the call's number, which is in the accumulator, among the segments, by halves.
-fn search(assembler: &mut Assembler, segments: &[(u32, Leaf)]) -> Label {
-    let (lower, upper) = segments.split_at(segments.len() / 2);
-    match (lower, upper) {
-        ([], [(_, leaf)]) => follow(assembler, *leaf),
-        ([], _) => follow(assembler, UNKNOWN),
-        (_, [(first, _), ..]) => {
-            let above = search(assembler, upper);
-            let below = search(assembler, lower);
-            assembler.test(Ask::AtLeast, *first, above, below)
+/// All calls, by the tables' order.
+fn calls() -> impl Iterator<Item = &'static Named> {
+    let ruled = RULED.iter().copied().flatten().map(|(call, _)| call);
+    let others = ALLOWED.iter().chain(DANGEROUS).copied().flatten();
+    others.chain(ABSENT).chain(ruled)
+}
+
+/// The numbers of the calls that whoever watches is told of.
+fn told() -> BTreeSet<u32> {
+    let told = calls().filter(|call| crate::observe::WATCHED.contains(&call.name()));
+    told.map(Named::number).collect()
+}
+
+/// The name of a call, as manuals have it.
+pub(crate) fn name_of(number: u32) -> String {
+    let call = calls().find(|call| call.number() == number);
+    call.map_or_else(|| format!("call {number}"), |call| call.name().to_owned())
+}
+
+/// What a filter says of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Allowed,
+    Refused(i32),
+    Killed,
+}
+
+/// What a filter that nobody watches says of a call.
+pub(crate) fn verdict(program: &[Instruction], call: &Call) -> Verdict {
+    match interpret(program, call) {
+        Some(libc::SECCOMP_RET_ALLOW) => Verdict::Allowed,
+        Some(answer) if answer & libc::SECCOMP_RET_ACTION_FULL == libc::SECCOMP_RET_ERRNO => {
+            Verdict::Refused((answer & libc::SECCOMP_RET_DATA).cast_signed())
         }
-        (_, []) => search(assembler, lower),
+        Some(_) | None => Verdict::Killed,
     }
 }
 
-fn follow(assembler: &mut Assembler, leaf: Leaf) -> Label {
-    match leaf {
-        Leaf::Kill => assembler.answer(libc::SECCOMP_RET_KILL_PROCESS),
-        Leaf::Rule(Rule::Always(outcome)) => assembler.answer(action(outcome)),
-        Leaf::Rule(Rule::By(arms, otherwise)) => {
-            let mut next = assembler.answer(action(otherwise));
+/// Finds the call's number, which is in the accumulator, among the segments, by halves.
+fn search(assembler: &mut Assembler, segments: &[(u32, Leaf)], options: &FilterOptions) -> Label {
+    let (lower, upper) = segments.split_at(segments.len() / 2);
+    match (lower, upper) {
+        ([], [(_, leaf)]) => follow(assembler, *leaf, options),
+        ([], _) => follow(assembler, UNKNOWN, options),
+        (_, [(first, _), ..]) => {
+            let above = search(assembler, upper, options);
+            let below = search(assembler, lower, options);
+            assembler.test(Ask::AtLeast, *first, above, below)
+        }
+        (_, []) => search(assembler, lower, options),
+    }
+}
+
+fn follow(assembler: &mut Assembler, leaf: Leaf, options: &FilterOptions) -> Label {
+    let (rule, told) = match leaf {
+        Leaf::Kill => return assembler.answer(libc::SECCOMP_RET_KILL_PROCESS),
+        Leaf::Rule(rule) => (rule, false),
+        Leaf::Told(rule) => (rule, true),
+    };
+    let answer = |outcome: Outcome| {
+        let is_told = told || options.watched && outcome != Outcome::Allow;
+        if is_told { libc::SECCOMP_RET_USER_NOTIF } else { action(outcome) }
+    };
+    match rule {
+        Rule::Always(outcome) => assembler.answer(answer(outcome)),
+        Rule::By(arms, otherwise) => {
+            let mut next = assembler.answer(answer(otherwise));
             for arm in arms.iter().rev() {
-                let yes = assembler.answer(action(arm.1));
+                let yes = assembler.answer(answer(arm.1));
                 // The tests of an arm in their order: the last to be put is the first to be made.
                 next =
                     arm.0.iter().rev().fold(yes, |yes, test| put_test(assembler, test, yes, next));

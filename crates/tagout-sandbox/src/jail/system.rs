@@ -1,7 +1,7 @@
 //! What a program sees of the machine's own software, and what is made up for it.
 
 /// What there is of it, and why. What a machine does not have is left out.
-pub(super) const SOFTWARE: &[&str] = &[
+pub(crate) const SOFTWARE: &[&str] = &[
     // Programs, libraries, and their data. All of it is for everybody to read.
     "/usr",
     "/bin",
@@ -109,7 +109,7 @@ pub(super) const MASKED: &[&str] = &[
 ];
 
 /// Files with no content of the machine's, for the user and the group of that number.
-pub(super) fn made_up(user: u32, group: u32) -> [(&'static str, String); 7] {
+pub(crate) fn made_up(user: u32, group: u32) -> [(&'static str, String); 7] {
     let nobody = if user == 65534 { "" } else { "nobody:x:65534:65534:nobody:/:/bin/false\n" };
     let no_group = if group == 65534 { "" } else { "nogroup:x:65534:\n" };
     [

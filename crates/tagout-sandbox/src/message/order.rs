@@ -15,6 +15,10 @@ use crate::{Bounds, Isolation, Part, PrivateFile, Profile};
 pub(crate) enum Order {
     /// Start this.
     Start(Profile),
+    /// Start this, and let its system calls be watched.
+    Watch(Profile),
+    /// Start this, and let its calls wait for the gateway's word.
+    Watch(Profile),
     /// Find out what the machine has.
     Survey,
 }
@@ -29,6 +33,14 @@ impl Order {
                 out.text("start");
                 out.profile(profile);
             }
+            Self::Watch(profile) => {
+                out.text("watch");
+                out.profile(profile);
+            }
+            Self::Watch(profile) => {
+                out.text("watch");
+                out.profile(profile);
+            }
         }
         out.0
     }
@@ -39,6 +51,8 @@ impl Order {
         let order = match texts.string()?.as_str() {
             "survey" => Self::Survey,
             "start" => Self::Start(profile(&mut texts)?),
+            "watch" => Self::Watch(profile(&mut texts)?),
+            "watch" => Self::Watch(profile(&mut texts)?),
             _ => return None,
         };
         texts.is_empty().then_some(order)
@@ -197,7 +211,8 @@ mod tests {
 
     #[test]
     fn an_order_arrives_as_it_was_given() {
-        for order in [Order::Start(full()), Order::Start(Profile::new("/x")), Order::Survey] {
+        let started = [Order::Start(full()), Order::Start(Profile::new("/x"))];
+        for order in started.into_iter().chain([Order::Watch(full()), Order::Survey]) {
             assert_eq!(Order::decode(&order.encode()), Some(order));
         }
     }

@@ -2,11 +2,7 @@ mod programs;
 
 use libc::{c_long, *};
 
-use super::{
-    interpret::interpret,
-    policy::{ABSENT, Named},
-    *,
-};
+use super::{policy::Named, *};
 
 const KILLED: u32 = SECCOMP_RET_KILL_PROCESS;
 const ALLOWED: u32 = SECCOMP_RET_ALLOW;
@@ -62,8 +58,10 @@ fn the_tree_says_what_the_tables_say() {
                 (0..6).map(|place| values[(seed * (place + 1) + place) % values.len()]).collect();
             let expected = match rule.map(Leaf::Rule).unwrap_or(UNKNOWN) {
                 Leaf::Kill => KILLED,
-                Leaf::Rule(Rule::Always(outcome)) => action(outcome),
-                Leaf::Rule(Rule::By(arms, otherwise)) => {
+                Leaf::Rule(Rule::Always(outcome)) | Leaf::Told(Rule::Always(outcome)) => {
+                    action(outcome)
+                }
+                Leaf::Rule(Rule::By(arms, otherwise)) | Leaf::Told(Rule::By(arms, otherwise)) => {
                     let holds = |test: &Test| {
                         let (argument, shift) = match test.word {
                             arguments::Word::Low(argument) => (argument, 0),
@@ -289,11 +287,32 @@ fn a_process_sets_only_what_is_its_own() {
 
 #[test]
 fn every_call_is_in_one_table() {
-    let ruled = RULED.iter().copied().flatten().map(|(call, _)| call);
-    let all = policy::ALLOWED.iter().chain(DANGEROUS).copied().flatten().chain(ABSENT).chain(ruled);
-    let mut names: Vec<&str> = all.map(Named::name).collect();
+    let mut names: Vec<&str> = calls().map(Named::name).collect();
     let count = names.len();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), count);
+}
+
+/// Under watch every refusal waits, and of what is allowed only what is about files and connections;
+/// nothing gets better or worse by it.
+#[test]
+fn a_watched_filter_tells_what_it_is_to_tell() {
+    let [plain, watched] = [false, true].map(|watched| program(&FilterOptions { watched }));
+    let told = told();
+    for number in (0..1024_u32).chain([OTHER_FORM, NO_CALL]) {
+        for first in [0, 1, 0o4755, 0x5412, 0x1000_0000] {
+            let arguments = [first; 6];
+            let call = Call { number, architecture: ARCHITECTURE, arguments };
+            let expected = match verdict(&plain, &call) {
+                Verdict::Killed => KILLED,
+                Verdict::Allowed if !told.contains(&number) => ALLOWED,
+                Verdict::Allowed | Verdict::Refused(_) => SECCOMP_RET_USER_NOTIF,
+            };
+            assert_eq!(interpret(&watched, &call), Some(expected), "{}", name_of(number));
+        }
+    }
+    assert!(told.len() > 20, "{told:?}");
+    assert_eq!(name_of(SYS_openat.try_into().unwrap()), "openat");
+    assert_eq!(name_of(1000), "call 1000");
 }
