@@ -8,6 +8,8 @@ mod python;
 
 use std::{fmt, path::Path};
 
+pub(crate) use self::{npm::is_version as npm_version, python::is_version as python_version};
+
 /// What a command line does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Launch {

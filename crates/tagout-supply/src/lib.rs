@@ -6,6 +6,7 @@ mod attestation;
 mod bundle;
 mod certificate;
 mod der;
+mod install;
 mod key;
 mod launch;
 mod log;
@@ -18,6 +19,7 @@ pub use attestation::{
     Artefact, MOST_BYTES as MOST_ATTESTATION_BYTES, Provenance, Publisher, bundle, npm, npm_url,
     python,
 };
+pub use install::{InstallError, Installed, Order, Runner, Said, Store, install, newest};
 pub use launch::{Ecosystem, Launch, Package, Unfit, Unpinned, launch, starts};
 pub use tree::{LIST, TreeError, seal, store_of, verify};
 pub use trust::{BadTrustRoot, TrustRoot};

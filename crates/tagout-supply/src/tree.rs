@@ -101,7 +101,8 @@ fn digest(list: &str) -> String {
     digits
 }
 
-fn read(path: &Path) -> Result<String, TreeError> {
+/// The text of a file that is not too long.
+pub(crate) fn read(path: &Path) -> Result<String, TreeError> {
     let file = File::open(path).map_err(TreeError::io(path))?;
     let mut text = String::new();
     #[expect(clippy::disallowed_methods, reason = "the reader before it has a bound")]

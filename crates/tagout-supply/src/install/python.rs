@@ -1,0 +1,309 @@
+//! Python: wheels are fetched first and hashed; then exactly those are installed, without an index,
+//! into an environment of their own.
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+use sha2::Sha256;
+
+use super::{
+    Fetched, InstallError, Order, PATIENCE, Part, Runner, SHORT, Store, Work, io, step, write,
+};
+use crate::{
+    Package, Provenance, attestation,
+    launch::python_version,
+    tree::{self, hashed},
+};
+
+const TOOL: &str = "pip";
+const PIP: [&str; 6] =
+    ["-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-color"];
+const SIMPLE: &str = "application/vnd.pypi.simple.v1+json";
+const PROVENANCE: &str = "application/vnd.pypi.integrity.v1+json";
+
+fn order(runner: &dyn Runner, work: &Work, args: &[&str]) -> Result<Order, InstallError> {
+    let program = runner.find("python3").ok_or(InstallError::NoTool("python3"))?;
+    let home = work.home().to_string_lossy().into_owned();
+    let env = [("HOME", home.as_str()), ("PIP_NO_CACHE_DIR", "1"), ("TMPDIR", home.as_str())];
+    Ok(Order {
+        program,
+        args: args.iter().map(|word| (*word).to_owned()).collect(),
+        env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        cwd: work.tree(),
+        patience: PATIENCE,
+    })
+}
+
+pub(super) fn newest(name: &str, (runner, work): (&dyn Runner, &Work)) -> Option<String> {
+    let args: Vec<_> = PIP.into_iter().chain(["index", "versions", name]).collect();
+    let mut order = order(runner, work, &args).ok()?;
+    order.patience = SHORT;
+    let said = step((TOOL, runner), &order).ok()?;
+    let (_, rest) = said.lines().next()?.split_once('(')?;
+    let version = rest.split_once(')')?.0;
+    python_version(version).then(|| version.to_owned())
+}
+
+pub(super) fn fetched(
+    package: &Package,
+    store: Store<'_>,
+    work: &Work,
+) -> Result<Fetched, InstallError> {
+    let runner = store.runner;
+    let said = download(package, runner, work)?;
+    let wheels = wheels(&work.fetched())?;
+    let ours = wheels.iter().find(|wheel| wheel.is_of(&package.name, &package.version));
+    let ours = ours.ok_or_else(|| {
+        InstallError::Integrity(format!(
+            "what was fetched is not {} {}",
+            package.name, package.version
+        ))
+    })?;
+    install(&wheels, runner, work)?;
+    let provenance = provenance(&said, ours, store)?;
+    let packages =
+        wheels.iter().map(|wheel| (wheel.file.clone(), format!("sha256:{}", wheel.digest)));
+    Ok(Fetched {
+        integrity: format!("sha256:{}", ours.digest),
+        packages: packages.collect(),
+        provenance,
+        command: command(package, &work.tree())?,
+    })
+}
+
+/// Fetches wheels; what pip said of where it looked.
+fn download(package: &Package, runner: &dyn Runner, work: &Work) -> Result<String, InstallError> {
+    let extras = package.extras.join(",");
+    let extras = if extras.is_empty() { extras } else { format!("[{extras}]") };
+    let wanted = format!("{}{extras}=={}", package.name, package.version);
+    let with: Vec<_> =
+        package.with.iter().map(|(name, version)| format!("{name}=={version}")).collect();
+    let folder = work.fetched().to_string_lossy().into_owned();
+    let mut args: Vec<&str> = PIP.to_vec();
+    args.extend(["download", "-v", "--only-binary", ":all:", "--dest", &folder, &wanted]);
+    args.extend(with.iter().map(String::as_str));
+    step((TOOL, runner), &order(runner, work, &args)?)
+}
+
+/// A wheel that was fetched.
+struct Wheel {
+    file: String,
+    name: String,
+    version: String,
+    /// SHA-256, in hexadecimal.
+    digest: String,
+}
+
+impl Wheel {
+    fn is_of(&self, name: &str, version: &str) -> bool {
+        normal(&self.name) == normal(name) && same_version(&self.version, version)
+    }
+}
+
+/// `1.0` and `1.0.0` are one.
+fn same_version(a: &str, b: &str) -> bool {
+    let plain = |version: &str| {
+        let version = version.to_lowercase();
+        let mut version = version.as_str();
+        while let Some(shorter) = version.strip_suffix(".0") {
+            version = shorter;
+        }
+        version.to_owned()
+    };
+    plain(a) == plain(b)
+}
+
+/// A name, however it is written.
+fn normal(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.to_lowercase().chars() {
+        let c = if "-_.".contains(c) { '-' } else { c };
+        if c != '-' || !out.ends_with('-') {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn wheels(folder: &Path) -> Result<Vec<Wheel>, InstallError> {
+    let mut wheels = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| io(folder, error))? {
+        let path = entry.map_err(|error| io(folder, error))?.path();
+        let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let unfit = || InstallError::Integrity(format!("`{file}` is no wheel"));
+        let stem = file.strip_suffix(".whl").ok_or_else(unfit)?;
+        let mut parts = stem.split('-');
+        let (name, version) = parts.next().zip(parts.next()).ok_or_else(unfit)?;
+        wheels.push(Wheel {
+            file: file.to_owned(),
+            name: name.to_owned(),
+            version: version.to_owned(),
+            digest: hex::encode(hashed::<Sha256>(&path)?),
+        });
+    }
+    wheels.sort_by(|a, b| a.file.cmp(&b.file));
+    Ok(wheels)
+}
+
+/// Makes the environment, and installs exactly `wheels` into it.
+fn install(wheels: &[Wheel], runner: &dyn Runner, work: &Work) -> Result<(), InstallError> {
+    let tree = work.tree();
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let venv = ["-I", "-m", "venv", "--without-pip", "--symlinks", &text(&tree)];
+    step(("venv", runner), &order(runner, work, &venv)?)?;
+    let lines = wheels
+        .iter()
+        .map(|wheel| format!("{}=={} --hash=sha256:{}\n", wheel.name, wheel.version, wheel.digest));
+    let required = tree.join("requirements.txt");
+    write(&required, &lines.collect::<String>())?;
+    let (python, fetched) = (text(&tree.join("bin/python")), text(&work.fetched()));
+    let mut args: Vec<&str> = PIP.to_vec();
+    args.extend(["--python", &python, "install", "--no-index", "--find-links", &fetched]);
+    args.extend(["--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-compile"]);
+    let required = text(&required);
+    args.extend(["-r", &required]);
+    step((TOOL, runner), &order(runner, work, &args)?)?;
+    // Nothing writes there later, so what is compiled must be there, and hold without a clock.
+    let (prefix, lib) = (text(&tree), text(&tree.join("lib")));
+    let compile = [
+        "-I",
+        "-m",
+        "compileall",
+        "-q",
+        "-s",
+        &prefix,
+        "--invalidation-mode",
+        "unchecked-hash",
+        &lib,
+    ];
+    // Some packages hold files for other versions, which do not compile, and are not imported.
+    let compiling = order(runner, work, &compile)?;
+    runner.run(&compiling).map_err(|why| InstallError::Failed { tool: "compileall", why })?;
+    settle(&tree)
+}
+
+/// Takes out what names the folder that it was made in: it is going to another.
+fn settle(tree: &Path) -> Result<(), InstallError> {
+    let bin = tree.join("bin");
+    let here = tree.to_string_lossy().into_owned();
+    for entry in fs::read_dir(&bin).map_err(|error| io(&bin, error))? {
+        let path = entry.map_err(|error| io(&bin, error))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.to_lowercase().starts_with("activate") {
+            fs::remove_file(&path).map_err(|error| io(&path, error))?;
+            continue;
+        }
+        if path.is_symlink() {
+            continue;
+        }
+        // Programs that are no texts name nothing.
+        let Ok(script) = tree::read(&path) else { continue };
+        let (first, rest) = script.split_once('\n').unwrap_or((&script, ""));
+        if first.starts_with("#!") && first.contains(&here) {
+            write(&path, &format!("#!python\n{rest}"))?;
+        }
+    }
+    let path = tree.join("pyvenv.cfg");
+    let about = tree::read(&path)?;
+    let kept: String = about
+        .lines()
+        .filter(|line| !line.contains(&here))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    write(&path, &kept)?;
+    Ok(())
+}
+
+/// What is attested of the wheel, as far as the index says where that is.
+fn provenance(
+    said: &str,
+    wheel: &Wheel,
+    store: Store<'_>,
+) -> Result<Option<Provenance>, InstallError> {
+    let wanted = format!("/{}/", normal(&wheel.name));
+    let places = said.lines().filter_map(|line| line.trim().strip_prefix("* "));
+    let mut places = places.filter(|url| url.starts_with("https://") && url.ends_with(&wanted));
+    let Some(place) = places.next() else { return Ok(None) };
+    let Ok(Some(page)) = store.runner.fetch(place, SIMPLE) else { return Ok(None) };
+    let page: Value = serde_json::from_slice(&page).unwrap_or_default();
+    let files = page.get("files").and_then(Value::as_array).into_iter().flatten();
+    let mut named =
+        files.filter(|file| file.get("filename").and_then(Value::as_str) == Some(&wheel.file));
+    let url = named.next().and_then(|file| file.get("provenance")).and_then(Value::as_str);
+    let Some(url) = url else { return Ok(None) };
+    if !url.starts_with("https://") {
+        return Err(InstallError::Unattested("the index names no place for it".to_owned()));
+    }
+    let document = store.runner.fetch(url, PROVENANCE).map_err(InstallError::Unattested)?;
+    let document =
+        document.ok_or_else(|| InstallError::Unattested("there is nothing there".to_owned()))?;
+    Ok(Some(attestation::python(&document, &wheel.file, &wheel.digest, store.root)?))
+}
+
+/// How the package is started: one of its scripts, by the environment's Python, which takes nothing
+/// from around it and writes nothing.
+fn command(package: &Package, tree: &Path) -> Result<Vec<Part>, InstallError> {
+    let none = |why: String| InstallError::NoProgram(why);
+    let scripts = scripts(package, tree)?;
+    let named = |wanted: &str| scripts.iter().find(|name| normal(name) == normal(wanted));
+    let script = match &package.program {
+        Some(wanted) => named(wanted),
+        None => named(&package.name).or_else(|| scripts.first().filter(|_| scripts.len() == 1)),
+    };
+    let all = scripts.join(", ");
+    let script = script.ok_or_else(|| {
+        none(format!("`{}` has {}", package.name, if all.is_empty() { "none" } else { &all }))
+    })?;
+    let inside = Path::new("bin").join(script);
+    if script.contains('/') || !tree.join(&inside).is_file() {
+        return Err(none(format!("`{script}` is not there")));
+    }
+    let word = |word: &str| Part::Word(word.to_owned());
+    Ok(vec![Part::Inside("bin/python".into()), word("-I"), word("-B"), Part::Inside(inside)])
+}
+
+/// The scripts that the package brings.
+fn scripts(package: &Package, tree: &Path) -> Result<Vec<String>, InstallError> {
+    let Some(folder) = about(package, tree)? else { return Ok(Vec::new()) };
+    let path = folder.join("entry_points.txt");
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let text = tree::read(&path)?;
+    let mut within = false;
+    let mut scripts = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            within = line == "[console_scripts]";
+        } else if let Some((name, _)) = line.split_once('=').filter(|_| within) {
+            scripts.push(name.trim().to_owned());
+        }
+    }
+    Ok(scripts)
+}
+
+/// The folder in which the package says what it is.
+fn about(package: &Package, tree: &Path) -> Result<Option<PathBuf>, InstallError> {
+    let lib = tree.join("lib");
+    let inside = |folder: &Path| -> Result<Vec<PathBuf>, InstallError> {
+        let entries = fs::read_dir(folder).map_err(|error| io(folder, error))?;
+        entries.map(|entry| Ok(entry.map_err(|error| io(folder, error))?.path())).collect()
+    };
+    for version in inside(&lib)? {
+        let packages = version.join("site-packages");
+        if !packages.is_dir() {
+            continue;
+        }
+        let is_ours = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let stem = name.strip_suffix(".dist-info").and_then(|stem| stem.rsplit_once('-'));
+            stem.is_some_and(|(name, _)| normal(name) == normal(&package.name))
+        };
+        if let Some(found) = inside(&packages)?.into_iter().find(is_ours) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
