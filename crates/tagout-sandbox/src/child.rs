@@ -146,7 +146,6 @@ impl Line {
                     end.left.push(pid);
                 }
                 (Report::Watched, listener) => listener.into_iter().take(1).for_each(&mut watch),
-                (Report::Watched, attached) => attached.into_iter().for_each(&mut watch),
                 answer => return Ok(answer),
             }
         }

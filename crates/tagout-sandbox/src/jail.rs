@@ -105,7 +105,7 @@ struct Ready {
     watched: bool,
 }
 
-fn prepare(profile: Profile, pipes: [OwnedFd; 3], watched: bool) -> Result<Ready, Failure> {
+fn prepare(profile: Profile, pipes: [OwnedFd; 3]) -> Result<Ready, Failure> {
     danger::reset_dispositions();
     let signals = danger::signal_descriptor(&SIGNALS).map_err(Stage::Signals.failed())?;
     // Only shows in listings of processes.

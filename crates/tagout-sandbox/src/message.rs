@@ -42,8 +42,6 @@ pub(crate) enum Report {
     Jailer(i32),
     /// Where the program's calls wait is attached. Where nothing is, it will not be started.
     Watched,
-    /// Where the program's system calls are told is attached.
-    Watched,
     /// The program runs, under this process id.
     Started(i32),
     /// The program was not started: what failed, and the error number.
@@ -66,7 +64,6 @@ impl Report {
         let (tag, stage, value) = match self {
             Self::Ready(version) => (b'R', 0, *version),
             Self::Jailer(pid) => (b'J', 0, *pid),
-            Self::Watched => (b'W', 0, 0),
             Self::Watched => (b'W', 0, 0),
             Self::Started(pid) => (b'S', 0, *pid),
             Self::Failed(stage, errno) => (b'F', stage.number(), *errno),
@@ -126,7 +123,6 @@ impl Report {
         let report = match tag {
             b'R' => Self::Ready(value),
             b'J' => Self::Jailer(value),
-            b'W' => Self::Watched,
             b'W' => Self::Watched,
             b'S' => Self::Started(value),
             b'F' => Self::Failed(stage?, value),
@@ -219,7 +215,6 @@ mod tests {
         let others = [
             Report::Ready(VERSION),
             Report::Jailer(8),
-            Report::Watched,
             Report::Watched,
             Report::Started(7),
             Report::Path("/data".into(), String::from("there is no such file")),

@@ -51,28 +51,6 @@ struct Theirs(OwnedFd, OwnedFd, OwnedFd);
 /// isolated as the profile says; [`SpawnError::Jailer`], [`SpawnError::NotAJailer`] and
 /// [`SpawnError::Jail`] when the jailer cannot do its work.
 pub fn spawn(profile: &Profile, jailer: &Jailer) -> Result<Child, SpawnError> {
-    start(profile, jailer, Order::Start(profile.clone()), drop)
-}
-
-/// The same, of an isolated program whose system calls are watched. `watch` is called once, before
-/// the program runs, and must not wait for it: calls that nobody answers make it wait.
-///
-/// # Errors
-/// As [`spawn`].
-pub(crate) fn spawn_watched(
-    profile: &Profile,
-    jailer: &Jailer,
-    watch: impl FnMut(OwnedFd),
-) -> Result<Child, SpawnError> {
-    start(profile, jailer, Order::Watch(profile.clone()), watch)
-}
-
-fn start(
-    profile: &Profile,
-    jailer: &Jailer,
-    order: Order,
-    watch: impl FnMut(OwnedFd),
-) -> Result<Child, SpawnError> {
     profile.check()?;
     begin(profile, jailer, &Order::Start(profile.clone()), |_| ())
 }

@@ -2,7 +2,7 @@
 //! is its jailer from then on.
 use std::{
     collections::BTreeSet,
-    io::{self, PipeReader, PipeWriter, Read, Write},
+    io::{self, PipeWriter, Write},
     net::{Ipv4Addr, TcpListener},
     os::{
         fd::{AsFd, OwnedFd},
@@ -11,10 +11,7 @@ use std::{
 };
 
 use rustix::{
-    process::{
-        DumpableBehavior, Gid, Pid, PidfdFlags, PidfdGetfdFlags, Uid, pidfd_getfd, pidfd_open,
-        set_dumpable_behavior,
-    },
+    process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior},
     thread::{
         CapabilitySet, CapabilitySets, set_capabilities, set_thread_groups, set_thread_res_gid,
         set_thread_res_uid,
@@ -193,21 +190,6 @@ impl First {
         }
         Ok(Some(taken))
     }
-}
-
-/// Takes out of the program what tells of its system calls, and gives it to the gateway.
-fn hand_over_listener(mut told: PipeReader, program: Pid, control: &UnixStream) -> io::Result<()> {
-    let mut number = [0; 4];
-    match told.read_exact(&mut number) {
-        Ok(()) => {}
-        // It says itself what went wrong.
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-        Err(e) => return Err(e),
-    }
-    let process = pidfd_open(program, PidfdFlags::empty())?;
-    let number = i32::from_le_bytes(number);
-    let listener = pidfd_getfd(&process, number, PidfdGetfdFlags::empty())?;
-    handover::send(control, &Report::Watched.encode(), &[listener.as_fd()])
 }
 
 /// Changes all ids of this thread, the only one.

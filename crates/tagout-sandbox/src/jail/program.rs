@@ -11,10 +11,7 @@ use std::{
 
 use rustix::{
     fs::Mode,
-    process::{
-        DumpableBehavior, Pid, Signal, chdir, getppid, set_dumpable_behavior,
-        set_parent_process_death_signal, umask,
-    },
+    process::{Pid, Signal, chdir, getppid, set_parent_process_death_signal, umask},
     thread::{
         CapabilitiesSecureBits, CapabilitySet, CapabilitySets, clear_ambient_capability_set,
         remove_capability_from_bounding_set, set_capabilities, set_capabilities_secure_bits,
@@ -155,18 +152,6 @@ impl Program {
         // With no signal blocked and none ignored.
         Err(Failure::Step(Stage::Exec, command.exec()))
     }
-}
-
-/// Puts a filter in place whose listener the parent takes. The next calls wait until it has.
-fn install_and_tell(
-    filter: &[seccomp::Instruction],
-    mut told: PipeWriter,
-) -> io::Result<OwnedFd> {
-    // The parent takes it out of this process, which must not hide from it for that.
-    set_dumpable_behavior(DumpableBehavior::Dumpable)?;
-    let listener = install_and_listen(filter)?;
-    told.write_all(&listener.as_raw_fd().to_le_bytes())?;
-    Ok(listener)
 }
 
 /// Gives up every capability, and the ways to come by one.

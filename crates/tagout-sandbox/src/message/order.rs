@@ -15,8 +15,6 @@ use crate::{Bounds, Isolation, Part, PrivateFile, Profile};
 pub(crate) enum Order {
     /// Start this.
     Start(Profile),
-    /// Start this, and let its system calls be watched.
-    Watch(Profile),
     /// Start this, and let its calls wait for the gateway's word.
     Watch(Profile),
     /// Find out what the machine has.
@@ -37,10 +35,6 @@ impl Order {
                 out.text("watch");
                 out.profile(profile);
             }
-            Self::Watch(profile) => {
-                out.text("watch");
-                out.profile(profile);
-            }
         }
         out.0
     }
@@ -51,7 +45,6 @@ impl Order {
         let order = match texts.string()?.as_str() {
             "survey" => Self::Survey,
             "start" => Self::Start(profile(&mut texts)?),
-            "watch" => Self::Watch(profile(&mut texts)?),
             "watch" => Self::Watch(profile(&mut texts)?),
             _ => return None,
         };
