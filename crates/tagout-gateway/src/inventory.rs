@@ -105,7 +105,7 @@ impl Gateway {
     pub async fn inventory(&self) -> Inventory {
         let (events, mut happened) = mpsc::channel(64);
         tokio::spawn(async move { while happened.recv().await.is_some() {} });
-        let fleet = Fleet::new(self, &events, "{}");
+        let fleet = Fleet::new(self, &self.principal, &events, "{}");
         let mut inventory = Inventory::default();
         for upstream in fleet.all() {
             match upstream.ready().await {

@@ -169,7 +169,10 @@ impl Session {
     /// Its servers; what the client can do for them is settled by then. None is started any more
     /// once the session has ended.
     pub(crate) fn fleet(&self) -> &Fleet {
-        let made = || Fleet::new(&self.gateway, &self.events, self.capabilities().text());
+        let made = || {
+            let capabilities = self.capabilities().text();
+            Fleet::new(&self.gateway, &self.principal, &self.events, capabilities)
+        };
         let fleet = self.fleet.get_or_init(made);
         // Whoever ends the session notes that first and stops what is there: one of both sees it.
         if self.over.load(Ordering::SeqCst) {

@@ -1,6 +1,7 @@
 //! The servers behind the gateway.
 mod calls;
 mod catalogue;
+mod complaints;
 mod connection;
 mod era;
 mod error;
@@ -52,7 +53,9 @@ pub use standing::{Quarantine, Standing};
 
 use crate::{
     config::{CallLimits, Server},
+    egress::EgressRecord,
     lockfile::PinnedServer,
+    secrets::Secrets,
 };
 
 /// One server: started when it is needed, started again when it died, left alone when it keeps
@@ -62,6 +65,9 @@ pub struct Upstream {
     server: Arc<Server>,
     program: Program,
     guarded: Arc<Guarded>,
+    /// Where it goes on record what it reaches.
+    egress: EgressRecord,
+    secrets: Secrets,
     pinned: Option<Arc<PinnedServer>>,
     limits: CallLimits,
     /// What it is told that clients can do, a JSON object.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use tagout_sandbox::{Bounds, Part};
+use tagout_wire::egress::{Allow, EgressBounds};
 use toml::Spanned;
 
 use super::{ConfigError, Reader};
@@ -26,8 +27,12 @@ pub struct Sandbox {
     pub read: BTreeSet<PathBuf>,
     /// What it may read and change.
     pub write: BTreeSet<PathBuf>,
-    /// Where it may connect to.
-    pub reach: Vec<String>,
+    /// Where it may connect to, as it is written.
+    pub reach: BTreeSet<String>,
+    /// The same, understood.
+    pub allow: Allow,
+    /// How much it may send and receive.
+    pub egress: EgressBounds,
     /// How much of the machine it may take.
     pub bounds: Bounds,
     /// What of its isolation the machine may lack.
@@ -59,6 +64,11 @@ pub(super) struct WrittenSandbox {
     file_mb: Option<Spanned<u64>>,
     open_files: Option<Spanned<u64>>,
     tmp_mb: Option<Spanned<u64>>,
+    egress_mb_out: Option<Spanned<u64>>,
+    egress_mb_in: Option<Spanned<u64>>,
+    egress_connections: Option<Spanned<u64>>,
+    egress_at_once: Option<Spanned<u64>>,
+    egress_s: Option<Spanned<u64>>,
     #[serde(default)]
     allow_degraded: Vec<Spanned<String>>,
 }
@@ -110,7 +120,7 @@ impl Reader<'_> {
         written: WrittenSandbox,
         profiles: &Profiles,
     ) -> Result<Sandbox, ConfigError> {
-        let mut sandbox = match written.profile {
+        let mut sandbox = match &written.profile {
             None => Sandbox::default(),
             Some(name) => profiles.get(name.get_ref()).cloned().ok_or_else(|| {
                 let problem = format!("there is no profile {:?}", name.get_ref());
@@ -123,17 +133,32 @@ impl Reader<'_> {
                 self.error(problem, Some(help), Some(name.span()))
             })?,
         };
-        for path in written.read {
+        for path in &written.read {
             sandbox.read.insert(self.seen("read", path)?);
         }
-        for path in written.write {
+        for path in &written.write {
             sandbox.write.insert(self.seen("write", path)?);
         }
-        sandbox.reach.extend(written.reach.into_iter().map(Spanned::into_inner));
-        for name in written.allow_degraded {
-            sandbox.accepted.insert(self.part(&name)?);
+        for place in &written.reach {
+            Allow::parse([place.get_ref()])
+                .map_err(|wrong| self.error(wrong.to_string(), None, Some(place.span())))?;
+            sandbox.reach.insert(place.get_ref().clone());
         }
-        let bounds = &mut sandbox.bounds;
+        sandbox.allow = Allow::parse(&sandbox.reach)
+            .map_err(|wrong| self.error(wrong.to_string(), None, None))?;
+        for name in &written.allow_degraded {
+            sandbox.accepted.insert(self.part(name)?);
+        }
+        self.program_bounds(&written, &mut sandbox.bounds)?;
+        self.egress_bounds(&written, &mut sandbox.egress)?;
+        Ok(sandbox)
+    }
+
+    fn program_bounds(
+        &self,
+        written: &WrittenSandbox,
+        bounds: &mut Bounds,
+    ) -> Result<(), ConfigError> {
         let bytes = |place: &mut u64, key: &str, value, most: u64| {
             let read = self.within(key, value, 1..=most)?;
             *place = read.map_or(*place, |megabytes| megabytes * MEGABYTE);
@@ -151,11 +176,36 @@ impl Reader<'_> {
         if let Some(n) = self.within("cpu_s", written.cpu_s.as_ref(), 1..=31_536_000)? {
             bounds.cpu = Some(Duration::from_secs(n));
         }
-        Ok(sandbox)
+        Ok(())
+    }
+
+    fn egress_bounds(
+        &self,
+        written: &WrittenSandbox,
+        bounds: &mut EgressBounds,
+    ) -> Result<(), ConfigError> {
+        let within = |key: &str, value, most: u64| self.within(key, value, 1..=most);
+        if let Some(n) = within("egress_mb_out", written.egress_mb_out.as_ref(), 1 << 30)? {
+            bounds.bytes_out = n * MEGABYTE;
+        }
+        if let Some(n) = within("egress_mb_in", written.egress_mb_in.as_ref(), 1 << 30)? {
+            bounds.bytes_in = n * MEGABYTE;
+        }
+        let connections = written.egress_connections.as_ref();
+        if let Some(n) = within("egress_connections", connections, 1 << 30)? {
+            bounds.connections = n;
+        }
+        if let Some(n) = within("egress_at_once", written.egress_at_once.as_ref(), 4096)? {
+            bounds.at_once = usize::try_from(n).unwrap_or(bounds.at_once);
+        }
+        if let Some(n) = within("egress_s", written.egress_s.as_ref(), 604_800)? {
+            bounds.whole = Duration::from_secs(n);
+        }
+        Ok(())
     }
 
     /// A path that a server sees; relative ones are relative to the configuration.
-    fn seen(&self, key: &str, path: Spanned<PathBuf>) -> Result<PathBuf, ConfigError> {
+    fn seen(&self, key: &str, path: &Spanned<PathBuf>) -> Result<PathBuf, ConfigError> {
         let refused = |problem: String, help: &str| {
             Err(self.error(problem, Some(help.to_owned()), Some(path.span())))
         };

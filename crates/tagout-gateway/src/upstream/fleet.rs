@@ -2,7 +2,7 @@
 //! share it.
 use std::{sync::Arc, time::Duration};
 
-use tagout_proto::{Digest, ServerName};
+use tagout_proto::{Digest, Principal, ServerName};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Gateway,
     config::{Server, Start},
+    egress::EgressRecord,
 };
 
 /// How long a list waits for a server that takes its time.
@@ -29,17 +30,23 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Knows the servers that the configuration names; starts none. `capabilities` is what they
     /// are told that their client can do, a JSON object.
-    pub(crate) fn new(gateway: &Gateway, events: &Listener, capabilities: &str) -> Self {
+    pub(crate) fn new(
+        gateway: &Gateway,
+        principal: &Principal,
+        events: &Listener,
+        capabilities: &str,
+    ) -> Self {
         let capabilities = Arc::from(capabilities);
         let of = |(name, server): (&ServerName, &Arc<Server>)| {
             if server.stateless {
                 let record =
                     || Record { audit: gateway.audit.clone(), clock: gateway.clock.clone() };
                 return gateway.shared.upstream(name, (events, record), |told| {
-                    upstream(gateway, (name, server), (told, Arc::from("{}")), true)
+                    upstream((gateway, None), (name, server), (told, Arc::from("{}")), true)
                 });
             }
             let (told, capabilities) = (Events::of(events), Arc::clone(&capabilities));
+            let gateway = (gateway, Some(principal));
             Arc::new(upstream(gateway, (name, server), (told, capabilities), true))
         };
         Self { upstreams: gateway.config.servers.iter().map(of).collect() }
@@ -48,6 +55,7 @@ impl Fleet {
     /// As [`Fleet::new`], and holds nothing against the lockfile: to make one.
     pub(crate) fn unpinned(gateway: &Gateway, events: &Listener) -> Self {
         let of = |one: (&ServerName, &Arc<Server>)| {
+            let gateway = (gateway, Some(&gateway.principal));
             Arc::new(upstream(gateway, one, (Events::of(events), Arc::from("{}")), false))
         };
         Self { upstreams: gateway.config.servers.iter().map(of).collect() }
@@ -135,7 +143,7 @@ impl Fleet {
 
 /// A server of the configuration; `pins` says whether it is held against the lockfile.
 fn upstream(
-    gateway: &Gateway,
+    (gateway, principal): (&Gateway, Option<&Principal>),
     (name, server): (&ServerName, &Arc<Server>),
     (events, capabilities): (Events, Arc<str>),
     pins: bool,
@@ -153,6 +161,13 @@ fn upstream(
         server: Arc::clone(server),
         program: start_of(server, &gateway.own_program),
         guarded: Arc::clone(&gateway.guarded),
+        egress: EgressRecord {
+            audit: gateway.audit.clone(),
+            clock: gateway.clock.clone(),
+            server: name.clone(),
+            principal: principal.cloned(),
+        },
+        secrets: gateway.secrets.clone(),
         pinned: pinned.map(|pinned| Arc::new(pinned.clone())),
         limits: gateway.config.limits,
         capabilities,

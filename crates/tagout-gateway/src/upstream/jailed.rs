@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn who_may_reach_something_is_told_the_way() {
-        let sandbox = Sandbox { reach: vec!["example.com:443".into()], ..Sandbox::default() };
+        let sandbox = Sandbox { reach: ["example.com:443".into()].into(), ..Sandbox::default() };
         let mut profile = Profile::new("/usr/bin/true");
         profile.env.insert("HTTPS_PROXY".into(), "http://own".into());
         let profile =

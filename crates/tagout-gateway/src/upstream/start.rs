@@ -1,22 +1,24 @@
 //! Starting a server, or opening a session with it.
-use std::{io, sync::Arc};
+use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use tagout_sandbox::{Jailer, Profile};
 use tagout_wire::{Incoming, outgoing};
-use tokio::{
-    io::AsyncReadExt as _,
-    net::unix::pipe::{Receiver, Sender},
-};
+use tokio::net::unix::pipe::{Receiver, Sender};
 
 use super::{
     Connection, Program, Upstream, UpstreamError,
+    complaints::drain,
     connection::About,
     greet::{self, Probed},
     link::{Lines, Link, listen_to_lines},
     remote,
     shared::Speaks,
 };
-use crate::config::EraChoice;
+use crate::{
+    config::{EraChoice, Isolated},
+    egress::{self, EgressTask},
+    secrets::{self, Given, Secrets},
+};
 
 /// Starts the server and shakes hands with it.
 pub(super) async fn start(upstream: &Upstream) -> Result<Arc<Connection>, UpstreamError> {
@@ -31,11 +33,42 @@ pub(super) async fn start(upstream: &Upstream) -> Result<Arc<Connection>, Upstre
     upstream.is_started_as(found.as_ref());
     let connection = match program {
         Program::BuiltIn(profile) => of_program(upstream, profile).await?,
-        Program::Started { profile, .. } => of_program(upstream, profile?).await?,
+        Program::Started { profile, .. } => with_secrets(upstream, profile?).await?,
         Program::Remote(remote) => remote::reach(upstream, &remote).await?,
     };
     connection.begin_listening(Probed::patience(upstream.server.start_timeout)).await;
     Ok(connection)
+}
+
+/// A program that is given the secrets that its entry refers to, as they are now. Started again, it
+/// gets what they are then.
+async fn with_secrets(
+    upstream: &Upstream,
+    mut profile: Profile,
+) -> Result<Arc<Connection>, UpstreamError> {
+    let (secrets, start) = (&upstream.secrets, &upstream.server.start);
+    let given = secrets::given(secrets, start, &mut profile).await;
+    let given = given.map_err(UpstreamError::Secret)?;
+    let connection = of_program(upstream, profile).await?;
+    if !given.is_empty() {
+        let watching = watch(upstream.name.to_string(), secrets.clone(), given);
+        tokio::spawn(connection.ended.clone().run_until_cancelled_owned(watching));
+    }
+    Ok(connection)
+}
+
+/// How often it is looked whether what a server was given is still what there is.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Says once that a server goes on with a secret that was replaced.
+async fn watch(server: String, secrets: Secrets, given: Given) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Some(source) = given.stale(&secrets).await {
+            let help = "it gets the new one when it is started again";
+            return tracing::warn!(%server, %source, "has a secret that was replaced; {help}");
+        }
+    }
 }
 
 /// A program that is started here. What it speaks is asked once, as long as it is not known.
@@ -92,13 +125,25 @@ async fn spawned(upstream: &Upstream, profile: Profile) -> Result<Arc<Connection
     let stdin = Sender::from_owned_fd(child.stdin.take().ok_or_else(pipe)?).map_err(broken)?;
     let stdout = Receiver::from_owned_fd(child.stdout.take().ok_or_else(pipe)?).map_err(broken)?;
     let stderr = Receiver::from_owned_fd(child.stderr.take().ok_or_else(pipe)?).map_err(broken)?;
-    tokio::spawn(drain(upstream.name.to_string(), stderr));
+    tokio::spawn(drain(upstream.name.to_string(), upstream.secrets.clone(), stderr));
+    let egress = child.egress.take().and_then(|listener| way_out(upstream, listener));
     let (out, _writer) = outgoing(stdin);
     let incoming = Incoming::new(stdout, upstream.limits.frame.frame_bytes);
-    let connection = opened(upstream, Link::Lines(Lines::new(child, out)));
+    let connection = opened(upstream, Link::Lines(Lines::new(child, out, egress)));
     let listening = listen_to_lines(Arc::downgrade(&connection), incoming);
     tokio::spawn(connection.ended.clone().run_until_cancelled_owned(listening));
     Ok(connection)
+}
+
+/// Serves what an isolated server reaches the network by.
+fn way_out(upstream: &Upstream, listener: OwnedFd) -> Option<EgressTask> {
+    match &upstream.server.isolated {
+        Isolated::Fully(sandbox) => {
+            let record = upstream.egress.clone();
+            Some(egress::serve(listener, &sandbox.allow, sandbox.egress, record))
+        }
+        Isolated::Not => None,
+    }
 }
 
 pub(super) fn opened(upstream: &Upstream, link: Link) -> Arc<Connection> {
@@ -106,21 +151,8 @@ pub(super) fn opened(upstream: &Upstream, link: Link) -> Arc<Connection> {
         name: upstream.name.clone(),
         capabilities: Arc::clone(&upstream.capabilities),
         shared: upstream.is_shared(),
+        secrets: upstream.secrets.clone(),
+        record: upstream.egress.clone(),
     };
     Connection::open(link, upstream.limits.frame, (about, upstream.events.clone()))
-}
-
-/// What a server complains is read, or it would come to a halt; the last of it is for diagnosis.
-async fn drain(server: String, mut stderr: Receiver) {
-    let mut buffer = vec![0; 8 << 10];
-    loop {
-        match stderr.read(&mut buffer).await {
-            Ok(0) | Err(_) => return,
-            Ok(read) => {
-                let text = String::from_utf8_lossy(buffer.get(..read).unwrap_or_default());
-                let (text, _) = tagout_inspect::characters::made_visible(&text);
-                tracing::debug!(%server, "{}", text.trim_end());
-            }
-        }
-    }
 }

@@ -5,17 +5,26 @@ use bytes::Bytes;
 use tagout_sandbox::{Child, Exit};
 use tagout_wire::{Incoming, Outgoing, WireError};
 
-use crate::upstream::{Connection, UpstreamError};
+use crate::{
+    egress::EgressTask,
+    upstream::{Connection, UpstreamError},
+};
 
 /// A child, and the pipe to it.
 pub(in crate::upstream) struct Lines {
     out: Outgoing,
     child: Child,
+    /// Its way out, where it has one.
+    _egress: Option<EgressTask>,
 }
 
 impl Lines {
-    pub(in crate::upstream) const fn new(child: Child, out: Outgoing) -> Self {
-        Self { out, child }
+    pub(in crate::upstream) const fn new(
+        child: Child,
+        out: Outgoing,
+        egress: Option<EgressTask>,
+    ) -> Self {
+        Self { out, child, _egress: egress }
     }
 
     /// `false` if the child is gone.
