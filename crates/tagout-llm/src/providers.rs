@@ -64,6 +64,8 @@ pub struct Row {
     pub configured: bool,
     /// The program that serves a model from a file, for `local`: a path, or a name to look for.
     pub program: Option<String>,
+    /// Whether its name may lead to an address of a private network, or to this machine.
+    pub private_network: bool,
 }
 
 impl Row {
@@ -154,6 +156,8 @@ pub struct WrittenProvider {
     #[serde(default)]
     allow_plain_http: bool,
     #[serde(default)]
+    allow_private_network: bool,
+    #[serde(default)]
     model: BTreeMap<String, WrittenFacts>,
 }
 
@@ -234,8 +238,8 @@ fn row(known: &Known) -> Row {
     let key = (!variable.is_empty()).then(|| KeyRef::Env(variable.to_owned()));
     let (name, url) = (name.to_owned(), url.to_owned());
     let settings = Settings::default();
-    let (configured, program) = (false, None);
-    Row { name, url, wire, dialect, key, images, settings, configured, program }
+    let (configured, program, private_network) = (false, None, false);
+    Row { name, url, wire, dialect, key, images, settings, configured, program, private_network }
 }
 
 fn configured(name: &str, w: WrittenProvider, known: Option<Row>) -> Result<Row, BadProvider> {
@@ -256,8 +260,20 @@ fn configured(name: &str, w: WrittenProvider, known: Option<Row>) -> Result<Row,
             let url = w.url.clone().ok_or_else(|| bad("there is no `url`", shape))?;
             let dialect = Dialect::default();
             let (name, settings) = (name.to_owned(), Settings::default());
-            let (key, images, configured, program) = (None, false, true, None);
-            Row { name, url, wire, dialect, key, images, settings, configured, program }
+            let (key, images, configured) = (None, false, true);
+            let (program, private_network) = (None, false);
+            Row {
+                name,
+                url,
+                wire,
+                dialect,
+                key,
+                images,
+                settings,
+                configured,
+                program,
+                private_network,
+            }
         }
     };
     let url = w.url.clone().unwrap_or(base.url);
@@ -286,6 +302,7 @@ fn configured(name: &str, w: WrittenProvider, known: Option<Row>) -> Result<Row,
         settings: settings(&w).map_err(|(problem, help)| bad(problem, help))?,
         configured: true,
         program: w.program,
+        private_network: w.allow_private_network,
     })
 }
 

@@ -252,7 +252,7 @@ fn transport(
     (way, vet): (Way<'_>, Option<Arc<dyn Vet>>),
 ) -> Result<Reached, Failure> {
     let network = || {
-        let network = Network::new(&row.url, vet);
+        let network = Network::new(row, vet);
         network.map_err(|problem| Failure::usage("provider-invalid", problem, ""))
     };
     Ok(match way {

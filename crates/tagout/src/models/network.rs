@@ -7,12 +7,19 @@ use std::{
 };
 
 use tagout_gateway::Clock as SystemClock;
-use tagout_llm::transport::{
-    Chunks, Clock, Fault, HeaderText, HttpAnswer, HttpRequest, Transport, TransportError, Verb,
-    Waiting,
+use tagout_llm::{
+    Row,
+    transport::{
+        Chunks, Clock, Fault, HeaderText, HttpAnswer, HttpRequest, Transport, TransportError, Verb,
+        Waiting,
+    },
 };
-use tagout_wire::http::{
-    Body, Client, ClientOptions, HeaderMap, HeaderName, HeaderValue, HttpError, Method, Uri, Vet,
+use tagout_wire::{
+    egress::Guard,
+    http::{
+        Body, Client, ClientOptions, HeaderMap, HeaderName, HeaderValue, HttpError, Method, Uri,
+        Vet,
+    },
 };
 
 /// For a connection to be taken by a server that is asked who it is.
@@ -30,10 +37,13 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// The way to the provider at `url`; with `vet`, by connections that it has looked at.
-    pub(crate) fn new(url: &str, vet: Option<Arc<dyn Vet>>) -> Result<Self, String> {
+    /// The way to a provider; with `vet`, by connections that it has looked at.
+    pub(crate) fn new(row: &Row, vet: Option<Arc<dyn Vet>>) -> Result<Self, String> {
+        let url = &row.url;
         let origin = url.parse().map_err(|error| format!("`{url}`: {error}"))?;
-        let options = ClientOptions { answer: ANSWER, ..ClientOptions::default() };
+        let guard = Guard::new();
+        let guard = if row.private_network { guard.allowing_private() } else { guard };
+        let options = ClientOptions { answer: ANSWER, guard, ..ClientOptions::default() };
         let client = match vet {
             None => Client::new(options),
             Some(vet) => Client::vetting(ClientOptions { connect: TAKEN, ..options }, vet),
