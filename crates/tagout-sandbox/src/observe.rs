@@ -102,6 +102,18 @@ impl Observer {
     }
 }
 
+/// What a program has for itself, and so does not see of the machine; and what is about the machine
+/// alone.
+const NOT_SHOWN: &[&str] = &["/boot", "/dev", "/lost+found", "/proc", "/run", "/sys", "/tmp"];
+
+/// All folders that there are. Homes are named one by one, since each is seen as its owner sees it.
+fn everything(guarded: &Guarded) -> impl Iterator<Item = PathBuf> {
+    let folders = std::fs::read_dir("/").into_iter().flatten().filter_map(Result::ok);
+    let folders = folders.map(|entry| entry.path());
+    let shown = |path: &PathBuf| NOT_SHOWN.iter().all(|not| path != Path::new(not));
+    folders.chain(guarded.homes().cloned()).filter(shown).filter(|path| path.is_dir())
+}
+
 /// Starts what `profile` describes, as [`crate::spawn`] does, and watches it.
 ///
 /// Its isolation is kept but for what it may read, which is everything there is but for others'
@@ -117,8 +129,9 @@ pub fn observe(
 ) -> Result<(Child, Observer), SpawnError> {
     let mut profile = profile.clone();
     let mut isolation = profile.isolation.take().unwrap_or_default();
-    isolation.read = BTreeSet::from([PathBuf::from("/")]);
-    isolation.hide.extend(Guarded::of(home).paths());
+    let guarded = Guarded::of(home);
+    isolation.read.extend(everything(&guarded));
+    isolation.hide.extend(guarded.paths());
     profile.isolation = Some(isolation);
     let mut thread = None;
     let child = crate::spawn::spawn_watched(&profile, jailer, |listener| {

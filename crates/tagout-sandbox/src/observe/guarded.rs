@@ -147,6 +147,10 @@ impl Guarded {
         self.paths().any(|guarded| guarded.starts_with(folder))
     }
 
+    pub(super) fn homes(&self) -> impl Iterator<Item = &PathBuf> {
+        self.homes.iter()
+    }
+
     pub(super) fn is_home(&self, folder: &Path) -> bool {
         self.homes.iter().any(|home| home == folder)
     }

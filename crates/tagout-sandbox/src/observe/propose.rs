@@ -50,7 +50,10 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn read(&mut self, observed: &Observed) -> BTreeSet<PathBuf> {
+        // What it reads back in a folder of its own is not what the machine has of that name.
+        let is_its_own = |path: &Path| is_scratch(path) && observed.write.contains(path);
         let mut wanted = observed.read.clone();
+        wanted.retain(|path| !is_its_own(path));
         for program in &observed.execute {
             // The kernel opens the interpreter of a script by itself.
             wanted.extend(own_files(program, &[], self.home));
@@ -60,7 +63,7 @@ impl Draft<'_> {
         // Folders on the way to something are there without being given.
         let leads_on = |path: &Path| whole.iter().any(|further| further.starts_with(path));
         let asked = observed.look.iter().filter(|path| {
-            let is_known = leads_on(path) || within(path, &self.given.write);
+            let is_known = leads_on(path) || within(path, &self.given.write) || is_its_own(path);
             !is_known && !self.holds_more(path)
         });
         wanted.extend(asked.cloned());
@@ -75,7 +78,6 @@ impl Draft<'_> {
             wanted.extend(self.place_of(path));
         }
         wanted.extend(observed.change.iter().filter(|path| !is_compiled(path)).cloned());
-        let is_scratch = |path: &Path| SCRATCH.iter().any(|own| path == Path::new(own));
         wanted.retain(|path| !is_scratch(path) && !within(path, &self.given.write));
         wanted.retain(|path| {
             let is_systems = is_systems(path);
@@ -90,6 +92,9 @@ impl Draft<'_> {
     /// What has to be given for a file to be written: itself, where it is there, or the folder that
     /// it would be in.
     fn place_of(&mut self, path: &Path) -> Option<PathBuf> {
+        if is_scratch(path) {
+            return None;
+        }
         if path.symlink_metadata().is_ok() {
             return Some(path.to_owned());
         }
@@ -99,8 +104,7 @@ impl Draft<'_> {
             missing = if is_there { missing } else { above };
             is_there
         })?;
-        let is_scratch = SCRATCH.iter().any(|own| folder == Path::new(own));
-        if is_scratch || within(folder, &self.given.write) {
+        if within(folder, &self.given.write) {
             return None;
         }
         if self.holds_more(folder) {
@@ -136,11 +140,10 @@ impl Draft<'_> {
     /// Whether it may be read without being named.
     fn is_given(&self, path: &Path) -> bool {
         let made = || made_up(0, 0).iter().any(|(made, _)| path == Path::new("/").join(made));
-        let is_scratch = || SCRATCH.iter().any(|own| path == Path::new(own));
         within(path, &self.given.read)
             || within(path, &self.given.write)
             || self.given.system && (is_systems(path) || made())
-            || is_scratch()
+            || SCRATCH.iter().any(|own| path == Path::new(own))
             || path == Path::new("/")
     }
 
@@ -165,6 +168,11 @@ impl Draft<'_> {
 
 fn within(path: &Path, folders: &BTreeSet<PathBuf>) -> bool {
     path.ancestors().any(|above| folders.contains(above))
+}
+
+/// Whether it lies where every program has a folder of its own.
+fn is_scratch(path: &Path) -> bool {
+    SCRATCH.iter().any(|own| path.starts_with(own))
 }
 
 fn is_systems(path: &Path) -> bool {

@@ -4,4 +4,5 @@ mod bench;
 mod ends;
 mod inheritance;
 mod isolation;
+mod observe;
 mod refusals;
