@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_is_known_to_its_principal_alone() {
+    fn cve_2026_52870_a_task_is_known_to_its_principal_alone() {
         let (names, others) = (TaskNames::new().unwrap(), TaskNames::new().unwrap());
         let server = ServerName::try_from("jobs").unwrap();
         let name = names.name(&principal("ann"), &server, "t-1");

@@ -1,0 +1,156 @@
+//! What a server can do to the machine, whatever got into it.
+use std::{fs, os::unix::fs::symlink};
+
+use super::shell::{does, place};
+use crate::place::Place;
+
+/// The contents of what nobody may read.
+const PRIVATE: &str = "private-4815162342";
+
+#[track_caller]
+fn unread(place: &Place, commands: &[&str]) {
+    for command in commands {
+        let said = does(place, command);
+        assert!(!said.contains(PRIVATE), "{command}: {said}");
+    }
+}
+
+/// The official server for files compared beginnings of paths, so that `/allowed_evil` counted as
+/// being in `/allowed`. What a server may read is a mount here.
+#[test]
+fn cve_2025_53110_a_folder_with_a_like_name_is_not_there() {
+    let place = place("[server.m.sandbox]\nread = [\"ROOT/allowed\"]\n");
+    place.write(&place.path("allowed_evil/key"), PRIVATE);
+    place.write(&place.path("allowed/note"), "open");
+    assert!(does(&place, "cat ROOT/allowed/note").starts_with("open"));
+    unread(
+        &place,
+        &[
+            "cat ROOT/allowed_evil/key",
+            "cat ROOT/allowed/../allowed_evil/key",
+            "cat ROOT/allowed*/key",
+            "cd ROOT/allowed; cat ../allowed_evil/key",
+        ],
+    );
+}
+
+/// It followed links out of the folder that was allowed.
+#[test]
+fn cve_2025_53109_no_link_leads_out() {
+    let place =
+        place("[server.m.sandbox]\nread = [\"ROOT/allowed\"]\nwrite = [\"ROOT/repository\"]\n");
+    place.write(&place.path("home/key"), PRIVATE);
+    symlink(place.path("home"), place.path("allowed/folder")).unwrap();
+    symlink(place.path("home/key"), place.path("allowed/link")).unwrap();
+    symlink("../home/key", place.path("allowed/relative")).unwrap();
+    unread(
+        &place,
+        &[
+            "cat ROOT/allowed/link ROOT/allowed/relative ROOT/allowed/folder/key",
+            "ln -s ROOT/home/key ROOT/repository/l; cat ROOT/repository/l",
+            "ln -s / ROOT/repository/r; cat ROOT/repository/r/ROOT/home/key",
+            "ln ROOT/home/key ROOT/repository/h; cat ROOT/repository/h",
+            // Turned over while it is being read.
+            "cd ROOT/repository; touch a; for i in 1 2 3 4 5 6 7 8 9; do ln -sfn a x & ln -sfn ROOT/home/key x & cat x; done; wait",
+        ],
+    );
+    does(&place, "echo spoilt > ROOT/repository/l");
+    assert_eq!(fs::read(place.path("home/key")).unwrap(), PRIVATE.as_bytes());
+}
+
+/// The official server for git made a repository wherever it was told to.
+#[test]
+fn cve_2025_68143_nothing_is_made_elsewhere() {
+    let place = place("[server.m.sandbox]\nwrite = [\"ROOT/repository\"]\n");
+    assert!(does(&place, "mkdir ROOT/repository/.git").contains("[0]"));
+    for command in ["mkdir -p ROOT/home/.git", "mkdir ROOT/allowed/.git", "mkdir /usr/.git"] {
+        assert!(!does(&place, command).contains("[0]"), "{command}");
+    }
+    assert!(!place.path("home/.git").exists() && !place.path("allowed/.git").exists());
+}
+
+/// What should have been a name was an option for it, such as one that says where output goes.
+#[test]
+fn cve_2025_68144_an_option_that_names_a_file_spoils_none() {
+    let place = place("[server.m.sandbox]\nwrite = [\"ROOT/repository\"]\n");
+    place.write(&place.path("home/.profile"), "mine");
+    for command in [
+        "sort --output=ROOT/home/.profile /usr/bin/env",
+        "sort -o ROOT/home/.profile server.sh",
+        "cp --target-directory=ROOT/home /usr/bin/env",
+    ] {
+        assert!(!does(&place, command).contains("[0]"), "{command}");
+    }
+    assert_eq!(fs::read(place.path("home/.profile")).unwrap(), b"mine");
+    assert!(!place.path("home/env").exists());
+}
+
+/// It did not look whether a path was in the repository that it had been given.
+#[test]
+fn cve_2025_68145_other_repositories_are_not_there() {
+    let place = place("[server.m.sandbox]\nread = [\"ROOT/repository\"]\n");
+    place.write(&place.path("allowed/.git/config"), PRIVATE);
+    unread(
+        &place,
+        &["cat ROOT/allowed/.git/config", "cd ROOT/repository; cat ../allowed/.git/config"],
+    );
+}
+
+/// It put files from outside into a commit, which could then be read.
+#[test]
+fn cve_2026_27735_files_from_outside_cannot_be_added() {
+    let place = place("[server.m.sandbox]\nwrite = [\"ROOT/repository\"]\n");
+    place.write(&place.path("home/.ssh/id_ed25519"), PRIVATE);
+    unread(
+        &place,
+        &[
+            "cp ROOT/home/.ssh/id_ed25519 ROOT/repository/k; cat ROOT/repository/k",
+            "cd ROOT/repository; cp ../home/.ssh/id_ed25519 .; cat id_ed25519",
+            "cat /proc/1/roo?/ROOT/home/.ssh/id_ed25519 /proc/self/roo?/ROOT/home/.ssh/id_ed25519",
+        ],
+    );
+    assert!(
+        !place.path("repository/k").exists()
+            || fs::read(place.path("repository/k")).unwrap().is_empty()
+    );
+}
+
+/// A download of a server for Atlassian's was written where the next program would run it.
+#[test]
+fn cve_2026_27825_what_is_written_is_run_by_nobody() {
+    let place = place("[server.m.sandbox]\nwrite = [\"ROOT/repository\"]\n");
+    for path in [
+        "home/.bashrc",
+        "home/.ssh/authorized_keys",
+        "config/tagout/tagout.toml",
+        "config/tagout/policies/own.cedar",
+        "state/tagout/x",
+        "server.sh",
+    ] {
+        let before = fs::read(place.path(path)).ok();
+        let said =
+            does(&place, &format!("mkdir -p $(dirname ROOT/{path}); echo touch > ROOT/{path}"));
+        assert!(!said.contains("[0]"), "{path}: {said}");
+        assert_eq!(fs::read(place.path(path)).ok(), before, "{path}");
+    }
+    // Nor is it run where it may be written.
+    let said = does(
+        &place,
+        "cp /usr/bin/env ROOT/repository/e; chmod 755 ROOT/repository/e; ROOT/repository/e",
+    );
+    assert!(said.contains("[126]"), "{said}");
+}
+
+/// A server for Figma put an argument into a shell's command line. What such a shell then is: nobody,
+/// nowhere.
+#[test]
+fn cve_2025_53967_an_injected_command_reaches_nothing() {
+    let place = place("env = { TOKEN = \"its-own\" }\n");
+    place.write(&place.path("home/.ssh/id_ed25519"), PRIVATE);
+    unread(&place, &["cat ROOT/home/.ssh/id_ed25519 /etc/shadow", "cat /proc/*/environ"]);
+    // Neither the gateway nor anything else that runs is to be seen.
+    let said = does(&place, "cat /proc/*/comm");
+    assert!(!said.contains("tagout"), "{said}");
+    let said = does(&place, "kill -9 -1; kill -9 1; echo; cat /proc/self/status | grep Cap");
+    assert!(!said.contains("CapEff:\t0000003fffffffff"), "{said}");
+}
