@@ -78,8 +78,10 @@ impl Watch {
         self.kill_all();
     }
 
-    /// Ends the program without having run it for anybody.
-    pub(super) fn end(self) {
+    /// Ends the program without having run it for anybody, and without a word: whoever was to go on
+    /// with the start says why it did not.
+    pub(super) fn end(mut self) {
+        self.program = None;
         self.kill_all();
     }
 

@@ -225,5 +225,5 @@ assert libc.ptrace(0, 0, 0, 0) == -1 and ctypes.get_errno() == 1
 fn what_cannot_be_started_is_not_observed() {
     let missing = profile("/nowhere/to/be/found", &[]);
     let error = observe(&missing, &jailer(), None).unwrap_err();
-    assert!(error.to_string().contains("/nowhere/to/be/found"), "{error}");
+    assert!(error.to_string().contains("/nowhere/to/be/found"), "{error:?}");
 }
