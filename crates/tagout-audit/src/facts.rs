@@ -59,6 +59,9 @@ pub struct Begin<'a> {
     /// Salted digest of the words of the person whom it is for, as the client says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<Digest>,
+    /// How many places of what came held secrets, which were taken out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub secrets: u32,
     /// The arguments, already redacted: at most 16 MiB. They are kept beside the chain, so that
     /// they can be erased.
     #[serde(skip)]
@@ -82,6 +85,7 @@ impl Begin<'_> {
             model: None,
             cause: None,
             words: None,
+            secrets: 0,
             payload: None,
         }
     }
@@ -228,6 +232,9 @@ pub struct End<'a> {
     /// How many places of the result screening changed.
     #[serde(skip_serializing_if = "is_zero")]
     pub screened: u32,
+    /// How many places of the result held secrets, which were taken out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub secrets: u32,
 }
 
 impl End<'_> {
@@ -245,6 +252,7 @@ impl End<'_> {
             result: None,
             result_bytes: None,
             screened: 0,
+            secrets: 0,
         }
     }
 }

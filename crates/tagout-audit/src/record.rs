@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tagout_proto::{Conversation, Digest, Origin, Principal, ServerName};
 
-use crate::{Cause, Given, Outcome, SaidCall, SaidResult, Tokens, Verdict, What};
+use crate::{
+    Cause, Given, Outcome, SaidCall, SaidResult, Tokens, Verdict, What, facts::is_zero,
+};
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -155,6 +157,9 @@ pub struct Begun {
     /// Salted digest of the words of the person whom it is for, as the client says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<Digest>,
+    /// How many places of what came held secrets, which were taken out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub secrets: u32,
     /// Salted digest of the payload, which stands beside the chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Digest>,
@@ -248,6 +253,9 @@ pub struct Ended {
     /// How many places of the result screening changed.
     #[serde(default)]
     pub screened: u32,
+    /// How many places of the result held secrets, which were taken out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub secrets: u32,
 }
 
 /// The facts of a note; see [`crate::Note`].

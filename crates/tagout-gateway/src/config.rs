@@ -26,6 +26,7 @@ mod sandbox;
 mod server;
 mod sessions;
 mod shadow;
+mod source;
 
 use approval::WrittenApproval;
 pub use approval::{Approval, Listed, ListedPerson, Webhook};
@@ -42,7 +43,7 @@ use listen::WrittenListen;
 use lockfile::WrittenLockfile;
 use masked::without_values;
 pub(crate) use remote::is_token;
-pub use remote::{Remote, Source, Transport};
+pub use remote::{Remote, Transport};
 use sandbox::WrittenSandbox;
 pub use sandbox::{Isolated, Sandbox};
 use server::WrittenServer;
@@ -51,6 +52,8 @@ pub use sessions::KeptSessions;
 use sessions::WrittenSessions;
 pub use shadow::Shadow;
 use shadow::WrittenShadow;
+pub use source::{Keeper, SecretSettings, Source};
+use source::{WrittenAws, WrittenSecrets, WrittenVault};
 
 /// A configuration that makes sense. There is no other way to get one than [`Config::parse`] and
 /// [`Config::built_in`].
@@ -84,6 +87,8 @@ pub struct Config {
     pub signed_by: Vec<PublicKey>,
     /// Profiles of isolation by name, for programs that are no servers of the configuration.
     pub sandboxes: BTreeMap<String, Sandbox>,
+    /// How secrets are read.
+    pub secrets: SecretSettings,
     /// Servers by name.
     pub servers: BTreeMap<ServerName, Arc<Server>>,
 }
@@ -113,6 +118,10 @@ struct Written {
     host: WrittenHost,
     #[serde(default)]
     sessions: WrittenSessions,
+    #[serde(default)]
+    secrets: WrittenSecrets,
+    vault: Option<WrittenVault>,
+    aws: Option<WrittenAws>,
     #[serde(default)]
     sandbox: BTreeMap<Spanned<String>, WrittenSandbox>,
     #[serde(default)]
@@ -156,6 +165,7 @@ impl Config {
             audit: Audit::default(),
             host: Host::default(),
             sessions: KeptSessions::default(),
+            secrets: SecretSettings::default(),
             sandboxes: BTreeMap::new(),
             servers: ServerName::try_from("grid")
                 .map(|name| (name, Arc::new(grid)))
@@ -213,6 +223,7 @@ impl Config {
             audit: reader.audit(&written.audit)?,
             host: reader.host(written.host)?,
             sessions: reader.sessions(&written.sessions)?,
+            secrets: reader.secrets(&written.secrets, (written.vault, written.aws))?,
             sandboxes,
             servers,
         })

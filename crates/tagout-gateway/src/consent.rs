@@ -58,7 +58,7 @@ pub enum ConsentTrouble {
 impl ConsentTrouble {
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Unknown(_) => "server-unknown",
             Self::BuiltIn(_) => "consent-needless",

@@ -22,6 +22,7 @@ use crate::{
     limits::Limits,
     lockfile::Lockfile,
     policies::Policies,
+    secrets::{Secrets, StorePlaces},
     shadow::Shadow,
     state::{Sealer, StateError},
     task::TaskNames,
@@ -85,6 +86,8 @@ pub struct Gateway {
     pub(crate) turns: Turns,
     /// What tells the webhook of questions.
     pub(crate) outbox: Outbox,
+    /// Secrets that the configuration refers to.
+    pub(crate) secrets: Secrets,
     /// What all clients share of the servers.
     pub(crate) shared: Shared,
 }
@@ -149,6 +152,10 @@ impl Gateway {
         let mut guarded = parts.own_files;
         guarded.insert(state.to_owned());
         guarded.extend(key_file.parent().map(Path::to_owned));
+        let places = StorePlaces::beside(key_file);
+        guarded.insert(places.file.clone());
+        let settings = parts.config.secrets.clone();
+        let secrets = Secrets::new(settings, places, parts.clock.clone());
         let signer = assertion::needed_signer(&parts.config, key_file)?;
         Ok(Arc::new(Self {
             signer,
@@ -172,6 +179,7 @@ impl Gateway {
             spent: Spent::of(&state.join("audit")),
             turns: Turns::default(),
             outbox: Outbox::default(),
+            secrets,
             shared: Shared::default(),
         }))
     }
@@ -180,6 +188,12 @@ impl Gateway {
     #[must_use]
     pub fn user(&self) -> &str {
         &self.principal.user
+    }
+
+    /// Secrets that the configuration refers to.
+    #[must_use]
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// The durable state.

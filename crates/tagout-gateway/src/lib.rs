@@ -34,6 +34,7 @@ mod quarantine;
 pub mod refusal;
 pub mod reload;
 pub mod said;
+pub mod secrets;
 mod serve;
 mod session;
 mod shadow;

@@ -47,6 +47,7 @@ impl Gateway {
             Ok(begun) => begun,
             Err(refused) => return record::unrecorded(*refused),
         };
+        begun.caught(&self.secrets);
         let outcome = match decided {
             Ok(decided) => {
                 let carried_out = self.carry_out(&session, decided, &begun);

@@ -341,7 +341,7 @@ impl Refusal {
 
     /// The stable code that clients, dashboards and the manual's error index share.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Frame(FrameError::Read(
                 ReadError::DuplicateKey { .. } | ReadError::KeyCase { .. },

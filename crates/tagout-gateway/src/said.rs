@@ -71,7 +71,9 @@ impl Gateway {
         let model = said.model.map(|model| short(model, MODEL_BYTES));
         let proposed = said.calls.iter().take(ENTRIES).map(|call| self.proposed(call.arguments));
         let proposed: Vec<_> = proposed.collect();
-        let (payload, content) = beside(said, &proposed, self.config.audit.keeps_contents())?;
+        let shown = self.said_without_secrets(said);
+        let keeps = self.config.audit.keeps_contents();
+        let (payload, content) = beside((said, &shown), &proposed, keeps)?;
         self.audit.say(
             &tagout_audit::Said {
                 at: self.clock.now(),
@@ -90,6 +92,14 @@ impl Gateway {
             },
             Durability::System,
         )
+    }
+
+    /// What was said, without live secrets.
+    fn said_without_secrets(&self, said: &Said<'_>) -> String {
+        match said.what {
+            What::Request | What::Response => self.secrets.clean_json(said.content),
+            What::Prompt | What::Stopped => self.secrets.clean(said.content),
+        }
     }
 
     /// The conversation that a client over memory goes on with under `name`; it is opened where
@@ -160,7 +170,7 @@ fn said_result((id, record): &(&str, Option<u64>)) -> SaidResult {
 /// What stands beside the chain: the salt of the digest, digests of the arguments that are proposed,
 /// and the content where that is kept; and the digest.
 fn beside(
-    said: &Said<'_>,
+    (said, shown): (&Said<'_>, &str),
     proposed: &[Digest],
     keeps: bool,
 ) -> Result<(String, Digest), AuditError> {
@@ -179,9 +189,9 @@ fn beside(
     if !keeps {
         return Ok((format!("{start}}}"), digest));
     }
-    let shown = match (said.what, composed(said.content)) {
+    let shown = match (said.what, composed(shown)) {
         (What::Request | What::Response, Ok(document)) => redacted(document.root()),
-        (_, _) => redacted_text(said.content),
+        (_, _) => redacted_text(shown),
     };
     let payload = if shown.len() > CONTENT_BYTES {
         format!(r#"{start},"left_out_bytes":{}}}"#, shown.len())

@@ -16,10 +16,13 @@ pub enum KeyRef {
     Env(String),
     /// In a file, whose last line end does not count.
     File(PathBuf),
+    /// In the store of secrets, under this name.
+    Stored(String),
 }
 
 impl KeyRef {
-    /// Reads `env://NAME`, where a name is `[A-Za-z_][A-Za-z0-9_]*`, or `file://PATH`.
+    /// Reads `env://NAME`, where a name is `[A-Za-z_][A-Za-z0-9_]*`, `file://PATH`, or
+    /// `secret://NAME`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(name) = text.strip_prefix("env://") {
@@ -28,6 +31,11 @@ impl KeyRef {
             let named = name.bytes().all(inside) && !name.starts_with(|c: char| c.is_ascii_digit());
             let named = named && !name.is_empty();
             return named.then(|| Self::Env(name.to_owned()));
+        }
+        if let Some(name) = text.strip_prefix("secret://") {
+            let inside = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+            let named = name.bytes().all(inside) && (1..=64).contains(&name.len());
+            return named.then(|| Self::Stored(name.to_owned()));
         }
         let path = text.strip_prefix("file://")?;
         (!path.is_empty() && !path.contains('\0')).then(|| Self::File(path.into()))
@@ -39,6 +47,7 @@ impl fmt::Display for KeyRef {
         match self {
             Self::Env(name) => write!(f, "env://{name}"),
             Self::File(path) => write!(f, "file://{}", path.display()),
+            Self::Stored(name) => write!(f, "secret://{name}"),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
 pub struct Frame {
     document: Document,
     shape: Shape,
+    replaced: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +94,7 @@ impl Frame {
             return Err(FrameError::Batch);
         }
         let shape = shape(root)?;
-        Ok(Self { document, shape })
+        Ok(Self { document, shape, replaced: 0 })
     }
 
     /// Reads one frame, or the frames of a batch in their order; each may fail for itself. For
@@ -115,6 +116,19 @@ impl Frame {
             return Err(FrameError::Shape("a batch is empty or has too many messages"));
         }
         Ok(messages.iter().map(|one| Self::read(one.raw().as_bytes(), limits)).collect())
+    }
+
+    /// The same, and that so many places of it are not as they came.
+    #[must_use]
+    pub const fn with_replaced(mut self, places: u32) -> Self {
+        self.replaced = places;
+        self
+    }
+
+    /// How many places of it are not as they came.
+    #[must_use]
+    pub const fn replaced(&self) -> u32 {
+        self.replaced
     }
 
     /// What it says.

@@ -16,6 +16,7 @@ use tagout_gateway::{
     Clock,
     config::{Config, KeptSessions},
     identity::os_user,
+    secrets::{Secrets, StorePlaces},
 };
 use tagout_llm::Message;
 use tagout_proto::Principal;
@@ -72,6 +73,7 @@ impl fmt::Display for Which {
 pub(crate) struct Conversations<'a> {
     places: &'a Places,
     kept: KeptSessions,
+    secrets: Secrets,
     store: Store,
     principal: Principal,
     clock: Clock,
@@ -128,7 +130,10 @@ impl<'a> Conversations<'a> {
     ) -> Result<Self, Failure> {
         let path = places.state.join("state.sqlite");
         let store = Store::open(&path).map_err(|error| of_store(&error))?;
-        Ok(Self { places, kept: config.sessions.clone(), store, principal, clock: clock() })
+        let at = StorePlaces::beside(&places.head_key);
+        let secrets = Secrets::new(config.secrets.clone(), at, clock());
+        let kept = config.sessions.clone();
+        Ok(Self { places, kept, secrets, store, principal, clock: clock() })
     }
 
     /// Removes what is older than the configuration wants, of this principal under this key; gives
@@ -279,7 +284,7 @@ impl<'a> Conversations<'a> {
     }
 
     fn key(&self, missing: Missing) -> Result<SessionKey, Failure> {
-        key::session_key(self.places, self.kept.key.as_ref(), missing)
+        key::session_key(self.places, (&self.secrets, self.kept.key.as_ref()), missing)
     }
 }
 

@@ -2,8 +2,6 @@
 //! Standard Webhooks.
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::Read as _,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -18,13 +16,17 @@ use sha2::Sha256;
 use tagout_policy::Given;
 use tagout_proto::{Document, Limits, Secret};
 use tagout_store::{Answer, Message, Question, Scope};
-use tagout_wire::http::{Client, ClientOptions, HeaderMap, HeaderValue, Method, Uri};
+use tagout_wire::{
+    egress::Guard,
+    http::{Client, ClientOptions, HeaderMap, HeaderValue, Method, Uri},
+};
 use tokio::{sync::Semaphore, time::sleep};
 
 use super::{AnswerTrouble, Answered, Card, NewAnswer, desk::Voter};
 use crate::{
     Gateway,
     config::{Source, Webhook},
+    secrets::Secrets,
 };
 
 /// Questions on their way out at once.
@@ -39,8 +41,6 @@ const TRIES: [Duration; 4] =
 const ANSWER: Duration = Duration::from_secs(10);
 /// How far the clocks of both sides may differ.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
-/// The largest secret, in bytes.
-const SECRET_BYTES: u64 = 4096;
 /// The shortest, so that nobody guesses it.
 const SECRET_LEAST: usize = 16;
 /// The longest identifier of a message, in bytes.
@@ -143,7 +143,9 @@ impl Gateway {
             tracing::warn!(question = %question.id, "the webhook is too slow; it is not told");
             return;
         };
-        let options = ClientOptions { answer: ANSWER, ..ClientOptions::default() };
+        let guard = Guard::new();
+        let guard = if webhook.private_network { guard.allowing_private() } else { guard };
+        let options = ClientOptions { answer: ANSWER, guard, ..ClientOptions::default() };
         let client = match self.outbox.client.get() {
             Some(client) => client.clone(),
             None => match Client::new(options) {
@@ -156,12 +158,12 @@ impl Gateway {
         };
         let body = body(question, card, demand).to_string();
         let (id, clock) = (format!("msg_{}", question.id), self.clock.clone());
-        let room = Arc::clone(&self.outbox.room);
+        let (room, secrets) = (Arc::clone(&self.outbox.room), self.secrets.clone());
         tokio::spawn(async move {
             let Ok(under_way) = room.acquire_owned().await else { return };
             for pause in TRIES {
                 sleep(pause).await;
-                match sent(&client, &webhook, (&id, clock.now()), &body).await {
+                match sent((&client, &secrets), &webhook, (&id, clock.now()), &body).await {
                     Ok(()) => break,
                     Err(error) => tracing::warn!(id, error, "the webhook was not told"),
                 }
@@ -178,7 +180,7 @@ impl Gateway {
         body: &[u8],
     ) -> Result<Answered, NotTaken> {
         let webhook = self.config.approval.webhook.as_ref().ok_or(NotTaken::Unsigned)?;
-        let secret = secret(&webhook.secret).map_err(|why| {
+        let secret = secret(&self.secrets, &webhook.secret).map_err(|why| {
             tracing::error!(why, "the webhook's secret cannot be used");
             NotTaken::Unsigned
         })?;
@@ -239,12 +241,12 @@ fn body(question: &Question, card: &Card, demand: &Given) -> serde_json::Value {
 }
 
 async fn sent(
-    client: &Client,
+    (client, secrets): (&Client, &Secrets),
     webhook: &Webhook,
     (id, now): (&str, Timestamp),
     body: &str,
 ) -> Result<(), String> {
-    let secret = crate::blocking::blocking(|| secret(&webhook.secret))?;
+    let secret = crate::blocking::blocking(|| secret(secrets, &webhook.secret))?;
     let at = now.as_second().to_string();
     let signature = signature(&secret, id, &at, body.as_bytes());
     let signature = signature.ok_or("the secret makes no signature")?;
@@ -301,20 +303,8 @@ fn mac(secret: &Secret<Vec<u8>>, id: &str, at: &str, body: &[u8]) -> Option<Hmac
 }
 
 /// The secret as it is now: what follows `whsec_` in base 64, or else the text itself.
-fn secret(source: &Source) -> Result<Secret<Vec<u8>>, String> {
-    let text = match source {
-        Source::Env(name) => {
-            Secret::new(std::env::var(name).map_err(|_| format!("`{source}` is not set"))?)
-        }
-        Source::File(path) => {
-            let mut text = String::new();
-            #[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
-            let read =
-                File::open(path).and_then(|file| file.take(SECRET_BYTES).read_to_string(&mut text));
-            read.map_err(|error| format!("`{source}`: {error}"))?;
-            Secret::new(text)
-        }
-    };
+fn secret(secrets: &Secrets, source: &Source) -> Result<Secret<Vec<u8>>, String> {
+    let text = secrets.local(source).map_err(|error| error.to_string())?;
     let text = text.expose().trim();
     let bytes = match text.strip_prefix("whsec_") {
         Some(encoded) => STANDARD

@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::{
     ConfigError, Reader,
-    remote::{Source, check_url},
+    Source, remote::check_url,
 };
 use crate::approval::is_public_key;
 
@@ -46,6 +46,8 @@ pub struct Webhook {
     pub url: String,
     /// Where the secret is that signs both ways.
     pub secret: Source,
+    /// Whether its name may lead to an address of a private network, or to this machine.
+    pub private_network: bool,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -78,6 +80,8 @@ struct WrittenPerson {
 struct WrittenWebhook {
     url: Spanned<String>,
     secret: Spanned<String>,
+    #[serde(default)]
+    allow_private_network: bool,
 }
 
 const KEEP: Duration = Duration::from_secs(900);
@@ -110,8 +114,10 @@ impl Reader<'_> {
                 let at = Some(webhook.url.span());
                 self.error(problem.to_owned(), Some(help.to_owned()), at)
             })?;
-            let secret = self.source("`secret`", &webhook.secret)?;
-            approval.webhook = Some(Webhook { url: webhook.url.into_inner(), secret });
+            let secret = self.local_source("`secret`", &webhook.secret)?;
+            let private_network = webhook.allow_private_network;
+            let url = webhook.url.into_inner();
+            approval.webhook = Some(Webhook { url, secret, private_network });
         }
         Ok(approval)
     }

@@ -4,7 +4,9 @@
 //! table of secrets does, and only what plainly ends it ends it.
 
 /// Tables whose values may be secrets.
-const SECRETIVE: &[&str] = &["env", "headers"];
+const SECRETIVE: &[&str] = &["env", "headers", "secret_files"];
+/// Tables whose keys should be references, but may be the secrets themselves before that is refused.
+const KEEPERS: &[&str] = &["provider", "vault", "aws", "secrets"];
 /// The table that may hold the key of sessions, in place of where it is.
 const SESSIONS: &str = "sessions";
 /// A number so long is no key.
@@ -26,7 +28,7 @@ pub(super) fn without_values(text: &str) -> String {
                 // A provider's key should be a reference, but may be the key itself before it is
                 // refused.
                 in_table = path.len() > 1 && ends_secretive(&path)
-                    || path.first().is_some_and(|first| first == "provider");
+                    || path.first().is_some_and(|first| KEEPERS.contains(&first.as_str()));
                 sessions = Sessions { table: enters, ..Sessions::default() };
                 out.push_str(line);
                 continue;

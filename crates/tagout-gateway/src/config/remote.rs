@@ -1,10 +1,9 @@
 //! Servers that run elsewhere: their URL, and what is sent along.
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
-use tagout_inspect::characters::one_line;
 use toml::Spanned;
 
-use super::{ConfigError, Reader, server::WrittenServer};
+use super::{ConfigError, Reader, Source, server::WrittenServer};
 
 /// A server that runs elsewhere and speaks MCP over HTTP.
 #[derive(Clone, Debug)]
@@ -17,6 +16,8 @@ pub struct Remote {
     pub headers: BTreeMap<String, Source>,
     /// A PEM file of the certificates that sign its own, in place of the system's.
     pub ca: Option<PathBuf>,
+    /// Whether its name may lead to an address of a private network, or to this machine.
+    pub private_network: bool,
 }
 
 /// How a remote server is spoken with.
@@ -40,24 +41,6 @@ impl Transport {
             Self::Auto => "auto",
             Self::StreamableHttp => "streamable-http",
             Self::Sse => "sse",
-        }
-    }
-}
-
-/// Where a secret is. The configuration never holds the secret itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// In a variable of the gateway's environment.
-    Env(String),
-    /// In a file, whose last line end does not count.
-    File(PathBuf),
-}
-
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "env://{}", one_line(name)),
-            Self::File(path) => write!(f, "file://{}", one_line(&path.to_string_lossy())),
         }
     }
 }
@@ -100,6 +83,7 @@ impl Reader<'_> {
             transport: w.transport.map_or(Transport::Auto, Spanned::into_inner),
             headers: self.headers(w.headers)?,
             ca: w.ca.map(|ca| self.folder.join(ca.into_inner())),
+            private_network: w.allow_private_network.is_some_and(Spanned::into_inner),
         })
     }
 
@@ -127,27 +111,6 @@ impl Reader<'_> {
             }
         }
         Ok(headers)
-    }
-
-    /// A reference to a secret; the text of anything else is not repeated, as it may be one.
-    pub(super) fn source(
-        &self,
-        what: &str,
-        value: &Spanned<String>,
-    ) -> Result<Source, ConfigError> {
-        let text = value.get_ref();
-        let named = |name: &&str| !name.is_empty() && !name.contains(['=', '\0', '\n']);
-        if let Some(name) = text.strip_prefix("env://").filter(named) {
-            return Ok(Source::Env(name.to_owned()));
-        }
-        let path = text.strip_prefix("file://").filter(|path| !path.is_empty());
-        if let Some(path) = path.filter(|path| !path.contains('\0')) {
-            return Ok(Source::File(self.folder.join(path)));
-        }
-        let problem = format!("the value of {what} is no reference");
-        let help = "secrets do not stand in this file: write \"env://NAME\" for a variable of the \
-                    environment, or \"file:///PATH\" for a file";
-        Err(self.error(problem, Some(help.to_owned()), Some(value.span())))
     }
 }
 

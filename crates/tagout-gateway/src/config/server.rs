@@ -11,7 +11,7 @@ use tagout_proto::{Secret, ServerName};
 use toml::Spanned;
 
 use super::{
-    ConfigError, Isolated, Reader, Remote, Sandbox, Transport,
+    ConfigError, Isolated, Reader, Remote, Sandbox, Source, Transport,
     sandbox::{Level, Profiles, WrittenSandbox},
 };
 
@@ -91,6 +91,10 @@ pub struct Command {
     pub args: Vec<String>,
     /// Variables of its environment, which is empty otherwise.
     pub env: BTreeMap<String, Secret<String>>,
+    /// Variables of its environment whose values are secrets, and where these are.
+    pub secret_env: BTreeMap<String, Source>,
+    /// Files that it alone sees, by their names, and where their contents are.
+    pub secret_files: BTreeMap<String, Source>,
     /// Variables that it gets as the gateway has them.
     pub pass_env: BTreeSet<String>,
     /// Its working directory.
@@ -104,7 +108,9 @@ pub(super) struct WrittenServer {
     builtin: Option<Spanned<BuiltIn>>,
     pub(super) url: Option<Spanned<String>>,
     #[serde(default)]
-    env: BTreeMap<Spanned<String>, String>,
+    env: BTreeMap<Spanned<String>, Spanned<String>>,
+    #[serde(default)]
+    secret_files: BTreeMap<Spanned<String>, Spanned<String>>,
     #[serde(default)]
     pass_env: Vec<Spanned<String>>,
     cwd: Option<Spanned<PathBuf>>,
@@ -113,6 +119,7 @@ pub(super) struct WrittenServer {
     pub(super) headers: BTreeMap<Spanned<String>, Spanned<String>>,
     pub(super) ca: Option<Spanned<PathBuf>>,
     pub(super) allow_plain_http: Option<Spanned<bool>>,
+    pub(super) allow_private_network: Option<Spanned<bool>>,
     #[serde(default)]
     era: EraChoice,
     #[serde(default)]
@@ -133,6 +140,8 @@ pub(super) struct WrittenServer {
     sandbox: Option<Spanned<WrittenSandbox>>,
 }
 
+/// Keys that only programs have.
+const SURROUNDINGS: &str = "`env`, `pass_env`, `secret_files` or `cwd`";
 const TIMEOUT: Duration = Duration::from_secs(60);
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -161,7 +170,9 @@ impl WrittenServer {
         let ca = self.ca.as_ref().map(|ca| ("ca", ca.span()));
         let plain = self.allow_plain_http.as_ref().map(|one| ("allow_plain_http", one.span()));
         let transport = self.transport.as_ref().map(|one| ("transport", one.span()));
-        header.or(ca).or(plain).or(transport)
+        let private = self.allow_private_network.as_ref();
+        let private = private.map(|one| ("allow_private_network", one.span()));
+        header.or(ca).or(plain).or(private).or(transport)
     }
 
     /// Where it says something about its isolation.
@@ -172,7 +183,8 @@ impl WrittenServer {
 
     /// Whether it has keys that only programs have.
     fn is_given_surroundings(&self) -> bool {
-        !self.env.is_empty() || !self.pass_env.is_empty() || self.cwd.is_some()
+        let more = !self.secret_files.is_empty() || self.cwd.is_some();
+        more || !self.env.is_empty() || !self.pass_env.is_empty()
     }
 }
 
@@ -230,11 +242,11 @@ impl Reader<'_> {
         match (&w.command, &w.builtin, &w.url) {
             (Some(_), None, None) => self.command(name, w),
             (None, Some(builtin), None) if w.is_given_surroundings() => {
-                refused("a built-in server takes no `env`, `pass_env` or `cwd`", builtin.span())
+                refused(&format!("a built-in server takes no {SURROUNDINGS}"), builtin.span())
             }
             (None, Some(builtin), None) => Ok(Start::BuiltIn(*builtin.get_ref())),
             (None, None, Some(url)) if w.is_given_surroundings() => {
-                refused("a server with a `url` takes no `env`, `pass_env` or `cwd`", url.span())
+                refused(&format!("a server with a `url` takes no {SURROUNDINGS}"), url.span())
             }
             (None, None, Some(_)) => self.remote(w).map(Start::Remote),
             (None, None, None) => {
@@ -262,22 +274,49 @@ impl Reader<'_> {
             let problem = format!("server `{}` has an empty command", name.get_ref());
             return Err(self.error(problem, Some(help.to_owned()), Some(command.span())));
         };
+        let (env, secret_env) = self.env(w.env)?;
         Ok(Start::Command(Command {
             program: program.clone(),
             args: args.to_vec(),
-            env: self.env(w.env)?,
+            env,
+            secret_env,
+            secret_files: self.secret_files(w.secret_files)?,
             pass_env: self.pass_env(w.pass_env)?,
             cwd: w.cwd.map(|cwd| self.folder.join(cwd.into_inner())),
         }))
     }
 
+    /// Variables with what they hold, and those whose values are references.
     fn env(
         &self,
-        written: BTreeMap<Spanned<String>, String>,
-    ) -> Result<BTreeMap<String, Secret<String>>, ConfigError> {
-        let checked = written.into_iter().map(|(name, value)| {
+        written: BTreeMap<Spanned<String>, Spanned<String>>,
+    ) -> Result<(BTreeMap<String, Secret<String>>, BTreeMap<String, Source>), ConfigError> {
+        let (mut plain, mut secret) = (BTreeMap::new(), BTreeMap::new());
+        for (name, value) in written {
             let name = self.variable(name)?;
-            Ok((name, Secret::new(value)))
+            match self.source_or_text(&format!("the variable `{name}`"), &value)? {
+                Some(source) => drop(secret.insert(name, source)),
+                None => drop(plain.insert(name, Secret::new(value.into_inner()))),
+            }
+        }
+        Ok((plain, secret))
+    }
+
+    fn secret_files(
+        &self,
+        written: BTreeMap<Spanned<String>, Spanned<String>>,
+    ) -> Result<BTreeMap<String, Source>, ConfigError> {
+        let checked = written.into_iter().map(|(name, value)| {
+            let text = name.get_ref().as_str();
+            let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+            let dots = text.bytes().all(|b| b == b'.');
+            if dots || text.len() > 128 || !text.bytes().all(fits) {
+                let problem = format!("{text:?} is no file's name");
+                let help = "it is called so in `/run/secrets`: letters, digits, `.`, `-`, `_`";
+                return Err(self.error(problem, Some(help.to_owned()), Some(name.span())));
+            }
+            let source = self.source(&format!("the file `{text}`"), &value)?;
+            Ok((name.into_inner(), source))
         });
         checked.collect()
     }

@@ -51,7 +51,7 @@ impl Reader<'_> {
             kept.keep_days = u16::try_from(days).unwrap_or(KEEP);
         }
         if let Some(key) = &written.key {
-            kept.key = Some(self.source("`key`", key)?);
+            kept.key = Some(self.local_source("the key of sessions", key)?);
         }
         Ok(kept)
     }

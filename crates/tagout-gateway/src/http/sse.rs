@@ -74,7 +74,10 @@ impl Front {
         };
         let limits = self.gateway.config.limits.frame;
         let received = match request.body(limits.frame_bytes).await {
-            Ok(bytes) => receive(&bytes, limits).map(|received| received.from(peer)),
+            Ok(bytes) => {
+                let live = self.gateway.secrets.live();
+                receive(&bytes, limits, &live).map(|received| received.from(peer))
+            }
             Err(BodyError::TooLarge { .. }) => {
                 let refusal = Refusal::FrameTooLarge { limit: limits.frame_bytes };
                 Err(Unreceived { refusal, id: Some("null".into()), method: None })

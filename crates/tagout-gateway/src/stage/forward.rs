@@ -104,6 +104,14 @@ impl Answer {
         }
     }
 
+    /// How many places of it held secrets, which were taken out.
+    pub(crate) const fn secrets(&self) -> u32 {
+        match &self.body {
+            Body::Ours(_) => 0,
+            Body::Theirs(frame, _) => frame.replaced(),
+        }
+    }
+
     /// The revision that it is in; nothing where it was made here, for its client.
     pub(crate) const fn revision(&self) -> Option<Revision> {
         match &self.body {

@@ -2,12 +2,15 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use tagout_inspect::characters::made_visible;
+use tagout_inspect::{
+    characters::made_visible,
+    live::{Caught, Live},
+};
 use tagout_proto::{
     Digest, Frame, FrameError, Limits, Message, Method, Value, frame::id_of_refused,
 };
 
-use crate::{refusal::Refusal, state::Passed, upstream::composed};
+use crate::{refusal::Refusal, secrets::cleaned_frame, state::Passed, upstream::composed};
 
 /// A well-formed call of a known method.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub struct Call {
     held: Option<Passed>,
     /// Where the client is, over a network.
     address: Option<IpAddr>,
+    /// Secrets that were taken out of it.
+    caught: Caught,
 }
 
 /// What a client sends.
@@ -67,13 +72,21 @@ pub struct Unreceived {
     pub method: Option<Method>,
 }
 
-/// Reads one frame of a client.
+/// Reads one frame of a client, and takes live secrets out of it: nothing behind this sees them.
 ///
 /// # Errors
 /// [`Refusal::Frame`], [`Refusal::Method`].
-pub fn receive(bytes: &Bytes, limits: Limits) -> Result<Received, Unreceived> {
-    let frame = Frame::read(bytes, limits).map_err(|error| unread(error, bytes, limits))?;
-    understand(frame)
+pub fn receive(bytes: &Bytes, limits: Limits, live: &Live) -> Result<Received, Unreceived> {
+    let read = Frame::read(bytes, limits).and_then(|frame| cleaned(frame, limits, live));
+    let (frame, caught) = read.map_err(|error| unread(error, bytes, limits))?;
+    understand(frame, caught)
+}
+
+fn cleaned(frame: Frame, limits: Limits, live: &Live) -> Result<(Frame, Caught), FrameError> {
+    match cleaned_frame(live, &frame, limits) {
+        None => Ok((frame, Caught::default())),
+        Some((cleaned, caught)) => Ok((cleaned?, caught)),
+    }
 }
 
 /// Reads one frame of a client that may send several messages in one.
@@ -82,7 +95,7 @@ pub fn receive(bytes: &Bytes, limits: Limits) -> Result<Received, Unreceived> {
 /// As [`receive`], for each message.
 pub fn receive_batch(
     bytes: &Bytes,
-    limits: Limits,
+    (limits, live): (Limits, &Live),
     most: usize,
 ) -> Vec<Result<Received, Unreceived>> {
     let frames = match Frame::read_batch(bytes, limits, most) {
@@ -95,7 +108,9 @@ pub fn receive_batch(
             id: Some("null".into()),
             method: None,
         };
-        understand(frame.map_err(unread)?)
+        let read = frame.and_then(|frame| cleaned(frame, limits, live));
+        let (frame, caught) = read.map_err(unread)?;
+        understand(frame, caught)
     });
     understood.collect()
 }
@@ -106,7 +121,7 @@ fn unread(error: FrameError, bytes: &Bytes, limits: Limits) -> Unreceived {
     Unreceived { refusal: error.into(), id: Some(id.into()), method: None }
 }
 
-fn understand(frame: Frame) -> Result<Received, Unreceived> {
+fn understand(frame: Frame, caught: Caught) -> Result<Received, Unreceived> {
     let (method, id, params) = match frame.message() {
         Message::Request { id, method, params } => (method, Some(id.raw().to_owned()), params),
         Message::Notification { method, params } => (method, None, params),
@@ -128,7 +143,8 @@ fn understand(frame: Frame) -> Result<Received, Unreceived> {
     let params = params.map(|params| params.index());
     let (mirrored, held) = (Vec::new(), None);
     let address = None;
-    Ok(Received::Call(Box::new(Call { frame, method, id, params, mirrored, held, address })))
+    let call = Call { frame, method, id, params, mirrored, held, address, caught };
+    Ok(Received::Call(Box::new(call)))
 }
 
 impl Call {
@@ -181,6 +197,11 @@ impl Call {
 
     pub(crate) fn set_mirrored(&mut self, mirrored: Vec<(String, String)>) {
         self.mirrored = mirrored;
+    }
+
+    /// Secrets that were taken out of it.
+    pub(crate) const fn caught(&self) -> &Caught {
+        &self.caught
     }
 
     /// Where the client is, over a network.

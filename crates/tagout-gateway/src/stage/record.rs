@@ -1,19 +1,24 @@
 //! Nothing is tried before it is on record; nothing is answered before its outcome is.
+mod ended;
 mod told;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tagout_audit::{
-    Approval, Begin, Decision, Durability, End, Entry, Log, Outcome, Shadow, Verdict,
+use tagout_audit::{Approval, Begin, Decision, Durability, Entry, Log, Shadow, Verdict};
+use tagout_inspect::{
+    live::Caught,
+    redact::{redacted, redacted_text},
 };
-use tagout_inspect::redact::{redacted, redacted_text};
 use tagout_policy::{Effect, Facts};
 use tagout_proto::{Conversation, Digest, Method, Origin, Principal, ServerName, frame, quoted};
 use tagout_store::Scope;
 
-use self::told::{OnRecord, beside_the_call};
+use self::{
+    ended::ended,
+    told::{OnRecord, beside_the_call},
+};
 use super::{
     approve::Authorised, decide::Decided, identify::Identified, inspect::Target, screen::Reply,
 };
@@ -41,6 +46,7 @@ pub struct Known {
     server: Option<ServerName>,
     definition: Option<Digest>,
     told: OnRecord,
+    caught: Caught,
     consequential: bool,
     judged: Option<Judged>,
 }
@@ -117,6 +123,7 @@ impl Known {
             server: None,
             definition: None,
             told: OnRecord::default(),
+            caught: Caught::default(),
             consequential: false,
             judged: None,
         }
@@ -126,6 +133,7 @@ impl Known {
     pub fn identified(&mut self, identified: &Identified) {
         let call = identified.call();
         self.origin = Some(identified.origin().clone());
+        self.caught = call.caught().clone();
         self.conversation = identified.conversation().cloned();
         let subject = call.text_param("name").or_else(|| call.text_param("uri"));
         self.subject = subject.map(|subject| redacted_text(&subject));
@@ -286,6 +294,7 @@ fn write_begin(
     begin.model = known.told.model.as_deref();
     begin.cause = known.told.cause.as_ref();
     begin.words = known.told.words;
+    begin.secrets = known.caught.count;
     let payload = known.payload();
     begin.payload = payload.as_deref();
     match decision {
@@ -373,33 +382,6 @@ pub(crate) fn counted(counted: &Arc<Counted>, known: Known, over: &Over) -> Reco
         answer: known.id.map(|id| (id, Err(answer))),
         code: Some(over.code()),
         retry_after_s: Some(over.retry_after_s()),
-    }
-}
-
-fn ended(at: Timestamp, outcome: &Result<Reply, Refusal>) -> End<'_> {
-    match outcome {
-        Ok(reply) => {
-            let outcome = if reply.is_error() { Outcome::Error } else { Outcome::Ok };
-            let mut end = End::new(at, outcome);
-            end.result = reply.digest();
-            end.result_bytes = reply.bytes();
-            end.screened = reply.screened();
-            end
-        }
-        Err(refusal) => {
-            let outcome = if matches!(refusal, Refusal::Cancelled) {
-                Outcome::Cancelled
-            } else if matches!(refusal, Refusal::Upstream { .. }) {
-                Outcome::Error
-            } else {
-                Outcome::Refused
-            };
-            let mut end = End::new(at, outcome);
-            end.refusal = Some(refusal.code());
-            end.rule = refusal.rule();
-            end.approval = refusal.asked();
-            end
-        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
 pub struct Reply {
     outcome: Result<String, String>,
     screened: usize,
+    secrets: u32,
     /// Whether the server or its tool says that it failed.
     failed: bool,
 }
@@ -61,7 +62,8 @@ pub async fn screen(answer: Answer) -> Result<Reply, Refusal> {
     };
     let (Ok(text) | Err(text)) = &outcome;
     answer.cleared().authorised().decided().went_out(text.len());
-    Ok(Reply { outcome, screened, failed })
+    let secrets = answer.secrets();
+    Ok(Reply { outcome, screened, secrets, failed })
 }
 
 /// A text that was made here of one that was read strictly. Making characters visible can turn two
@@ -130,6 +132,12 @@ impl Reply {
     pub fn bytes(&self) -> Option<u64> {
         let (Ok(text) | Err(text)) = &self.outcome;
         u64::try_from(text.len()).ok()
+    }
+
+    /// How many places held secrets, which were taken out.
+    #[must_use]
+    pub const fn secrets(&self) -> u32 {
+        self.secrets
     }
 
     /// How many characters were made visible.

@@ -19,7 +19,7 @@ use super::{
     listening::Listening,
     questions::Questions,
 };
-use crate::lane::Lane;
+use crate::{egress::EgressRecord, lane::Lane, secrets::Secrets};
 
 /// A request to a server.
 pub(crate) struct Request {
@@ -79,6 +79,10 @@ pub(super) struct About {
     /// Whether several clients share it, so that nothing may be told to all of them that is meant
     /// for one.
     pub(super) shared: bool,
+    /// What must not come from it.
+    pub(super) secrets: Secrets,
+    /// Where it goes on record that it does, and whose it is.
+    pub(super) record: EgressRecord,
 }
 
 /// What the handshake settled.

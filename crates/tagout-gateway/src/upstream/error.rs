@@ -2,6 +2,7 @@
 use std::time::Duration;
 
 use tagout_sandbox::{Exit, SpawnError};
+use tagout_secrets::SecretError;
 
 /// Why a server cannot be used, or did not answer as it should.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -15,6 +16,9 @@ pub enum UpstreamError {
     /// Its program or the lockfile could not be looked at.
     #[error("cannot be checked against the lockfile: {0}")]
     Unchecked(String),
+    /// Its command fetches what it runs.
+    #[error("is not started: {0}")]
+    Fetched(#[source] std::sync::Arc<tagout_supply::Unfit>),
     /// Its isolation would leave open what it must not reach.
     #[error("would not be isolated: {0}")]
     Exposed(String),
@@ -66,6 +70,9 @@ pub enum UpstreamError {
         status: u16,
     },
     /// A secret that it is to be sent is not where the configuration says.
+    #[error("is not given a secret: {0}")]
+    Secret(#[source] SecretError),
+    /// What it is to be sent fits no header.
     #[error("cannot be sent a header: {0}")]
     SecretMissing(String),
     /// It knows nothing of the session any more.
@@ -79,19 +86,21 @@ pub enum UpstreamError {
 impl UpstreamError {
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Spawn(_) | Self::GivenUp { .. } | Self::Handshake(_) | Self::Unchecked(_) => {
                 "server-unavailable"
             }
             Self::Changed(_) => "server-changed",
+            Self::Fetched(unfit) => unfit.code(),
             Self::Exposed(_) => "sandbox-path",
             Self::Unreachable(_) => "server-unreachable",
             Self::Guarded(_) => "egress-address",
             Self::Untrusted(_) => "server-untrusted",
             Self::Unauthorised { .. } => "server-unauthorised",
             Self::Status { .. } => "server-http-status",
-            Self::SecretMissing(_) => "secret-missing",
+            Self::Secret(error) => error.code(),
+            Self::SecretMissing(_) => "secret-unusable",
             Self::SessionLost => "server-session-lost",
             Self::Timeout(_) => "server-timeout",
             Self::Died { .. } => "server-died",
@@ -107,6 +116,7 @@ impl UpstreamError {
             Self::Spawn(_) => "cannot be started".to_owned(),
             Self::Changed(_) => "is not the program that was pinned".to_owned(),
             Self::Unchecked(_) => "cannot be checked against the lockfile".to_owned(),
+            Self::Fetched(_) => "would fetch what it runs".to_owned(),
             Self::Exposed(_) => "would not be isolated".to_owned(),
             Self::GivenUp { .. } => "failed too often and is left alone for now".to_owned(),
             Self::Handshake(_) => "did not complete the handshake".to_owned(),
@@ -114,7 +124,9 @@ impl UpstreamError {
             Self::Unreachable(_) => "cannot be reached".to_owned(),
             Self::Guarded(_) => "is not at an address that may be connected to".to_owned(),
             Self::Untrusted(_) => "does not prove who it is".to_owned(),
-            Self::SecretMissing(_) => "cannot be sent a header that it wants".to_owned(),
+            Self::Secret(_) | Self::SecretMissing(_) => {
+                "is not given a secret that it wants".to_owned()
+            }
             Self::Timeout(_)
             | Self::Died { .. }
             | Self::TooLarge { .. }
@@ -135,6 +147,7 @@ impl UpstreamError {
             Self::Spawn(_)
             | Self::Changed(_)
             | Self::Unchecked(_)
+            | Self::Fetched(_)
             | Self::Exposed(_)
             | Self::GivenUp { .. }
             | Self::Died { .. }
@@ -142,6 +155,7 @@ impl UpstreamError {
             | Self::Guarded(_)
             | Self::Untrusted(_)
             | Self::Unauthorised { .. }
+            | Self::Secret(_)
             | Self::SecretMissing(_)
             | Self::SessionLost => false,
         }

@@ -2,9 +2,12 @@
 use std::sync::Arc;
 
 use tagout_inspect::characters::made_visible;
-use tagout_proto::{Frame, Message, Method, Value};
+use tagout_proto::{Frame, FrameError, Message, Method, Value};
 
-use super::{Connection, UpstreamError, calls::UnderWay, era::SUBSCRIPTION, events::Event};
+use super::{
+    Connection, UpstreamError, calls::UnderWay, connection::About, era::SUBSCRIPTION, events::Event,
+};
+use crate::secrets::{Place, cleaned_frame};
 
 /// What was taken from a server.
 pub(super) enum Taken {
@@ -38,8 +41,9 @@ impl Connection {
         if self.revision().has_batches() && bytes.trim_ascii_start().first() == Some(&b'[') {
             return self.take_batch(bytes, of);
         }
-        match Frame::read(bytes, self.limits) {
-            Ok(frame) => self.hear(frame, of),
+        match Frame::read(bytes, self.limits).map(|frame| self.cleaned(frame)) {
+            Ok(Ok(frame)) => self.hear(frame, of),
+            Ok(Err(error)) => self.unreadable(&error.to_string(), of),
             Err(_) if !matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) => {
                 // Many servers greet on standard output, against the standard.
                 let noise = String::from_utf8_lossy(bytes).into_owned();
@@ -56,7 +60,7 @@ impl Connection {
         };
         let mut all = Taken::Other;
         for frame in frames {
-            let taken = match frame {
+            let taken = match frame.and_then(|frame| self.cleaned(frame)) {
                 Ok(frame) => self.hear(frame, of),
                 Err(error) => self.unreadable(&error.to_string(), of),
             };
@@ -67,6 +71,24 @@ impl Connection {
             }
         }
         all
+    }
+
+    /// The frame without live secrets, whatever it says; that there were any goes on record.
+    pub(super) fn cleaned(&self, frame: Frame) -> Result<Frame, FrameError> {
+        let About { name, secrets, record, .. } = &self.about;
+        let Some((cleaned, caught)) = cleaned_frame(&secrets.live(), &frame, self.limits) else {
+            return Ok(frame);
+        };
+        let what = match frame.message() {
+            Message::Response { outcome: Ok(_), .. } => "a result",
+            Message::Response { outcome: Err(_), .. } => "an error",
+            Message::Request { .. } => "a question",
+            Message::Notification { .. } => "a notification",
+        };
+        let principal = record.principal.as_ref();
+        let place = Place { what, principal, server: Some(name), record: None };
+        secrets.caught(&record.audit, &caught, place);
+        cleaned.map(|frame| frame.with_replaced(caught.count))
     }
 
     fn unreadable(&self, error: &str, of: Option<&Arc<UnderWay>>) -> Taken {
@@ -86,6 +108,7 @@ impl Connection {
     /// Notes that the server broke the protocol; `false` when that was once too often.
     pub(super) fn wrong(&self, event: &'static str, detail: String) -> bool {
         let wrongs = self.calls.wrong();
+        let detail = self.about.secrets.clean(&detail);
         let detail: String = made_visible(&detail).0.chars().take(300).collect();
         self.events.note(&self.about.name, Event::Wrong { event, detail: detail.clone() });
         if wrongs < WRONGS {

@@ -1,4 +1,5 @@
 //! How frames travel to a server and back.
+mod credentials;
 mod events;
 mod http;
 mod lines;
@@ -11,6 +12,7 @@ use tagout_proto::Revision;
 use tagout_sandbox::Exit;
 use tagout_wire::{http::HttpError, sse::SseError};
 
+pub(super) use credentials::Credentials;
 pub(super) use events::follow;
 pub(super) use http::Http;
 pub(super) use lines::{Lines, listen as listen_to_lines};

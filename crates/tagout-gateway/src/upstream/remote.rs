@@ -1,8 +1,11 @@
 //! Servers that run elsewhere: reached, and greeted in the way that they turn out to speak.
-use std::{fs::File, io::Read as _, path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tagout_proto::{Message, Method, Revision, frame, quoted};
-use tagout_wire::http::{Client, ClientOptions, HeaderMap, HeaderName, HeaderValue, Roots, Uri};
+use tagout_wire::{
+    egress::Guard,
+    http::{Client, ClientOptions, Roots, Uri},
+};
 use tokio::time::timeout;
 
 use super::{
@@ -10,14 +13,12 @@ use super::{
     calls::UnderWay,
     connection::Request,
     greet::{self, Probed},
-    link::{Http, Link, Sse, follow, listen_to_events},
+    link::{Credentials, Http, Link, Sse, follow, listen_to_events},
     shared::Speaks,
     start::opened,
 };
-use crate::config::{EraChoice, Remote, Source, Transport};
+use crate::config::{EraChoice, Remote, Transport};
 
-/// The largest secret, in bytes.
-const SECRET_BYTES: u64 = 16 << 10;
 /// How long a client waits for the head of an answer; each call has a deadline of its own.
 const ANSWER: Duration = Duration::from_secs(2 * 3600);
 
@@ -25,7 +26,7 @@ const ANSWER: Duration = Duration::from_secs(2 * 3600);
 struct Way {
     client: Client,
     uri: Uri,
-    headers: HeaderMap,
+    credentials: Arc<Credentials>,
 }
 
 /// Reaches a server and greets it. What it speaks is asked once, as long as it is not known.
@@ -104,15 +105,16 @@ async fn legacy(
 }
 
 fn over_http(upstream: &Upstream, way: &Way) -> Arc<Connection> {
-    let (client, uri, headers) = (way.client.clone(), way.uri.clone(), way.headers.clone());
-    let http = Http::new(client, uri, headers, upstream.limits.frame.frame_bytes);
+    let (client, uri) = (way.client.clone(), way.uri.clone());
+    let http =
+        Http::new(client, uri, Arc::clone(&way.credentials), upstream.limits.frame.frame_bytes);
     opened(upstream, Link::Http(Arc::new(http)))
 }
 
 async fn over_sse(upstream: &Upstream, way: &Way) -> Result<Arc<Connection>, UpstreamError> {
     let limit = upstream.server.start_timeout;
     let opening = Sse::open(
-        (way.client.clone(), way.headers.clone()),
+        (way.client.clone(), Arc::clone(&way.credentials)),
         &way.uri,
         upstream.limits.frame.frame_bytes,
     );
@@ -133,52 +135,20 @@ fn follow_news(connection: &Arc<Connection>, http: &Arc<Http>) {
 async fn way(upstream: &Upstream, remote: &Remote) -> Result<Way, UpstreamError> {
     let uri = remote.url.parse::<Uri>();
     let uri = uri.map_err(|e| UpstreamError::Unreachable(format!("its URL is none: {e}")))?;
+    let credentials = Credentials::of(upstream.secrets.clone(), remote.headers.clone()).await?;
     let (remote, kept) = (remote.clone(), upstream.known.client(&upstream.name));
-    let reading = tokio::task::spawn_blocking(move || {
-        let headers = headers(&remote)?;
-        let client = kept.map_or_else(|| client(&remote), Ok)?;
-        Ok((headers, client))
-    });
-    let (headers, client) =
-        reading.await.map_err(|e| UpstreamError::Unchecked(e.to_string()))??;
+    let making = tokio::task::spawn_blocking(move || kept.map_or_else(|| client(&remote), Ok));
+    let client = making.await.map_err(|e| UpstreamError::Unchecked(e.to_string()))??;
     let client = upstream.known.keep_client(&upstream.name, client);
-    Ok(Way { client, uri, headers })
+    Ok(Way { client, uri, credentials: Arc::new(credentials) })
 }
 
 fn client(remote: &Remote) -> Result<Client, UpstreamError> {
     let roots = remote.ca.clone().map_or(Roots::System, Roots::Pem);
-    let options = ClientOptions { roots, answer: ANSWER, ..ClientOptions::default() };
+    let guard = Guard::new();
+    let guard = if remote.private_network { guard.allowing_private() } else { guard };
+    let options = ClientOptions { roots, answer: ANSWER, guard, ..ClientOptions::default() };
     Client::new(options).map_err(|e| UpstreamError::Untrusted(e.to_string()))
-}
-
-/// What the configuration has sent along, as it is now.
-fn headers(remote: &Remote) -> Result<HeaderMap, UpstreamError> {
-    let mut headers = HeaderMap::new();
-    for (name, source) in &remote.headers {
-        let missing = |why: &str| UpstreamError::SecretMissing(format!("`{source}` {why}"));
-        let text = match source {
-            Source::Env(variable) => {
-                std::env::var(variable).map_err(|_| missing("is not set, or is no text"))?
-            }
-            Source::File(path) => text_of(path).map_err(|e| missing(&e.to_string()))?,
-        };
-        let value = HeaderValue::from_str(text.trim_end_matches(['\r', '\n']));
-        let mut value = value.map_err(|_| missing("holds what no header can"))?;
-        if value.is_empty() {
-            return Err(missing("is empty"));
-        }
-        value.set_sensitive(true);
-        let name = HeaderName::from_bytes(name.as_bytes());
-        headers.insert(name.map_err(|_| missing("belongs to no header"))?, value);
-    }
-    Ok(headers)
-}
-
-fn text_of(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    #[expect(clippy::disallowed_methods, reason = "the reader before it has a bound")]
-    File::open(path)?.take(SECRET_BYTES).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 impl Connection {

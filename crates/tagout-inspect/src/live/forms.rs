@@ -85,7 +85,7 @@ fn base64(name: usize, bytes: &[u8], offset: usize) -> (Pattern, Vec<u8>) {
         LETTERS.get(usize::from(six)).copied().unwrap_or(b'A')
     };
     let text = (first..last).map(letter).collect();
-    let beside = (offset * 8 % 6 != 0, (offset + bytes.len()) * 8 % 6 != 0);
+    let beside = (!(offset * 8).is_multiple_of(6), !((offset + bytes.len()) * 8).is_multiple_of(6));
     (Pattern { name, beside }, text)
 }
 

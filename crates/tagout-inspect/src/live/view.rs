@@ -64,7 +64,8 @@ impl<'a> View<'a> {
             inner.copy(self, at..at + until);
             at += until;
         }
-        changed.then(|| View { bytes: Cow::Owned(inner.bytes), places: Some(inner.places) })
+        let view = View { bytes: Cow::Owned(inner.bytes), places: Some(inner.places) };
+        changed.then_some(view)
     }
 }
 
@@ -107,7 +108,7 @@ impl Unescaped {
                 buffer = [byte, 0, 0, 0];
                 buffer.get(..1)
             }
-            Character::Char(character) => Some(&*character.encode_utf8(&mut buffer).as_bytes()),
+            Character::Char(character) => Some(character.encode_utf8(&mut buffer).as_bytes()),
         };
         for byte in bytes.unwrap_or_default() {
             self.bytes.push(*byte);

@@ -1,16 +1,11 @@
 //! The key that sessions are sealed under: where the configuration says, or one that is drawn here.
-use std::{
-    env,
-    fs::File,
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
 };
-use tagout_gateway::{config::Source, key_file};
+use tagout_gateway::{config::Source, key_file, secrets::Secrets};
 use tagout_proto::Secret;
 use tagout_store::SessionKey;
 
@@ -35,18 +30,15 @@ const OWN: &str = "put it back from a backup, with mode 0600; nothing else opens
 const ELSEWHERE: &str = "put the key that sealed them back there; for a new one, `openssl rand \
                          -hex 32`, which opens none from before";
 
-/// A key is short; more of a file is not read.
-const FILE_BYTES: u64 = 4096;
-
 /// The key, from where the configuration says, or else Tagout's own, which lies beside the key of
 /// the audit log and not beside what it seals.
 pub(super) fn session_key(
     places: &Places,
-    source: Option<&Source>,
+    (secrets, source): (&Secrets, Option<&Source>),
     missing: Missing,
 ) -> Result<SessionKey, Failure> {
     let bytes = match source {
-        Some(source) => referenced(source).map_err(|problem| {
+        Some(source) => referenced(secrets, source).map_err(|problem| {
             let message = format!("the key of sessions should be at `{source}`: {problem}");
             failed(message, ELSEWHERE)
         })?,
@@ -70,17 +62,8 @@ fn failed(message: String, help: &str) -> Failure {
     Failure::new(Ended::Failed, "session-key", message).with_help(help)
 }
 
-fn referenced(source: &Source) -> Result<Secret<[u8; 32]>, String> {
-    let text = match source {
-        Source::Env(name) => env::var(name).map_err(|error| match error {
-            env::VarError::NotPresent => "the variable is not set".to_owned(),
-            env::VarError::NotUnicode(_) => "the variable holds no text".to_owned(),
-        })?,
-        Source::File(path) => {
-            File::open(path).and_then(beginning).map_err(|error| error.to_string())?
-        }
-    };
-    let text = Secret::new(text);
+fn referenced(secrets: &Secrets, source: &Source) -> Result<Secret<[u8; 32]>, String> {
+    let text = secrets.local(source).map_err(|error| error.to_string())?;
     let wrong = "it is not 32 bytes in hexadecimal or base 64";
     decoded(text.expose().trim()).ok_or_else(|| wrong.to_owned())
 }
@@ -94,13 +77,6 @@ fn decoded(text: &str) -> Option<Secret<[u8; 32]>> {
     let mut ways = [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD].into_iter();
     let decoded = ways.find_map(|way| way.decode(text).ok())?;
     Some(Secret::new(decoded.try_into().ok()?))
-}
-
-fn beginning(file: File) -> io::Result<String> {
-    let mut text = String::new();
-    #[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
-    file.take(FILE_BYTES).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn own(path: &Path, missing: Missing) -> Result<Secret<[u8; 32]>, String> {

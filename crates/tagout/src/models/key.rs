@@ -1,8 +1,10 @@
 //! Where a provider's key is, and what stands there.
 use std::{env, path::Path};
 
+use tagout_gateway::{config::SecretSettings, secrets::StorePlaces};
 use tagout_llm::{KeyRef, Row};
 use tagout_proto::Secret;
+use tagout_secrets::SecretName;
 
 use crate::{failure::Failure, places::Places, setup};
 
@@ -39,6 +41,7 @@ pub(crate) fn key(places: &Places, row: &Row) -> Result<Option<Secret<String>>, 
             env::VarError::NotUnicode(_) => "the variable holds no text",
         }),
         KeyRef::File(path) => in_file(&places.folder().join(path)),
+        KeyRef::Stored(name) => stored(places, name),
     };
     let sound = read.and_then(|text| {
         let key = text.trim_end_matches(['\n', '\r']);
@@ -56,6 +59,16 @@ pub(crate) fn key(places: &Places, row: &Row) -> Result<Option<Secret<String>>, 
         let help = format!("set it there, or write `key` under `[provider.{name}]`");
         Failure::usage("provider-key-missing", message, &help)
     })
+}
+
+/// In the store, where that is opened by its key: nobody is asked for a passphrase here.
+fn stored(places: &Places, name: &str) -> Result<String, &'static str> {
+    let name = SecretName::try_from(name).map_err(|_| "it cannot be called so")?;
+    let store = StorePlaces::beside(&places.head_key).open(&SecretSettings::default());
+    let store = store.map_err(|_| "the store of secrets cannot be opened")?;
+    let found = store.get(&name).map_err(|_| "the store of secrets cannot be opened")?;
+    let text = found.ok_or("it is not set: `tagout secret set NAME`")?;
+    Ok(text.expose().clone())
 }
 
 fn in_file(path: &Path) -> Result<String, &'static str> {

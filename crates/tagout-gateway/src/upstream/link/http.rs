@@ -16,6 +16,7 @@ use tagout_wire::{
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
+    credentials::Credentials,
     events::{Cursor, FINISH, read},
     problem,
 };
@@ -27,8 +28,7 @@ use crate::upstream::{
 pub(in crate::upstream) struct Http {
     pub(super) client: Client,
     pub(super) uri: Uri,
-    /// What the configuration has sent along.
-    headers: HeaderMap,
+    credentials: Arc<Credentials>,
     pub(super) frame_bytes: usize,
     session: RwLock<Session>,
     /// Held by whoever opens a new session.
@@ -81,13 +81,13 @@ impl Http {
     pub(in crate::upstream) fn new(
         client: Client,
         uri: Uri,
-        headers: HeaderMap,
+        credentials: Arc<Credentials>,
         frame_bytes: usize,
     ) -> Self {
         Self {
             client,
             uri,
-            headers,
+            credentials,
             frame_bytes,
             session: RwLock::default(),
             renewing: tokio::sync::Mutex::default(),
@@ -105,9 +105,19 @@ impl Http {
         *self.session.write().unwrap_or_else(PoisonError::into_inner) = Session { id, number };
     }
 
+    /// Sends with what the configuration has sent along.
+    async fn send(
+        &self,
+        method: http::Method,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, UpstreamError> {
+        self.credentials.send(&self.client, (method, &self.uri), headers, body).await
+    }
+
     /// Headers of a message in the session, if `revision` has sessions.
     fn base(&self, revision: Option<Revision>) -> HeaderMap {
-        let mut headers = self.headers.clone();
+        let mut headers = HeaderMap::new();
         let Some(revision) = revision else { return headers };
         if revision >= Revision::V2025_06_18 {
             headers.insert(VERSION, HeaderValue::from_static(revision.as_str()));
@@ -158,8 +168,8 @@ impl Http {
         if connection.is_another_for(request) {
             return Err(UpstreamError::SessionLost);
         }
-        let sent = self.client.send(http::Method::POST, &self.uri, headers, Bytes::from(body));
-        let answer = sent.await.map_err(problem)?;
+        let sent = self.send(http::Method::POST, headers, Bytes::from(body));
+        let answer = sent.await?;
         if request.method == Method::Initialize && answer.status.is_success() {
             self.open_session(session_of(&answer)?);
         }
@@ -214,7 +224,9 @@ impl Http {
         }
         let limit = ERROR_BYTES.min(self.frame_bytes);
         let bytes = answer.body.collect(limit).await.map_err(problem)?;
-        let frame = Frame::read(&bytes, connection.limits).map_err(|_| refused.clone())?;
+        let frame =
+            Frame::read(&bytes, connection.limits).and_then(|frame| connection.cleaned(frame));
+        let frame = frame.map_err(|_| refused.clone())?;
         let ours = match frame.message() {
             Message::Response { id: got, outcome: Err(_) } => {
                 got.raw() == "null" || got.raw() == id.to_string()
@@ -274,8 +286,8 @@ impl Http {
         let mut headers = self.base(revision);
         headers.insert(header::ACCEPT, EVENTS);
         cursor.put(&mut headers);
-        let sent = self.client.send(http::Method::GET, &self.uri, headers, Bytes::new());
-        let answer = sent.await.map_err(problem)?;
+        let sent = self.send(http::Method::GET, headers, Bytes::new());
+        let answer = sent.await?;
         let status = answer.status.as_u16();
         match (status, kind(&answer.headers)) {
             (200, Some(Kind::Events)) => Ok(answer.body.events(self.frame_bytes)),
@@ -293,8 +305,8 @@ impl Http {
         let revision = Some(Revision::LATEST);
         let body = frame::request(&call.id.to_string(), request.method.as_str(), &request.params);
         let headers = self.of_request(revision, &request);
-        let sent = self.client.send(http::Method::POST, &self.uri, headers, Bytes::from(body));
-        let answer = sent.await.map_err(problem)?;
+        let sent = self.send(http::Method::POST, headers, Bytes::from(body));
+        let answer = sent.await?;
         let gone = UpstreamError::Died { exit: None };
         let form = {
             let connection = connection.upgrade().ok_or_else(|| gone.clone())?;
@@ -321,7 +333,7 @@ impl Http {
         let mut headers = self.base(revision);
         headers.insert(header::ACCEPT, BOTH);
         headers.insert(header::CONTENT_TYPE, JSON);
-        let sending = self.client.send(http::Method::POST, &self.uri, headers, frame.into());
+        let sending = self.send(http::Method::POST, headers, frame.into());
         match timeout(ASIDE, sending).await {
             Ok(Ok(answer)) if answer.status.is_success() => {}
             Ok(Ok(answer)) => tracing::debug!(status = %answer.status, "a message is refused"),
@@ -354,9 +366,9 @@ impl Http {
         let (Some(id), Ok(runtime)) = (open, tokio::runtime::Handle::try_current()) else { return };
         let this = Arc::clone(self);
         runtime.spawn(async move {
-            let mut headers = this.headers.clone();
+            let mut headers = HeaderMap::new();
             headers.insert(SESSION, id);
-            let sending = this.client.send(http::Method::DELETE, &this.uri, headers, Bytes::new());
+            let sending = this.send(http::Method::DELETE, headers, Bytes::new());
             // It is a courtesy: sessions end by themselves.
             drop(timeout(ASIDE, sending).await);
         });
@@ -393,6 +405,10 @@ pub(super) enum Kind {
 }
 
 pub(super) fn kind(headers: &HeaderMap) -> Option<Kind> {
+    // None was asked for, and nothing is decompressed here: what it comes to nobody knows before.
+    if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
+        return None;
+    }
     let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {

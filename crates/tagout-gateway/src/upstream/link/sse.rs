@@ -10,6 +10,7 @@ use tagout_wire::http::{self, Client, Events, HeaderMap, HeaderValue, Uri, heade
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
+    credentials::Credentials,
     events::{Cursor, read},
     http::{HEADER_BYTES, Kind, kind},
     problem,
@@ -20,7 +21,7 @@ use crate::upstream::{Connection, UpstreamError};
 pub(in crate::upstream) struct Sse {
     client: Client,
     endpoint: Uri,
-    headers: HeaderMap,
+    credentials: Arc<Credentials>,
     asides: Arc<Semaphore>,
 }
 
@@ -37,14 +38,14 @@ impl Sse {
     /// # Errors
     /// The server offers no such stream, or names an endpoint at another origin.
     pub(in crate::upstream) async fn open(
-        (client, headers): (Client, HeaderMap),
+        (client, credentials): (Client, Arc<Credentials>),
         uri: &Uri,
         frame_bytes: usize,
     ) -> Result<(Arc<Self>, Events), UpstreamError> {
-        let mut asking = headers.clone();
+        let mut asking = HeaderMap::new();
         asking.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        let sent = client.send(http::Method::GET, uri, asking, Bytes::new());
-        let answer = sent.await.map_err(problem)?;
+        let way = (http::Method::GET, uri);
+        let answer = credentials.send(&client, way, asking, Bytes::new()).await?;
         let status = answer.status.as_u16();
         if matches!(status, 401 | 403) {
             return Err(UpstreamError::Unauthorised { status });
@@ -59,7 +60,7 @@ impl Sse {
             if event.event.as_deref() == Some("endpoint") {
                 let endpoint = resolved(uri, event.data.trim())?;
                 let asides = Arc::new(Semaphore::new(ASIDES));
-                return Ok((Arc::new(Self { client, endpoint, headers, asides }), events));
+                return Ok((Arc::new(Self { client, endpoint, credentials, asides }), events));
             }
         }
         Err(UpstreamError::Handshake("it names no endpoint".to_owned()))
@@ -70,11 +71,11 @@ impl Sse {
     /// # Errors
     /// The server did not take it.
     pub(in crate::upstream) async fn send(&self, frame: String) -> Result<(), UpstreamError> {
-        let mut headers = self.headers.clone();
+        let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let body = Bytes::from(frame);
-        let sent = self.client.send(http::Method::POST, &self.endpoint, headers, body);
-        let answer = sent.await.map_err(problem)?;
+        let way = (http::Method::POST, &self.endpoint);
+        let answer = self.credentials.send(&self.client, way, headers, body).await?;
         let status = answer.status.as_u16();
         match status {
             200..=299 => {
