@@ -146,7 +146,10 @@ impl Line {
                     end.left.push(pid);
                 }
                 (Report::Watched, listener) => listener.into_iter().take(1).for_each(&mut watch),
-                answer => return Ok(answer),
+                answer => {
+                    self.end().reap_maker();
+                    return Ok(answer);
+                }
             }
         }
     }
@@ -222,6 +225,14 @@ impl End {
         for process in self.left.drain(..) {
             // It can only fail when somebody else reaped it, which comes to the same.
             while matches!(waitpid(Some(process), WaitOptions::empty()), Err(Errno::INTR)) {}
+        }
+    }
+
+    /// Waits for what made the jailer, which goes when its work is done.
+    fn reap_maker(&mut self) {
+        let jailer = self.jailer;
+        for maker in self.left.extract_if(.., |process| *process != jailer) {
+            while matches!(waitpid(Some(maker), WaitOptions::empty()), Err(Errno::INTR)) {}
         }
     }
 

@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use tagout_sandbox::{Jailer, Profile, jail_if_asked, spawn};
+use tagout_sandbox::{
+    Exit, Isolation, Jailer, Part, PrivateFile, Profile, jail_if_asked, spawn, survey,
+};
 
 type Done = Result<ExitCode, Box<dyn Error>>;
 
@@ -29,6 +31,9 @@ fn main() -> ExitCode {
         "leave-session" => leave_session(),
         "linger" => linger(),
         "many" => many(),
+        "isolated" => isolated(&rest),
+        "survey" => survey_machine(),
+        "cost" => cost(),
         _ => Err("no such role".into()),
     };
     done.unwrap_or_else(|e| {
@@ -72,6 +77,85 @@ fn gateway(command: &[String]) -> Done {
     let mut stdout = fs::File::from(child.stdout.take().ok_or("no stdout")?);
     io::copy(&mut stdout, &mut io::stdout())?;
     stay()
+}
+
+/// Starts a program through this same binary, isolated as the words before `--` say, passes on what
+/// it writes, and exits as it does.
+fn isolated(words: &[String]) -> Done {
+    let mut parts = words.splitn(2, |word| word == "--");
+    let (settings, command) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (program, args) = command.split_first().ok_or("no program")?;
+    let mut profile = Profile::new(program);
+    profile.args = args.iter().map(Into::into).collect();
+    profile.env.insert("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into());
+    let mut isolation = Isolation { system: true, ..Isolation::default() };
+    for setting in settings {
+        let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+        let part = || Part::of_name(value).ok_or("no such part");
+        match key {
+            "read" => drop(isolation.read.insert(value.into())),
+            "write" => drop(isolation.write.insert(value.into())),
+            "hide" => drop(isolation.hide.insert(value.into())),
+            "cwd" => profile.cwd = Some(value.into()),
+            "egress" => isolation.egress = true,
+            "memory" => isolation.bounds.memory = value.parse()?,
+            "processes" => isolation.bounds.processes = value.parse()?,
+            "off" => drop(isolation.off.insert(part()?)),
+            "accept" => drop(isolation.accepted.insert(part()?)),
+            "secret" => {
+                let content = PrivateFile::new(b"hunter2".to_vec());
+                isolation.files.insert(value.into(), content);
+            }
+            "only" => {
+                isolation.off = Part::ALL.into_iter().filter(|p| p.as_str() != value).collect()
+            }
+            _ => return Err(format!("no such setting: {setting}").into()),
+        }
+    }
+    profile.isolation = Some(isolation);
+    let mut child = spawn(&profile, &Jailer::this_program())?;
+    drop(child.stdin.take());
+    let mut complaints = fs::File::from(child.stderr.take().ok_or("no stderr")?);
+    let complaining = thread::spawn(move || io::copy(&mut complaints, &mut io::stderr()));
+    let mut stdout = fs::File::from(child.stdout.take().ok_or("no stdout")?);
+    io::copy(&mut stdout, &mut io::stdout())?;
+    complaining.join().map_err(|_| "a thread panicked")??;
+    Ok(match child.wait() {
+        Exit::Code(code) => ExitCode::from(u8::try_from(code).unwrap_or(255)),
+        exit @ (Exit::Signal(_) | Exit::Lost) => {
+            println!("{exit}");
+            ExitCode::from(200)
+        }
+    })
+}
+
+/// How long a start takes until the program runs, bare and isolated, in microseconds.
+fn cost() -> Done {
+    for isolation in [None, Some(Isolation { system: true, ..Isolation::default() })] {
+        let mut profile = Profile::new("/bin/cat");
+        profile.isolation = isolation;
+        let mut took = Vec::new();
+        for _ in 0..50 {
+            let begun = std::time::Instant::now();
+            let child = spawn(&profile, &Jailer::this_program())?;
+            took.push(begun.elapsed().as_micros());
+            child.kill();
+            if child.wait() != Exit::Signal(9) {
+                return Err("it ended in another way".into());
+            }
+        }
+        took.sort_unstable();
+        let isolated = profile.isolation.is_some();
+        println!("isolated {isolated}: median {:?}, most {:?}", took.get(25), took.last());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn survey_machine() -> Done {
+    for (part, found) in survey(&Jailer::this_program())?.parts {
+        println!("{part}: {found:?}");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn stay() -> ! {

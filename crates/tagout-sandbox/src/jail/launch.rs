@@ -61,12 +61,11 @@ pub(super) fn launch(
     let (line, their_line) = UnixStream::pair().map_err(Stage::Namespaces.failed())?;
     let (failures, their_failures) = io::pipe().map_err(Stage::Namespaces.failed())?;
     let control_of_first = control.try_clone().map_err(Stage::Namespaces.failed())?;
-    let (into, accepted) = namespaces(&isolation, &wanted)?;
-    let copied = copy(into, Parent::Same).map_err(Stage::Namespaces.failed())?;
+    let (copied, into, lacking) = copy_into(&isolation, &wanted)?;
     let Some(jailer) = copied else {
         drop((line, failures));
         first::play(
-            First { ready, isolation, plan, into, lacking: accepted, control: control_of_first },
+            First { ready, isolation, plan, into, lacking, control: control_of_first },
             their_line,
             their_failures,
         );
@@ -134,30 +133,44 @@ fn without_mounts(isolation: &Isolation) -> Result<Plan, Failure> {
     Ok(plan)
 }
 
-/// The namespaces to make, and the wanted parts that the machine lacks and the program does without.
-fn namespaces(
+/// Copies this process into the namespaces that are wanted, or into those that there are, where the
+/// program does without the others, which are returned as well.
+fn copy_into(
     isolation: &Isolation,
     wanted: &BTreeSet<Part>,
-) -> Result<(Namespaces, BTreeSet<Part>), Failure> {
+) -> Result<(Option<Pid>, Namespaces, BTreeSet<Part>), Failure> {
+    let into = all_namespaces(wanted);
+    // Trying them out first would make them twice, which takes more time than all the rest.
+    if let Ok(copied) = copy(into, Parent::Same) {
+        return Ok((copied, into, BTreeSet::new()));
+    }
+    let (into, lacking) = available(isolation, wanted, into)?;
+    let copied = copy(into, Parent::Same).map_err(Stage::Namespaces.failed())?;
+    Ok((copied, into, lacking))
+}
+
+fn all_namespaces(wanted: &BTreeSet<Part>) -> Namespaces {
     let root = geteuid().is_root();
     let all = NAMESPACES.iter().filter(|(part, _)| wanted.contains(part));
     let others = all.fold(Namespaces::default(), |all, (_, one)| all.and(*one));
     // Only the superuser has a right to namespaces without one of users.
     let users = wanted.contains(&Part::Users) || !(root || others.is_empty());
-    let into = if users { others.and(Namespaces::USER) } else { others };
-    if try_out(into).is_ok() {
-        return Ok((into, BTreeSet::new()));
-    }
+    if users { others.and(Namespaces::USER) } else { others }
+}
+
+/// Which of the wanted namespaces can be made, and which parts cannot.
+fn available(
+    isolation: &Isolation,
+    wanted: &BTreeSet<Part>,
+    into: Namespaces,
+) -> Result<(Namespaces, BTreeSet<Part>), Failure> {
     let mut missing = BTreeMap::new();
-    let users = match try_out(Namespaces::USER) {
-        Ok(()) => users,
-        Err(e) if users => {
-            missing.insert(Part::Users, e.to_string());
-            false
-        }
-        Err(_) => false,
-    };
-    let mut into = if users { Namespaces::USER } else { Namespaces::default() };
+    let mut into =
+        if into.holds(Namespaces::USER) { Namespaces::USER } else { Namespaces::default() };
+    if let Err(e) = try_out(into) {
+        missing.insert(Part::Users, e.to_string());
+        into = Namespaces::default();
+    }
     for (part, one) in NAMESPACES.iter().filter(|(part, _)| wanted.contains(part)) {
         match try_out(into.and(*one)) {
             Ok(()) => into = into.and(*one),
@@ -226,13 +239,12 @@ fn started(failures: io::PipeReader, program: &std::path::Path) -> Result<(), Fa
         return Ok(());
     }
     let report = Report::read(&said[..]).map_err(Stage::Exec.failed())?;
+    let refused = matches!(report, Report::Failed(Stage::Exec, libc::ENOENT | libc::EACCES));
     // A program that is there, but not for the program.
-    if let Report::Failed(Stage::Exec, libc::ENOENT | libc::EACCES) = report {
-        if std::fs::metadata(program).is_ok_and(|about| about.is_file()) {
-            let what = "cannot be executed by an isolated program: it, or the interpreter that it \
-                        names, is not in what that may read, or in what it may write";
-            return Err(Failure::Path(program.to_owned(), what.to_owned()));
-        }
+    if refused && std::fs::metadata(program).is_ok_and(|about| about.is_file()) {
+        let what = "cannot be executed by an isolated program: it, or the interpreter that it \
+                    names, is not in what that may read, or is in what it may write";
+        return Err(Failure::Path(program.to_owned(), what.to_owned()));
     }
     Err(Failure::Told(report))
 }

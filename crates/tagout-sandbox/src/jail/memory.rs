@@ -34,6 +34,8 @@ pub(super) struct MemoryBound {
     files: u64,
     /// Whether all processes in sight, but this one, are the program's.
     alone: bool,
+    /// Whether all shared memory of System V in sight is the program's.
+    segments: bool,
 }
 
 impl MemoryBound {
@@ -47,7 +49,8 @@ impl MemoryBound {
         let own = ["/tmp", "/dev/shm"].map(PathBuf::from);
         let own = own.into_iter().filter(|path| !given.contains(path.as_path()));
         let own = own.filter(|_| into.holds(Namespaces::MOUNT)).collect();
-        Self { bytes, own, round: 0, files: 0, alone: into.holds(Namespaces::PID) }
+        let (alone, segments) = (into.holds(Namespaces::PID), into.holds(Namespaces::IPC));
+        Self { bytes, own, round: 0, files: 0, alone, segments }
     }
 
     /// Whether the program has more than it may.
@@ -56,6 +59,9 @@ impl MemoryBound {
         let all = self.processes();
         if self.round.is_multiple_of(FILES_EVERY) {
             self.files = all.iter().map(|process| unmapped(process)).sum();
+            if self.segments {
+                self.files = self.files.saturating_add(segments());
+            }
         }
         self.round = self.round.wrapping_add(1);
         let beside = in_files.saturating_add(self.files);
@@ -129,6 +135,23 @@ fn unmapped(process: &Path) -> u64 {
     held
 }
 
+/// What is in shared memory of System V that nobody has attached. Of its own IPC namespace, where it
+/// has one.
+fn segments() -> u64 {
+    read(Path::new("/proc/sysvipc/shm")).map_or(0, |text| detached(&text))
+}
+
+/// Of each line, the eighth field is how many have it attached, and the fifteenth what is in memory.
+fn detached(table: &str) -> u64 {
+    let held = table.lines().skip(1).filter_map(|line| {
+        let mut fields = line.split_ascii_whitespace().skip(6);
+        let attached = fields.next()?;
+        let resident: u64 = fields.nth(7)?.parse().ok()?;
+        (attached == "0").then_some(resident)
+    });
+    held.fold(0, u64::saturating_add)
+}
+
 fn sum(file: &Path, keys: &[&str]) -> u64 {
     read(file).map_or(0, |text| sum_of(&text, keys))
 }
@@ -157,6 +180,15 @@ mod tests {
     fn only_what_is_asked_for_is_added_up() {
         let text = "Name:\tRssAnon: 5\nRssAnon:\t     100 kB\nRssFile:\t 7 kB\nVmSwap:\t 3 kB\n";
         assert_eq!(sum_of(text, &["RssAnon:", "VmSwap:"]), 103 << 10);
+    }
+
+    #[test]
+    fn only_what_nobody_has_attached_is_counted() {
+        let table = "key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss \
+                     swap\n\
+                     0 1 600 9 1 1 2 0 0 0 0 0 0 0 4096 0\n\
+                     0 2 600 9 1 1 0 0 0 0 0 0 0 0 8192 0\n";
+        assert_eq!(detached(table), 8192);
     }
 
     #[test]

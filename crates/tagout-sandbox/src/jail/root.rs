@@ -217,18 +217,20 @@ impl Making<'_> {
     fn cover(&self, root: &Root<'_>) -> Result<(), Failure> {
         let masked = MASKED.iter().filter_map(|path| Some((PathBuf::from(path), root.is(path)?)));
         let hidden = self.plan.hidden.iter().map(|(path, dir)| (within(path).to_owned(), *dir));
+        // Of what is mounted once, the others are copies.
+        let mut folder: Option<PathBuf> = None;
         for (path, is_folder) in masked.chain(hidden) {
-            let cover = || -> io::Result<()> {
-                let empty = if is_folder {
-                    memory(4096, 1, "0555")?
-                } else {
-                    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-                    open_tree(root.0, "dev/null", flags)?
-                };
+            let covered = match (is_folder, &folder) {
+                (false, _) => root.copy_of(Path::new("dev/null")),
+                (true, Some(first)) => root.copy_of(first),
+                (true, None) => memory(4096, 1, "0555"),
+            };
+            let covered = covered.and_then(|empty| {
                 set_attributes(empty.as_fd(), READ_ONLY, false, None)?;
                 attach(&empty, root.0, &path)
-            };
-            cover().map_err(Stage::Root.failed())?;
+            });
+            covered.map_err(Stage::Root.failed())?;
+            folder = folder.or(is_folder.then_some(path));
         }
         Ok(())
     }
@@ -315,6 +317,12 @@ impl Root<'_> {
     fn mount_new(&self, path: &str, tree: &OwnedFd) -> io::Result<()> {
         self.place(Path::new(path), true)?;
         attach(tree, self.0, path)
+    }
+
+    /// The mount at a path once more, nowhere yet.
+    fn copy_of(&self, path: &Path) -> io::Result<OwnedFd> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        Ok(open_tree(self.0, path, flags)?)
     }
 
     /// Makes this the root, and lets go of the old one.

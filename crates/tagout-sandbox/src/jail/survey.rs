@@ -46,7 +46,7 @@ fn found(part: Part) -> Found {
 fn tried(part: Part) -> io::Result<String> {
     match part {
         Part::Users => users(),
-        Part::Mounts => trial(part, || take_root()).map(|()| mapped()),
+        Part::Mounts => trial(part, take_root).map(|()| mapped()),
         Part::Processes => {
             trial(part, own_proc).map(|()| String::from("with a `/proc` of its own"))
         }

@@ -79,33 +79,21 @@ pub(super) const OPEN: &[(&str, &str)] = &[
     ("dev/stderr", "/proc/self/fd/2"),
 ];
 
-/// What of `/proc` is about the machine and not about processes, and is no program's business.
+/// What of `/proc` is about the machine and not about processes, and is no program's business. Much
+/// else is for the host's superuser only, whom no program runs as.
 pub(super) const MASKED: &[&str] = &[
+    "proc/acpi",
+    "proc/cmdline",
+    "proc/kallsyms",
     "proc/kcore",
     "proc/keys",
     "proc/key-users",
     "proc/kmsg",
-    "proc/kallsyms",
-    "proc/kpagecount",
-    "proc/kpageflags",
-    "proc/kpagecgroup",
     "proc/latency_stats",
     "proc/sched_debug",
+    "proc/scsi",
     "proc/sysrq-trigger",
     "proc/timer_list",
-    "proc/mtrr",
-    "proc/vmallocinfo",
-    "proc/slabinfo",
-    "proc/cmdline",
-    "proc/config.gz",
-    "proc/acpi",
-    "proc/bus",
-    "proc/driver",
-    "proc/fs",
-    "proc/irq",
-    "proc/scsi",
-    "proc/sysvipc",
-    "proc/tty",
 ];
 
 /// Files with no content of the machine's, for the user and the group of that number.
