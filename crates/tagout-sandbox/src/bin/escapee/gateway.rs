@@ -31,7 +31,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode, String> {
     let mut facts = facts.to_vec();
     facts.push(format!("gateway={}", process::id()));
     let parsed = Facts::parse(&facts);
-    let planted = Planted::plant(&parsed)?;
+    let planted = Planted::plant(name, &parsed)?;
     let other = (name == "other-secrets").then(|| neighbour(&parsed, planted.secret()));
     let mut words = vec![name.clone()];
     words.extend(facts);

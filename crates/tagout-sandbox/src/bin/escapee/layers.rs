@@ -13,7 +13,7 @@ use crate::attempt::Facts;
 /// Small, so that going beyond them harms nothing.
 pub(crate) const BOUNDS: Bounds = Bounds {
     memory: 96 << 20,
-    processes: 48,
+    processes: 160,
     cpu: Some(Duration::from_secs(1)),
     file: 8 << 20,
     open_files: 128,
@@ -32,6 +32,8 @@ pub(crate) enum Layers {
     Start,
     /// That, and one part.
     Alone(Part),
+    /// All but one part.
+    Without(Part),
 }
 
 impl Layers {
@@ -40,7 +42,12 @@ impl Layers {
             "none" => Ok(Self::None),
             "all" => Ok(Self::All),
             "start" => Ok(Self::Start),
-            name => Part::of_name(name).map(Self::Alone).ok_or_else(|| format!("no part `{name}`")),
+            name => {
+                let without = name.strip_prefix("without-");
+                let part = Part::of_name(without.unwrap_or(name));
+                let part = part.ok_or_else(|| format!("no part `{name}`"))?;
+                Ok(if without.is_some() { Self::Without(part) } else { Self::Alone(part) })
+            }
         }
     }
 
@@ -54,6 +61,7 @@ impl Layers {
         let off = match self {
             Self::None | Self::Start => return Ok(None),
             Self::All => BTreeSet::new(),
+            Self::Without(part) => BTreeSet::from([part]),
             Self::Alone(part) => Part::ALL.into_iter().filter(|other| *other != part).collect(),
         };
         let mut isolation = isolation(facts)?;
@@ -64,12 +72,13 @@ impl Layers {
 
 impl fmt::Display for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::All => "all",
-            Self::Start => "start",
-            Self::Alone(part) => part.as_str(),
-        })
+        match self {
+            Self::None => f.write_str("none"),
+            Self::All => f.write_str("all"),
+            Self::Start => f.write_str("start"),
+            Self::Alone(part) => f.write_str(part.as_str()),
+            Self::Without(part) => write!(f, "without-{part}"),
+        }
     }
 }
 

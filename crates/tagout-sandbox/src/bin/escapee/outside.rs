@@ -16,6 +16,8 @@ use crate::{
     seen::Seen,
 };
 
+const SHELL: &str = "/bin/sh";
+
 pub(super) const ALL: &[Attempt] = &[
     Attempt::new("write-home", "append to `~/.bashrc`", home, |seen| seen.written("home/.bashrc")),
     Attempt::new("write-tmp", "write into the machine's `/tmp`", tmp, Seen::dropped),
@@ -116,36 +118,39 @@ fn set_id(facts: &Facts) -> Outcome {
 
 fn run_set_id(facts: &Facts) -> Outcome {
     let wanted = facts.text("set-id-user")?.to_owned();
-    let said = output(Path::new(facts.text("set-id-program")?), "who")?;
+    let program = facts.path("set-id-program")?;
+    let out = command(&program).arg("who").output().map_err(why)?;
+    let said = String::from_utf8_lossy(&out.stdout).trim().to_owned();
     if said == format!("user {wanted}") { Ok(said) } else { Err(format!("it is {said}")) }
 }
 
-/// What this program says when it is started from `path`.
-fn output(path: &Path, role: &str) -> Outcome {
+/// Whether a copy of the shell runs there.
+fn ran(command: &mut Command) -> Outcome {
+    let out = command.args(["-c", "echo it ran"]).output().map_err(why)?;
+    let said = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+    if said == "it ran" { Ok(said) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
+}
+
+fn command(program: &Path) -> Command {
     #[expect(clippy::disallowed_methods, reason = "a hostile program starts what it likes")]
-    let out = Command::new(path).arg(role).output().map_err(why)?;
-    Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
+    Command::new(program)
 }
 
-fn ran(path: &Path) -> Outcome {
-    let said = output(path, "who")?;
-    if said.starts_with("user ") { Ok(String::from("it ran")) } else { Err(said) }
-}
-
+/// The shell, because it is small and there.
 fn copy_to(path: &Path) -> Result<(), String> {
-    fs::copy("/proc/self/exe", path).map_err(why)?;
+    fs::copy(SHELL, path).map_err(why)?;
     fs::set_permissions(path, Permissions::from_mode(0o755)).map_err(why)
 }
 
 fn run_written(facts: &Facts) -> Outcome {
     let path = facts.path("out")?.join("written");
     copy_to(&path)?;
-    ran(&path)
+    ran(&mut command(&path))
 }
 
 fn run_tmp(facts: &Facts) -> Outcome {
     let path = facts.path("drop")?.with_extension("program");
-    let done = copy_to(&path).and_then(|()| ran(&path));
+    let done = copy_to(&path).and_then(|()| ran(&mut command(&path)));
     fs::remove_file(&path).ok();
     done
 }
@@ -154,14 +159,14 @@ fn run_memory(_: &Facts) -> Outcome {
     let label = name("program");
     let mut memory =
         open(libc::SYS_memfd_create, &mut [Arg::In(&label), Arg::Int(0)]).map_err(why)?;
-    let mut own = File::open("/proc/self/exe").map_err(why)?;
+    let mut own = File::open(SHELL).map_err(why)?;
     std::io::copy(&mut own, &mut memory).map_err(why)?;
     // Another descriptor that is not for writing, because a file that is written is not executed.
     let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
     let reading = File::open(&path).map_err(why)?;
     drop(memory);
     let path = format!("/proc/{}/fd/{}", std::process::id(), reading.as_raw_fd());
-    ran(Path::new(&path))
+    ran(&mut command(Path::new(&path)))
 }
 
 /// Asks the dynamic loader, which only has to read and map.
@@ -170,12 +175,5 @@ fn loader(facts: &Facts) -> Outcome {
     copy_to(&path)?;
     let loaders = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
     let found = loaders.iter().find(|it| Path::new(it).exists()).ok_or("there is none")?;
-    #[expect(clippy::disallowed_methods, reason = "a hostile program starts what it likes")]
-    let out = Command::new(found).arg(&path).arg("who").output().map_err(why)?;
-    let said = String::from_utf8_lossy(&out.stdout).trim().to_owned();
-    if said.starts_with("user ") { Ok(String::from("it ran")) } else { Err(why_not(&out)) }
-}
-
-fn why_not(out: &std::process::Output) -> String {
-    String::from_utf8_lossy(&out.stderr).trim().to_owned()
+    ran(command(Path::new(found)).arg(&path))
 }

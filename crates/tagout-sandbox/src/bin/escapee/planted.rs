@@ -19,13 +19,14 @@ pub(crate) struct Planted {
     secret: String,
     shared: Option<i32>,
     queue: String,
+    key: Option<i64>,
     /// Held open, because open files are to be stolen.
     _open: File,
 }
 
 impl Planted {
     /// Puts the secret wherever one may be stolen from a process.
-    pub(crate) fn plant(facts: &Facts) -> Result<Self, String> {
+    pub(crate) fn plant(name: &str, facts: &Facts) -> Result<Self, String> {
         let secret = std::env::var(VARIABLE).map_err(why)?;
         // Where another's memory may only be read with its leave, this process gives it.
         call(libc::SYS_prctl, &mut [Arg::Int(0x5961_6d61), Arg::Int(-1)]).ok();
@@ -35,10 +36,12 @@ impl Planted {
         let open = nameless(&facts.path("state")?, &secret)?;
         let queue = facts.text("queue")?.to_owned();
         send(&queue, &secret).ok();
-        key(facts.text("key")?, &secret).ok();
+        // A user has room for few keys, and gets it back late.
+        let keyring = name == "keyring";
+        let key = keyring.then(|| key(facts.text("key")?, &secret)).transpose()?;
         let number = i32::try_from(facts.number("shm-key")?).map_err(why)?;
         let shared = raw::share_memory(number, secret.as_bytes()).ok();
-        Ok(Self { secret, shared, queue, _open: open })
+        Ok(Self { secret, shared, queue, key, _open: open })
     }
 
     pub(crate) fn secret(&self) -> &str {
@@ -50,6 +53,10 @@ impl Drop for Planted {
     fn drop(&mut self) {
         if let Some(id) = self.shared {
             call(libc::SYS_shmctl, &mut [Arg::Int(id.into()), Arg::Int(0), Arg::Int(0)]).ok();
+        }
+        if let Some(key) = self.key {
+            // KEYCTL_INVALIDATE.
+            call(libc::SYS_keyctl, &mut [Arg::Int(21), Arg::Int(key)]).ok();
         }
         let queue = name(&self.queue);
         call(libc::SYS_mq_unlink, &mut [Arg::In(&queue)]).ok();
@@ -92,8 +99,8 @@ fn send(queue: &str, secret: &str) -> Result<(), String> {
     call(libc::SYS_mq_timedsend, &mut args).map(drop).map_err(why)
 }
 
-/// Into the user's keyring, for two minutes.
-fn key(label: &str, secret: &str) -> Result<(), String> {
+/// Into the user's keyring, for half a minute.
+fn key(label: &str, secret: &str) -> Result<i64, String> {
     let (kind, label) = (name("user"), name(label));
     let length = i64::try_from(secret.len()).map_err(why)?;
     let secret = Arg::In(secret.as_bytes());
@@ -102,6 +109,6 @@ fn key(label: &str, secret: &str) -> Result<(), String> {
     // KEYCTL_SETPERM: all for its owner; KEYCTL_SET_TIMEOUT.
     call(libc::SYS_keyctl, &mut [Arg::Int(5), Arg::Int(key), Arg::Int(0x3f3f_0000)])
         .map_err(why)?;
-    call(libc::SYS_keyctl, &mut [Arg::Int(15), Arg::Int(key), Arg::Int(120)]).map_err(why)?;
-    Ok(())
+    call(libc::SYS_keyctl, &mut [Arg::Int(15), Arg::Int(key), Arg::Int(30)]).map_err(why)?;
+    Ok(key)
 }

@@ -70,7 +70,7 @@ impl Round {
         facts.push(format!("listen={port}"));
         let stays = STAYING.contains(&attempt.name);
         facts.extend(stays.then(|| String::from("stay=yes")));
-        let mut gateway = Gateway::start(&scene, layers, attempt.name, &facts)?;
+        let mut gateway = Gateway::start(suite, &scene, (layers, attempt.name), &facts)?;
         let reached = thread::scope(|scope| {
             let outside = scope.spawn(|| match attempt.name {
                 "listen" => reach(port, &scene.mark),
@@ -135,9 +135,14 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn start(scene: &Scene, layers: Layers, name: &str, facts: &[String]) -> Result<Self, String> {
+    fn start(
+        suite: &Suite,
+        scene: &Scene,
+        (layers, name): (Layers, &str),
+        facts: &[String],
+    ) -> Result<Self, String> {
         #[expect(clippy::disallowed_methods, reason = "the suite starts what is to be attacked")]
-        let mut command = Command::new(std::env::current_exe().map_err(why)?);
+        let mut command = Command::new(suite.work.join("program"));
         let layers = layers.to_string();
         command.args(["gateway", &layers, name]).args(facts).env_clear();
         command.env(VARIABLE, &scene.secret).env("PATH", "/usr/bin:/bin");
@@ -190,9 +195,9 @@ impl Gateway {
         self.process.kill().ok();
         self.process.wait().ok();
         let beats = || crate::attempt::read(Path::new(&scene.root.join("out/beats"))).ok();
-        thread::sleep(Duration::from_millis(400));
+        thread::sleep(Duration::from_millis(300));
         let before = beats();
-        thread::sleep(Duration::from_millis(400));
+        thread::sleep(Duration::from_millis(300));
         before.is_some() && before != beats()
     }
 

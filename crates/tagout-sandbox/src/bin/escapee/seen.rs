@@ -1,6 +1,6 @@
 //! What came of an attempt, as it is seen from outside: what a program says of itself counts only
 //! where nothing else can be seen.
-use std::{os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
+use std::{os::unix::fs::MetadataExt as _, path::Path, sync::Arc, thread, time::Duration};
 
 use crate::{report::Said, scene::Scene, services::Services, terminal::Terminal};
 
@@ -33,7 +33,7 @@ impl Seen {
 
     /// A service that it must not reach heard from it.
     pub(crate) fn heard(&self) -> bool {
-        self.services.heard(&self.scene.mark)
+        self.soon(|| self.services.heard(&self.scene.mark))
     }
 
     pub(crate) fn reached(&self) -> bool {
@@ -79,10 +79,24 @@ impl Seen {
 
     /// The terminal has a line that nobody typed.
     pub(crate) fn typed(&self) -> bool {
-        self.terminal.as_ref().is_some_and(|it| it.was_typed(&self.scene.mark))
+        let terminal = self.terminal.as_ref();
+        self.soon(|| terminal.is_some_and(|it| it.was_typed(&self.scene.mark)))
     }
 
     pub(crate) fn on_terminal(&self) -> bool {
-        self.terminal.as_ref().is_some_and(|it| it.shows(&self.scene.mark))
+        let terminal = self.terminal.as_ref();
+        self.soon(|| terminal.is_some_and(|it| it.shows(&self.scene.mark)))
+    }
+
+    /// What it says it sent may take a moment.
+    fn soon(&self, seen: impl Fn() -> bool) -> bool {
+        let rounds = if self.said.succeeded { 50 } else { 1 };
+        (0..rounds).any(|_| {
+            let now = seen();
+            if !now {
+                thread::sleep(Duration::from_millis(10));
+            }
+            now
+        })
     }
 }

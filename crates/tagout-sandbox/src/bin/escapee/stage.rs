@@ -79,6 +79,7 @@ fn play(work: &Path, options: Options) -> Result<(), String> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(why)?;
     rustix::process::setsid().map_err(why)?;
+    ignore_hangup();
     let was_root = rustix::process::geteuid().is_root();
     let ends = Ends::open().ok();
     // Before the namespaces: in one of its own an ordinary user's files are still its own.
@@ -105,6 +106,16 @@ fn play(work: &Path, options: Options) -> Result<(), String> {
     let role = if rustix::process::geteuid().is_root() { "root" } else { "user" };
     let suite = Suite { work: work.to_owned(), options, services, terminal, facts, role };
     suite::run(&suite)
+}
+
+/// The terminal's end is no reason to end without a word.
+fn ignore_hangup() {
+    let mut ignore = [0; 32];
+    if let Some(first) = ignore.first_mut() {
+        *first = 1;
+    }
+    let hangup = Arg::Int(libc::SIGHUP.into());
+    call(libc::SYS_rt_sigaction, &mut [hangup, Arg::In(&ignore), Arg::Int(0), Arg::Int(8)]).ok();
 }
 
 /// Namespaces for what is shared by a whole machine. An ordinary user has to own a user namespace
@@ -145,6 +156,8 @@ fn give_addresses() -> Result<(), String> {
         bytes.extend(Ipv4Addr::from(ip).octets());
         bytes
     };
+    // The services there are an ordinary user's.
+    fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0").map_err(why)?;
     let up = libc::IFF_UP | libc::IFF_LOOPBACK | libc::IFF_RUNNING;
     let up = i16::try_from(up).map_err(why)?.to_ne_bytes();
     control("lo", libc::SIOCSIFFLAGS, &up)?;

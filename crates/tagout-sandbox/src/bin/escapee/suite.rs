@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use tagout_sandbox::{Jailer, survey};
+use tagout_sandbox::{Jailer, Part, survey};
 
 use crate::{
     attempt::{Attempt, Bare},
@@ -43,6 +43,8 @@ struct Tally {
     bare: Option<Round>,
     all: Round,
     alone: BTreeMap<Layers, Round>,
+    /// Where none stops it alone: each without which the others do not stop it.
+    together: Vec<Part>,
 }
 
 /// Runs the suite, prints a line for each attempt, and fails where one does not hold.
@@ -109,7 +111,13 @@ impl Rounds<'_> {
     fn of(&self, attempt: &'static Attempt) -> Result<Tally, String> {
         let all = self.round(attempt, Layers::All)?;
         if self.suite.options.short {
-            return Ok(Tally { attempt, bare: None, all, alone: BTreeMap::new() });
+            return Ok(Tally {
+                attempt,
+                bare: None,
+                all,
+                alone: BTreeMap::new(),
+                together: Vec::new(),
+            });
         }
         let bare = self.round(attempt, Layers::None)?;
         let mut alone = BTreeMap::new();
@@ -118,7 +126,14 @@ impl Rounds<'_> {
                 alone.insert(layer, self.round(attempt, layer)?);
             }
         }
-        Ok(Tally { attempt, bare: Some(bare), all, alone })
+        let mut together = Vec::new();
+        if !alone.is_empty() && alone.values().all(|round| round.verdict != Verdict::Stopped) {
+            for part in Part::ALL {
+                let round = self.round(attempt, Layers::Without(part))?;
+                together.extend((round.verdict == Verdict::Succeeded).then_some(part));
+            }
+        }
+        Ok(Tally { attempt, bare: Some(bare), all, alone, together })
     }
 
     fn round(&self, attempt: &Attempt, layers: Layers) -> Result<Round, String> {
@@ -173,6 +188,8 @@ impl Tally {
             format!("{}: {}", quoted(&layer.to_string()), quoted(&round.verdict.to_string()))
         });
         parts.push(format!("\"alone\": {{{}}}", alone.collect::<Vec<_>>().join(", ")));
+        let together: Vec<String> = self.together.iter().map(ToString::to_string).collect();
+        parts.push(format!("\"together\": {}", list(&together)));
         parts.extend(self.problem(role).map(|why| format!("\"problem\": {}", quoted(&why))));
         format!("{{{}}}", parts.join(", "))
     }
