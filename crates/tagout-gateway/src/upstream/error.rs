@@ -19,6 +19,9 @@ pub enum UpstreamError {
     /// Its command fetches what it runs.
     #[error("is not started: {0}")]
     Fetched(#[source] std::sync::Arc<tagout_supply::Unfit>),
+    /// Its command fetches what it runs.
+    #[error("is not started: {0}")]
+    Fetched(#[source] std::sync::Arc<tagout_supply::Unfit>),
     /// Its isolation would leave open what it must not reach.
     #[error("would not be isolated: {0}")]
     Exposed(String),
@@ -93,6 +96,7 @@ impl UpstreamError {
             }
             Self::Changed(_) => "server-changed",
             Self::Fetched(unfit) => unfit.code(),
+            Self::Fetched(unfit) => unfit.code(),
             Self::Exposed(_) => "sandbox-path",
             Self::Unreachable(_) => "server-unreachable",
             Self::Guarded(_) => "egress-address",
@@ -116,6 +120,7 @@ impl UpstreamError {
             Self::Spawn(_) => "cannot be started".to_owned(),
             Self::Changed(_) => "is not the program that was pinned".to_owned(),
             Self::Unchecked(_) => "cannot be checked against the lockfile".to_owned(),
+            Self::Fetched(_) => "would fetch what it runs".to_owned(),
             Self::Fetched(_) => "would fetch what it runs".to_owned(),
             Self::Exposed(_) => "would not be isolated".to_owned(),
             Self::GivenUp { .. } => "failed too often and is left alone for now".to_owned(),
@@ -147,6 +152,7 @@ impl UpstreamError {
             Self::Spawn(_)
             | Self::Changed(_)
             | Self::Unchecked(_)
+            | Self::Fetched(_)
             | Self::Fetched(_)
             | Self::Exposed(_)
             | Self::GivenUp { .. }

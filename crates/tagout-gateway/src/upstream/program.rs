@@ -17,7 +17,7 @@ use super::{
     packages::{locks_beside, locks_of},
 };
 use crate::{
-    config::{Isolated, Remote, Server, Start},
+    config::{Command, Isolated, Remote, Server, Start},
     lockfile::{PinnedFile, PinnedServer},
 };
 
@@ -51,7 +51,8 @@ pub fn start_of(server: &Server, own: &Path) -> Program {
             let here = command.cwd.clone().or_else(|| std::env::current_dir().ok());
             let here = here.unwrap_or_else(|| PathBuf::from("/"));
             let found = resolve(command.program.as_ref(), &search, &here);
-            let profile = found.map_err(|e| UpstreamError::Spawn(Arc::new(e))).map(|program| {
+            let found = found.map_err(|e| UpstreamError::Spawn(Arc::new(e)));
+            let profile = fetches_nothing(command, found).map(|program| {
                 let mut profile = Profile::new(program);
                 profile.args = command.args.iter().map(OsString::from).collect();
                 let passed = command.pass_env.iter();
@@ -68,6 +69,18 @@ pub fn start_of(server: &Server, own: &Path) -> Program {
         }
         Start::Remote(remote) => Program::Remote(remote.clone()),
     }
+}
+
+/// The program at `found`, if it does not fetch what it runs. That is found out also where there is
+/// no such program.
+fn fetches_nothing(
+    command: &Command,
+    found: Result<PathBuf, UpstreamError>,
+) -> Result<PathBuf, UpstreamError> {
+    let words: Vec<_> = std::iter::once(&command.program).chain(&command.args).cloned().collect();
+    let resolved = found.as_deref().unwrap_or(Path::new(&command.program));
+    tagout_supply::starts(&words, resolved).map_err(|e| UpstreamError::Fetched(Arc::new(e)))?;
+    found
 }
 
 impl Program {
@@ -119,7 +132,9 @@ impl Program {
         let mut locks: BTreeSet<_> = locks_beside(&profile.program).into_iter().collect();
         // A script is run from its sources.
         let sources = code.iter().chain(is_script(&profile.program).then_some(&profile.program));
-        locks.extend(sources.flat_map(|file| locks_of(file)));
+        let sources: Vec<_> = sources.collect();
+        locks.extend(sources.iter().flat_map(|file| locks_of(file)));
+        locks.extend(stored(sources.into_iter().chain([&profile.program]))?);
         let pinned = |path: PathBuf| Ok(PinnedFile { digest: digest_of(&path)?, path });
         let files = code.into_iter().map(pinned).collect::<Result<_, UpstreamError>>()?;
         let packages = locks.into_iter().map(pinned).collect::<Result<_, UpstreamError>>()?;
@@ -144,13 +159,33 @@ impl Program {
             let names_one = pinned.command.is_some() || pinned.url.is_some();
             names_one || !(self.is_built_in() || pinned.of_first_version)
         };
-        let Some(pinned) = pinned.filter(says) else { return Ok(self.pin().ok()) };
+        let Some(pinned) = pinned.filter(says) else {
+            return match self.pin() {
+                Ok(found) => Ok(Some(found)),
+                // What was installed here is known also where nobody has pinned it.
+                Err(error @ UpstreamError::Changed(_)) => Err(error),
+                Err(_) => Ok(None),
+            };
+        };
         let found = self.pin()?;
         match pinned.how_it_differs(&found) {
             None => Ok(Some(found)),
             Some(what) => Err(UpstreamError::Changed(what.to_owned())),
         }
     }
+}
+
+/// The lists of the folders of installed packages that `files` lie in; every file in those folders is
+/// held against them.
+fn stored<'a>(
+    files: impl Iterator<Item = &'a PathBuf>,
+) -> Result<BTreeSet<PathBuf>, UpstreamError> {
+    let folders: BTreeSet<_> = files.filter_map(|file| tagout_supply::store_of(file)).collect();
+    let verified = folders.into_iter().map(|folder| {
+        tagout_supply::verify(&folder).map_err(|e| UpstreamError::Changed(e.to_string()))?;
+        Ok(folder.join(tagout_supply::LIST))
+    });
+    verified.collect()
 }
 
 /// Endings of files that interpreters run.
