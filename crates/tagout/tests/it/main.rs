@@ -17,6 +17,7 @@ mod complaints;
 mod configuration;
 mod consent;
 mod crash;
+mod cves;
 mod examples;
 mod exit_codes;
 mod fresh;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, net::TcpStream};
 use serde_json::{Value, json};
 
 use super::web::{INITIALIZE, PATHS, Web, key};
-use crate::place::{Place, each, tool};
+use crate::place::{Place, one, tool};
 
 const FOREIGN: [&str; 6] = [
     "rebound.example.com",
@@ -448,7 +448,7 @@ fn obot_0_21_0_all_ways_to_a_tool_have_the_same_rules() {
         assert!(!answer.body.contains("done"), "{path}: {answer:?}");
     }
     let ran = place.run(&["--json", "tools", "call", "s__delete_it"]);
-    assert_eq!(each(&ran.stdout)[0]["error"]["code"], "policy-denied", "{ran:?}");
+    assert_eq!(one(&ran.stdout)["code"], "policy-denied", "{ran:?}");
     let mut client = crate::mcp_client::Client::start(&place);
     client.frames.initialize();
     let answer = client.frames.call("s__delete_it", &json!({}));

@@ -91,8 +91,10 @@ fn asana_tenant_mix_no_two_principals_share_a_process() {
     for name in ["ann", "ben", "cid"] {
         let key = key(&place, name);
         let answer = web.visit(&[&key], "s__read_it", &json!({}));
-        let text = answer.message()["result"]["content"][0]["text"].as_str().unwrap().to_owned();
-        let says = one(&text);
+        let message = answer.message();
+        let says = one(message["result"]["content"][0]["text"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{message}")));
         assert!(says["pid"].is_u64(), "{says}");
         // Isolated, each may be the same number in a world of its own; then its parent tells.
         let process = children(web.pid());
@@ -198,9 +200,9 @@ fn postmark_mcp_bcc_another_version_of_the_program_is_not_started() {
     place.write(&server, text);
     super::shell::entry(&place, "m", "");
     place.pin(&["m"]);
-    assert_eq!(place.run(&["tools", "call", "m__read_it", "text=true"]).code, 0);
+    assert_eq!(super::shell::does(&place, "echo sent"), "sent [0]");
     place.write(&server, format!("{text}# and a copy to its author\n"));
-    let ran = place.run(&["--json", "tools", "call", "m__read_it", "text=true"]);
+    let ran = place.run(&["--json", "tools", "call", "m__read_it", "{}"]);
     assert_eq!(one(ran.stdout.lines().last().unwrap())["code"], "server-changed", "{ran:?}");
 }
 
