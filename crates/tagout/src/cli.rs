@@ -59,7 +59,8 @@ pub(crate) enum Command {
     /// Run a program as isolated as a server is.
     #[command(subcommand)]
     Sandbox(Sandbox),
-    /// Add a server to the configuration: `tagout add files -- npx server-filesystem /data`.
+    /// Show what a server is, ask, and add it to the configuration:
+    /// `tagout add files -- npx PACKAGE@VERSION /data`. Packages are installed, checked.
     Add(Add),
     /// List the configured servers.
     List,
@@ -170,6 +171,18 @@ pub(crate) struct Add {
     /// Its working directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) cwd: Option<PathBuf>,
+    /// Minisign's public key, or its file: the program, or its code, must be signed by it.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) minisign: Option<String>,
+    /// The signature, where it is not beside the file as `FILE.minisig`.
+    #[arg(long, value_name = "FILE", requires = "minisign")]
+    pub(crate) signature: Option<PathBuf>,
+    /// Accept that a package is from somebody else than what was installed of it before.
+    #[arg(long)]
+    pub(crate) new_publisher: bool,
+    /// Go ahead without asking.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
     /// The program and its arguments, after `--`.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,

@@ -17,6 +17,8 @@ pub(crate) struct Places {
     pub(crate) state: PathBuf,
     /// The key that signs the audit log's head; not beside the log.
     pub(crate) head_key: PathBuf,
+    /// Packages that were installed for servers.
+    pub(crate) packages: PathBuf,
 }
 
 impl Places {
@@ -28,7 +30,13 @@ impl Places {
         };
         let state = base("XDG_STATE_HOME", ".local/state")?.join("tagout");
         let data = base("XDG_DATA_HOME", ".local/share")?.join("tagout");
-        Ok(Self { config, named, state, head_key: data.join("keys").join("audit-head.key") })
+        Ok(Self {
+            config,
+            named,
+            state,
+            packages: data.join("packages"),
+            head_key: data.join("keys").join("audit-head.key"),
+        })
     }
 
     /// The folder that the configuration stands in.

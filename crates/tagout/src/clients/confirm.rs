@@ -34,6 +34,11 @@ pub(crate) fn confirm(shown: &str, question: &str, yes: bool) -> Result<(), Fail
         .with_help("nothing was changed"))
 }
 
+/// Refuses what nobody could be asked about, before anything is done for it.
+pub(crate) fn can_ask(yes: bool) -> Result<(), Failure> {
+    if yes || terminal().is_some() { Ok(()) } else { Err(unavailable()) }
+}
+
 fn unavailable() -> Failure {
     let message = "there is no terminal to ask on";
     Failure::new(Ended::NeedsApproval, "confirmation-unavailable", message)

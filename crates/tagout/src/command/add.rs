@@ -1,4 +1,9 @@
 //! `add`: a server for the configuration.
+mod package;
+mod shown;
+mod signed;
+mod tools;
+
 use std::{
     fmt::Write as _,
     fs::{self, DirBuilder, File, OpenOptions},
@@ -8,11 +13,18 @@ use std::{
     process::ExitCode,
 };
 
-use tagout_gateway::config::Config;
+use tagout_gateway::{Guarded, Program, UpstreamError, config::Config, start_of};
+use tagout_inspect::characters::one_line;
 use tagout_proto::ServerName;
+use tagout_sandbox::is_interpreter;
+use tagout_supply::Installed;
+
+use self::shown::Look;
+pub(crate) use self::{package::refused, shown::shell};
 
 use crate::{
     cli::Add,
+    clients::confirm::confirm,
     failure::{Ended, Failure},
     output,
     places::Places,
@@ -28,25 +40,88 @@ profile = \"ask-before-writes\"
 builtin = \"grid\"
 ";
 
-/// Adds a server at the end of the configuration file, and leaves the rest as it is.
+/// Shows what a server is, asks, and adds it at the end of the configuration file, which is left as it
+/// is otherwise. A package is installed before: only then is known what it is.
 pub(crate) fn add(places: &Places, add: &Add, json: bool) -> Result<ExitCode, Failure> {
     let name = ServerName::try_from(add.name.as_str())
         .map_err(|error| Failure::usage("server-unknown", error, "choose another name"))?;
-    let mut draft = Draft::open(places)?;
-    let shown = draft.shown();
-    if draft.config.servers.contains_key(&name) {
-        let message = format!("there is a server `{name}` in `{shown}` already");
-        return Err(Failure::usage(
-            "server-exists",
-            message,
-            "choose another name, or edit the file",
-        ));
+    // Before anything is fetched for it.
+    drop(draft(places, &name, &entry(&name, add, &add.command)?)?);
+    let installed = package::installed(places, add)?;
+    let command = installed.as_ref().map_or(&add.command, |installed| &installed.command);
+    let entry = entry(&name, add, command)?;
+    // Asking takes as long as it takes, and others may want to write meanwhile.
+    let config = draft(places, &name, &entry)?.config;
+    let look = look(places, (&name, add), (&config, installed.as_ref()))?;
+    let shown = places.config.display().to_string();
+    let question = format!("Add it to {}?", one_line(&shown));
+    confirm(&look.text(), &question, add.yes)?;
+    let draft = draft(places, &name, &entry)?;
+    if look.program.pin().ok() != look.pinned {
+        let message = "its program was changed meanwhile";
+        return Err(Failure::new(Ended::Failed, "server-changed", message)
+            .with_help("nothing was added; look at it once more"));
     }
-    draft.push(&entry(&name, add)?)?;
     draft.write()?;
-    let agreed = agreed(places, &name);
+    said(places, &look, json)
+}
+
+/// The configuration file with an entry that it has not yet.
+fn draft<'a>(places: &'a Places, name: &ServerName, entry: &str) -> Result<Draft<'a>, Failure> {
+    let mut draft = Draft::open(places)?;
+    if draft.config.servers.contains_key(name) {
+        let message = format!("there is a server `{name}` in `{}` already", draft.shown());
+        let help = "choose another name, or edit the file";
+        return Err(Failure::usage("server-exists", message, help));
+    }
+    draft.push(entry)?;
+    Ok(draft)
+}
+
+/// Looks at what would be added, and at its signature where one is demanded.
+fn look<'a>(
+    places: &Places,
+    (name, add): (&'a ServerName, &'a Add),
+    (config, installed): (&'a Config, Option<&'a Installed>),
+) -> Result<Look<'a>, Failure> {
+    let missing = || Failure::usage("server-unknown", format!("there is no server `{name}`"), "");
+    let server = config.servers.get(name).ok_or_else(missing)?;
+    let own = std::env::current_exe().map_err(|error| Failure::io(Path::new("/proc"), error))?;
+    let program = start_of(server, &own);
+    if let Program::Started { profile: Err(UpstreamError::Fetched(unfit)), .. } = &program {
+        return Err(package::refused(unfit, None, name.as_str()));
+    }
+    let pinned = program.pin().ok();
+    let signed = match (&add.minisign, &program) {
+        (Some(key), Program::Started { profile: Ok(profile), .. }) => {
+            let code = pinned.as_ref().and_then(|pinned| pinned.files.first());
+            let code = code.filter(|_| is_interpreter(&profile.program));
+            let file = code.map_or(profile.program.as_path(), |code| code.path.as_path());
+            Some(signed::signed(file, key, add.signature.as_deref())?)
+        }
+        (Some(_), _) => {
+            let message = "there is no program whose signature could be verified";
+            return Err(Failure::new(Ended::Refused, "supply-signature", message));
+        }
+        (None, _) => None,
+    };
+    let given = installed.map(|_| add.command.as_slice());
+    let guarded = Guarded(places.guarded(config.policies.clone()));
+    Ok(Look { name, server, program, pinned, given, installed, signed, guarded })
+}
+
+fn said(places: &Places, look: &Look<'_>, json: bool) -> Result<ExitCode, Failure> {
+    let (name, shown) = (look.name, places.config.display().to_string());
+    let agreed = agreed(places, name);
     if json {
-        output::json(&serde_json::json!({"added": name, "file": shown, "agreed": agreed}))?;
+        let mut said = serde_json::json!({"added": name, "file": shown, "agreed": agreed});
+        if let (Some(installed), Some(said)) = (look.installed, said.as_object_mut()) {
+            let publisher = installed.provenance.as_ref().and_then(|p| p.publisher.as_ref());
+            said.insert("command".to_owned(), serde_json::json!(installed.command));
+            said.insert("integrity".to_owned(), serde_json::json!(installed.integrity));
+            said.insert("publisher".to_owned(), serde_json::json!(publisher));
+        }
+        output::json(&said)?;
     } else {
         let goes = if agreed {
             "What you send may go to it from now on; to take that back: tagout consent revoke"
@@ -116,10 +191,10 @@ impl<'a> Draft<'a> {
 }
 
 /// The entry of a program, as text.
-pub(crate) fn entry(name: &ServerName, add: &Add) -> Result<String, Failure> {
+pub(crate) fn entry(name: &ServerName, add: &Add, command: &[String]) -> Result<String, Failure> {
     let quoted = |text: &str| toml_string(text);
     let list = |texts: &[String]| texts.iter().map(|t| quoted(t)).collect::<Vec<_>>().join(", ");
-    let mut out = format!("\n[server.{name}]\ncommand = [{}]\n", list(&add.command));
+    let mut out = format!("\n[server.{name}]\ncommand = [{}]\n", list(command));
     let mut write = |line: std::fmt::Arguments<'_>| {
         let written = out.write_fmt(line);
         debug_assert!(written.is_ok(), "writing to a string does not fail");

@@ -9,6 +9,7 @@ use serde_json::json;
 use tagout_gateway::config::{Config, Start};
 use tagout_inspect::characters::{hidden, one_line};
 use tagout_proto::ServerName;
+use tagout_supply::{Launch, launch};
 
 use crate::{
     cli::{Add, Import},
@@ -16,7 +17,7 @@ use crate::{
         confirm::confirm,
         tree::{Format, Tree},
     },
-    command::add::{Draft, entry, toml_string},
+    command::add::{Draft, entry, refused, shell, toml_string},
     failure::{Ended, Failure},
     import::{Entry, Source, Taken, What, fitting, servers, taken},
     output,
@@ -123,6 +124,9 @@ fn place(
     if is_tagout(&entry.what) {
         return Ok(Err("it is Tagout itself".to_owned()));
     }
+    if let Some(why) = fetched(&entry.what, &source.name) {
+        return Ok(Err(why));
+    }
     if let Some(name) = standing(&draft.config, &entry.what) {
         return Ok(Err(format!("it stands there already, as `{name}`")));
     }
@@ -161,8 +165,12 @@ fn text(name: &ServerName, what: &What) -> Result<String, Failure> {
                 pass_env: pass_env.clone(),
                 cwd: cwd.as_ref().map(PathBuf::from),
                 command: command.clone(),
+                minisign: None,
+                signature: None,
+                new_publisher: false,
+                yes: false,
             };
-            entry(name, &add)
+            entry(name, &add, command)
         }
         What::Url { url, transport, headers } => {
             let mut out = format!("\n[server.{name}]\nurl = {}\n", toml_string(url));
@@ -177,6 +185,30 @@ fn text(name: &ServerName, what: &What) -> Result<String, Failure> {
                 out.push_str(&format!("headers = {{ {} }}\n", headers.join(", ")));
             }
             Ok(out)
+        }
+    }
+}
+
+/// Why a program that would be fetched is not taken: what it is, nobody has seen yet. Nothing is asked
+/// of a registry for a file that somebody else may have written.
+fn fetched(what: &What, from: &str) -> Option<String> {
+    let What::Program { command, .. } = what else { return None };
+    match launch(command) {
+        Ok(Launch::Local) => None,
+        Ok(Launch::Package(package)) => {
+            let name =
+                fitting(from, |_| false).map_or_else(|| "NAME".to_owned(), |n| n.to_string());
+            let words: Vec<_> = command.iter().map(|word| shell(word)).collect();
+            Some(format!(
+                "it is the package {} {}, which is to be installed: tagout add {name} -- {}",
+                package.name,
+                package.version,
+                words.join(" ")
+            ))
+        }
+        Err(unfit) => {
+            let failure = refused(&unfit, None, from);
+            Some(format!("{} ({})", failure.message(), failure.code()))
         }
     }
 }

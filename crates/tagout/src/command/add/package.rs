@@ -1,0 +1,77 @@
+//! A command that fetches a package: which one exactly, and what is installed in its place.
+use tagout_supply::{
+    InstallError, Installed, Launch, Store, TrustRoot, Unfit, install, launch, newest,
+};
+
+use super::{shown::shell, tools::Tools};
+use crate::{
+    cli::Add,
+    clients::confirm::can_ask,
+    failure::{Ended, Failure},
+    output,
+    places::Places,
+};
+
+/// What is installed for a command, if it is one that fetches a package.
+pub(super) fn installed(places: &Places, add: &Add) -> Result<Option<Installed>, Failure> {
+    let package = match launch(&add.command) {
+        Ok(Launch::Local) => return Ok(None),
+        Ok(Launch::Package(package)) => package,
+        Err(unfit) => return Err(refused(&unfit, Some(places), &add.name)),
+    };
+    // Nothing is fetched for what nobody could say yes to.
+    can_ask(add.yes)?;
+    let tools = Tools::new();
+    let root = TrustRoot::committed();
+    let root = root.map_err(|error| Failure::of(&error, "supply-provenance", ""))?;
+    let store = Store {
+        folder: &places.packages,
+        runner: &tools,
+        root: &root,
+        new_publisher: add.new_publisher,
+    };
+    output::aside(format_args!("installing {} {} …", package.name, package.version));
+    install(&package, store).map(Some).map_err(|error| {
+        let message = format!("{} {} is not installed: {error}", package.name, package.version);
+        Failure::new(Ended::Refused, error.code(), message).with_help(help(&error))
+    })
+}
+
+const fn help(error: &InstallError) -> &'static str {
+    match error {
+        InstallError::NoTool(_) => {
+            "install it, or install the package yourself and name its program"
+        }
+        InstallError::Failed { .. } => "nothing was added; what it says last is above",
+        InstallError::NoProgram(_) => {
+            "name the program: `npx --package PACKAGE@VERSION PROGRAM`, `uvx --from …`"
+        }
+        InstallError::Integrity(_) | InstallError::Tree(_) | InstallError::Attestation(_) => {
+            "nothing was added; if it stays so, tell whoever maintains the package"
+        }
+        InstallError::Unattested(_) => "nothing was added; try again when the registry answers",
+        InstallError::Publisher { .. } => {
+            "find out whether that is meant; then add it with `--new-publisher`"
+        }
+    }
+}
+
+/// Says why a command is not taken, and what would be, as far as the registry can be asked for that.
+pub(crate) fn refused(unfit: &Unfit, ask: Option<&Places>, name: &str) -> Failure {
+    let help = match (unfit, ask) {
+        (Unfit::Unpinned(unpinned), Some(places)) => {
+            let version = newest(unpinned, &Tools::new(), &places.packages);
+            let line = |version: &str| {
+                let words = unpinned.with_version(version);
+                let words: Vec<_> = words.iter().map(|word| shell(word)).collect();
+                format!("tagout add {} -- {}", shell(name), words.join(" "))
+            };
+            match version {
+                Some(version) => format!("write: {}", line(&version)),
+                None => format!("write, with a version that you have chosen: {}", line("VERSION")),
+            }
+        }
+        (_, _) => unfit.help().to_owned(),
+    };
+    Failure::new(Ended::Refused, unfit.code(), unfit).with_help(&help)
+}
