@@ -77,6 +77,11 @@ fn no_signals() -> libc::sigset_t {
     set
 }
 
+/// Blocks no signal in this thread.
+pub(crate) fn unblock_signals() -> io::Result<()> {
+    block_exactly(&no_signals())
+}
+
 fn block_exactly(set: &libc::sigset_t) -> io::Result<()> {
     // SAFETY: a reference is valid to read; a null pointer asks for no old mask.
     let done = unsafe { libc::sigprocmask(libc::SIG_SETMASK, set, std::ptr::null_mut()) };

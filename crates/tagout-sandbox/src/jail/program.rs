@@ -32,6 +32,7 @@ use crate::{
     danger::{
         notice::install_and_listen,
         process::{Namespaces, close_on_exec},
+        unblock_signals,
     },
     handover,
 };
@@ -149,7 +150,8 @@ impl Program {
                 Err(e) => return Err(Failure::Missing(vec![(Part::Seccomp, e.to_string())])),
             }
         }
-        // With no signal blocked and none ignored.
+        // A descriptor reads the jailer's signals; the program gets its own.
+        unblock_signals().map_err(Stage::Signals.failed())?;
         Err(Failure::Step(Stage::Exec, command.exec()))
     }
 }
