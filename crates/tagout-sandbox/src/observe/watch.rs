@@ -152,7 +152,8 @@ mod tests {
         let own = Process(std::process::id());
         let here = std::env::current_dir().unwrap();
         let path = |name: &std::ffi::CStr, folder: i32| {
-            let place = Place { folder: Some(0), name: 1, how: How::Does(Deed::Look) };
+            let place =
+                Place { folder: Some(0), name: 1, how: How::Does(crate::observe::Deed::Look) };
             let folder = u64::from(folder.cast_unsigned());
             let arguments = [folder, name.as_ptr().addr() as u64, 0, 0, 0, 0];
             own.path(&place, &arguments).unwrap()

@@ -52,6 +52,7 @@ impl Home {
     }
 
     /// A program that runs a file of the server's.
+    #[expect(clippy::print_stdout, reason = "what is not tried is said")]
     fn server(&self, interpreter: &str, name: &str, code: &str) -> Option<Profile> {
         let path = self.at("server").join(name);
         fs::write(&path, code.replace("HOME", self.root().to_str().unwrap())).unwrap();
