@@ -8,8 +8,18 @@ use std::{
 
 use crate::root;
 
-const TARGETS: &[&str] =
-    &["reader", "headers", "state", "sse", "shape", "assertion", "models", "markdown", "pipeline"];
+const TARGETS: &[&str] = &[
+    "reader",
+    "headers",
+    "state",
+    "sse",
+    "shape",
+    "assertion",
+    "models",
+    "markdown",
+    "egress",
+    "pipeline",
+];
 /// Where new inputs go, relative to the repository.
 const FOUND: &str = "target/fuzz-found";
 /// Where the fuzzer leaves what breaks something.
