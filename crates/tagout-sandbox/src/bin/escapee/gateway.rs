@@ -64,7 +64,7 @@ impl Program {
 
 /// Ends the program when nobody asks any more.
 fn until_told(program: &Program) {
-    io::stdin().read(&mut [0]).ok();
+    io::stdin().read_exact(&mut [0]).ok();
     match program {
         Program::Bare(child) => {
             kill_process(rustix::process::Pid::from_child(child), Signal::KILL).ok();

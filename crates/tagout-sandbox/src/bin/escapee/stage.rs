@@ -16,6 +16,7 @@ use rustix::process::{DumpableBehavior, WaitOptions, waitpid};
 
 use crate::{
     attempt::why,
+    layers::Layers,
     raw::{self, Arg, call},
     services::Services,
     suite::{self, Suite},
@@ -36,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) only: Option<String>,
     /// Only with every layer.
     pub(crate) short: bool,
+    /// Only one round of each, with these.
+    pub(crate) layers: Option<Layers>,
     /// As an ordinary user, though started by root.
     pub(crate) as_user: bool,
 }
@@ -48,6 +51,10 @@ impl Options {
             match word.as_str() {
                 "--short" => options.short = true,
                 "--as-user" => options.as_user = true,
+                "--layers" => {
+                    let named = words.next().map(String::as_str).unwrap_or_default();
+                    options.layers = Some(Layers::of_name(named)?);
+                }
                 "--only" => options.only = words.next().cloned(),
                 word => return Err(format!("`{word}` is no option of this")),
             }

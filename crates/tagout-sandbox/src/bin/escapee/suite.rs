@@ -58,6 +58,13 @@ pub(crate) fn run(suite: &Suite) -> Result<(), String> {
         return Err(String::from("nothing of that name is tried"));
     }
     let rounds = Rounds { suite, missing: missing.join(","), number: AtomicU32::new(0) };
+    if let Some(layers) = suite.options.layers {
+        for attempt in first.into_iter().chain(last) {
+            let Round { verdict, evidence } = rounds.round(attempt, layers)?;
+            println!("{} with {layers}: {verdict}: {evidence}", attempt.name);
+        }
+        return Ok(());
+    }
     let mut results = rounds.several(&first)?;
     for attempt in last {
         results.push(rounds.of(attempt)?);
