@@ -1,46 +1,97 @@
 //! `sandbox`: what a server would see, for any program.
+mod learn;
+
 use std::{
     ffi::OsString,
     fs::File,
     io,
+    net::TcpListener,
     os::fd::OwnedFd,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 
 use tagout_gateway::{
     Guarded,
-    config::{Config, Isolated},
+    config::{Config, Isolated, Sandbox},
     isolate,
 };
-use tagout_sandbox::{Child, Exit, Jailer, Profile, SpawnError, resolve, spawn};
+use tagout_sandbox::{Child, Exit, Jailer, Profile, SpawnError, observe, resolve, spawn};
+use tagout_wire::egress::{Connection, Guard, Proxy, Report};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Sandbox, SandboxRun},
+    cli,
+    command::in_runtime,
     failure::{Ended, Failure},
+    output,
     places::Places,
     setup,
 };
 
-pub(crate) fn sandbox(places: &Places, command: &Sandbox) -> Result<ExitCode, Failure> {
+pub(crate) fn sandbox(places: &Places, command: &cli::Sandbox) -> Result<ExitCode, Failure> {
     match command {
-        Sandbox::Run(run) => self::run(places, run),
+        cli::Sandbox::Run(run) => self::run(places, run),
     }
 }
 
 /// Runs a program as a server would run.
-fn run(places: &Places, run: &SandboxRun) -> Result<ExitCode, Failure> {
+fn run(places: &Places, run: &cli::SandboxRun) -> Result<ExitCode, Failure> {
     let config = setup::config(places)?;
     let isolated = allowed(&config, run.profile.as_deref())?;
     let guarded = Guarded(places.guarded(config.policies.clone()));
-    let profile = isolate(profile(run)?, &isolated, &guarded);
-    let profile = profile.map_err(|problem| {
-        Failure::usage("sandbox-path", problem, "name a folder beside it, or below it")
-    })?;
-    let mut child =
-        spawn(&profile, &Jailer::this_program()).map_err(|error| not_started(&error))?;
-    Ok(shown(&attended(&mut child)))
+    let profile = profile(run)?;
+    // The proxy lives as long as the program.
+    in_runtime(async {
+        if run.learn {
+            learnt(profile, isolated, &guarded)
+        } else {
+            isolated_run(profile, &isolated, &guarded)
+        }
+    })
+}
+
+fn isolated_run(
+    profile: Profile,
+    isolated: &Isolated,
+    guarded: &Guarded,
+) -> Result<ExitCode, Failure> {
+    let profile = isolate(profile, isolated, guarded).map_err(exposed)?;
+    let child = spawn(&profile, &Jailer::this_program()).map_err(|error| not_started(&error))?;
+    let told = |connection: &Connection| {
+        if let (Some(subject), Some(refused)) = (&connection.subject, &connection.refused) {
+            output::aside(format_args!("tagout: {subject}: {refused}"));
+        }
+        true
+    };
+    Ok(shown(&attended(child, isolated, Arc::new(told))))
+}
+
+/// Lets it read everything and watches what it does.
+fn learnt(profile: Profile, isolated: Isolated, guarded: &Guarded) -> Result<ExitCode, Failure> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let sandbox = match &isolated {
+        Isolated::Fully(sandbox) => sandbox.as_ref().clone(),
+        Isolated::Not => Sandbox::default(),
+    };
+    let out = learn::let_out(isolated).map_err(|wrong| exposed(wrong.to_string()))?;
+    let profile = isolate(profile, &out, guarded).map_err(exposed)?;
+    let given = profile.isolation.clone().unwrap_or_default();
+    let (child, observer) = observe(&profile, &Jailer::this_program(), home.as_deref())
+        .map_err(|error| not_started(&error))?;
+    let went = Arc::new(learn::Places::default());
+    let exit = attended(child, &out, Arc::new(went.noted()));
+    let observed = observer.observed();
+    let proposal = observed.propose(&given, home.as_deref());
+    // Standard output is the program's.
+    output::aside(learn::proposed(&observed, &proposal, (&went, &sandbox)));
+    Ok(shown(&exit))
+}
+
+fn exposed(problem: String) -> Failure {
+    Failure::usage("sandbox-path", problem, "name a folder beside it, or below it")
 }
 
 /// What the profile of that name allows: a table of its own, or a server's.
@@ -58,7 +109,7 @@ fn allowed(config: &Config, name: Option<&str>) -> Result<Isolated, Failure> {
     })
 }
 
-fn profile(run: &SandboxRun) -> Result<Profile, Failure> {
+fn profile(run: &cli::SandboxRun) -> Result<Profile, Failure> {
     let (program, args) = run.command.split_first().ok_or_else(|| {
         Failure::usage("arguments-unreadable", "there is no program", "write it after `--`")
     })?;
@@ -85,8 +136,15 @@ pub(crate) fn not_started(error: &SpawnError) -> Failure {
     Failure::of(error, error.code(), error.help())
 }
 
-/// Passes on what it reads and writes until it ends.
-fn attended(child: &mut Child) -> Exit {
+/// Passes on what it reads and writes, and serves its way out, until it ends.
+fn attended(mut child: Child, isolated: &Isolated, report: Report) -> Exit {
+    let stop = CancellationToken::new();
+    if let (Some(listener), Isolated::Fully(sandbox)) = (child.egress.take(), isolated) {
+        let proxy = Proxy::new(sandbox.allow.clone(), Guard::new(), sandbox.egress, report);
+        let stop = stop.clone();
+        tokio::spawn(async move { proxy.serve(TcpListener::from(listener), stop).await });
+    }
+    let _stops = stop.drop_guard();
     if let Some(stdin) = child.stdin.take() {
         // Ends with this process: nobody waits for a terminal that says nothing.
         drop(copied(io::stdin(), File::from(stdin)));
