@@ -4,6 +4,7 @@ mod chat;
 mod models;
 mod policy;
 mod sandbox;
+mod secret;
 mod sessions;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -16,6 +17,7 @@ pub(crate) use self::{
     models::{Compare, Models},
     policy::{Policy, ProfileName},
     sandbox::{Sandbox, SandboxRun},
+    secret::{SecretCommand, SecretSet},
     sessions::{SessionFormat, SessionsCommand, SessionsExport},
 };
 
@@ -77,6 +79,9 @@ pub(crate) enum Command {
     /// Make, list and revoke the keys of clients that call over HTTP.
     #[command(subcommand)]
     Key(Key),
+    /// Keep secrets for servers, sealed: the configuration refers to them by `secret://NAME`.
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// Write Tagout into the files of MCP clients on this machine, and take it out again.
     #[command(subcommand)]
     Client(Client),
@@ -171,6 +176,15 @@ pub(crate) struct Add {
     /// Its working directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) cwd: Option<PathBuf>,
+    /// A file or a folder that it may read beside its own.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) read: Vec<PathBuf>,
+    /// A folder that it may read and change.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) write: Vec<PathBuf>,
+    /// Where it may connect to.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) reach: Vec<String>,
     /// Minisign's public key, or its file: the program, or its code, must be signed by it.
     #[arg(long, value_name = "KEY")]
     pub(crate) minisign: Option<String>,

@@ -9,7 +9,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -217,7 +217,27 @@ pub(crate) fn entry(name: &ServerName, add: &Add, command: &[String]) -> Result<
         let cwd = std::path::absolute(cwd).map_err(|error| Failure::io(cwd, error))?;
         write(format_args!("cwd = {}\n", quoted(&cwd.to_string_lossy())));
     }
+    out.push_str(&sandbox(name, add)?);
     Ok(out)
+}
+
+/// What it may read, write and reach beside its own, where anything is named.
+fn sandbox(name: &ServerName, add: &Add) -> Result<String, Failure> {
+    let paths = |paths: &[PathBuf]| {
+        let absolute = paths.iter().map(|path| {
+            let absolute = std::path::absolute(path).map_err(|error| Failure::io(path, error))?;
+            Ok(absolute.to_string_lossy().into_owned())
+        });
+        absolute.collect::<Result<Vec<_>, Failure>>()
+    };
+    let keys =
+        [("read", paths(&add.read)?), ("write", paths(&add.write)?), ("reach", add.reach.clone())];
+    let lines = keys.iter().filter(|(_, all)| !all.is_empty()).map(|(key, all)| {
+        let all: Vec<_> = all.iter().map(|text| toml_string(text)).collect();
+        format!("{key} = [{}]\n", all.join(", "))
+    });
+    let lines: String = lines.collect();
+    if lines.is_empty() { Ok(lines) } else { Ok(format!("\n[server.{name}.sandbox]\n{lines}")) }
 }
 
 /// A TOML basic string: JSON's escapes are a subset of its, but for the solidus.
