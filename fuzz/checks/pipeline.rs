@@ -218,6 +218,7 @@ fn gateway(url: &str, state: &std::path::Path) -> Arc<Gateway> {
         lockfile,
         shipped: Lockfile::default(),
         own_program: "tagout".into(),
+        own_files: std::collections::BTreeSet::new(),
         principal,
         approver: Arc::new(Nobody),
         clock: Clock::new(move || now),
