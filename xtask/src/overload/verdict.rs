@@ -37,7 +37,7 @@ const SLOWER: f64 = 2.0;
 /// Growth that is none, in KiB: what caches and allocators take to settle.
 const FLAT_KIB: u64 = 8 << 10;
 /// Lines that one call puts on record at most.
-const LINES: f64 = 3.0;
+const LINES: f64 = 4.0;
 
 impl Verdict {
     pub(super) fn of(taken: &Taken) -> Self {
