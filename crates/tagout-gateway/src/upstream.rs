@@ -3,6 +3,7 @@ mod calls;
 mod catalogue;
 mod complaints;
 mod connection;
+mod degraded;
 mod era;
 mod error;
 mod events;
@@ -257,6 +258,7 @@ impl Upstream {
         let connection = start::start(self).await?;
         if let Some(pid) = connection.pid() {
             self.happened(Event::Started { pid });
+            degraded::put_on_record(self).await;
         }
         Ok(connection)
     }

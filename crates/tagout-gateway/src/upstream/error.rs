@@ -19,9 +19,6 @@ pub enum UpstreamError {
     /// Its command fetches what it runs.
     #[error("is not started: {0}")]
     Fetched(#[source] std::sync::Arc<tagout_supply::Unfit>),
-    /// Its command fetches what it runs.
-    #[error("is not started: {0}")]
-    Fetched(#[source] std::sync::Arc<tagout_supply::Unfit>),
     /// Its isolation would leave open what it must not reach.
     #[error("would not be isolated: {0}")]
     Exposed(String),
@@ -91,11 +88,14 @@ impl UpstreamError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
+            // What the operator has to mend in the entry has a code of its own.
+            Self::Spawn(error) if matches!(error.code(), "sandbox-degraded" | "sandbox-path") => {
+                error.code()
+            }
             Self::Spawn(_) | Self::GivenUp { .. } | Self::Handshake(_) | Self::Unchecked(_) => {
                 "server-unavailable"
             }
             Self::Changed(_) => "server-changed",
-            Self::Fetched(unfit) => unfit.code(),
             Self::Fetched(unfit) => unfit.code(),
             Self::Exposed(_) => "sandbox-path",
             Self::Unreachable(_) => "server-unreachable",
@@ -120,7 +120,6 @@ impl UpstreamError {
             Self::Spawn(_) => "cannot be started".to_owned(),
             Self::Changed(_) => "is not the program that was pinned".to_owned(),
             Self::Unchecked(_) => "cannot be checked against the lockfile".to_owned(),
-            Self::Fetched(_) => "would fetch what it runs".to_owned(),
             Self::Fetched(_) => "would fetch what it runs".to_owned(),
             Self::Exposed(_) => "would not be isolated".to_owned(),
             Self::GivenUp { .. } => "failed too often and is left alone for now".to_owned(),
@@ -152,7 +151,6 @@ impl UpstreamError {
             Self::Spawn(_)
             | Self::Changed(_)
             | Self::Unchecked(_)
-            | Self::Fetched(_)
             | Self::Fetched(_)
             | Self::Exposed(_)
             | Self::GivenUp { .. }
