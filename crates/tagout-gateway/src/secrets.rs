@@ -2,6 +2,7 @@
 //! read again when they change, and looked for in everything that passes.
 mod clean;
 mod given;
+mod kept;
 mod wire;
 
 use std::{
@@ -21,7 +22,10 @@ use tagout_secrets::{
 };
 use tokio::time::timeout;
 
-pub use self::clean::clean_text;
+pub use self::{
+    clean::clean_text,
+    kept::{KeptTrouble, references},
+};
 pub(crate) use self::clean::{Place, cleaned_frame};
 pub(crate) use self::given::{Given, given};
 use self::wire::Wire;

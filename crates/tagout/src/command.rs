@@ -17,6 +17,7 @@ mod policy;
 mod privacy;
 mod run;
 mod sandbox;
+mod secret;
 mod serve;
 pub(crate) mod sessions;
 pub(crate) mod tools;
@@ -66,6 +67,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Client(client) => client::client(&places, &client, cli.json),
         Command::Import(import) => import::import(&places, &import, cli.json),
         Command::Key(key) => key::key(&places, &key, cli.json),
+        Command::Secret(command) => secret::secret(&places, &command, cli.json),
         Command::Policy(policy) => policy::policy(&places, &policy, cli.json),
         Command::Sessions(command) => sessions::sessions(&places, &command, cli.json),
         Command::Consent(consent) => consent::consent(&places, &consent, cli.json),

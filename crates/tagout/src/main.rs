@@ -6,6 +6,7 @@ mod command;
 mod conversation;
 mod failure;
 mod import;
+mod log;
 mod models;
 mod output;
 mod passphrase;
@@ -58,7 +59,7 @@ fn trace(verbose: u8) {
     };
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(|| log::Clean)
         .with_target(false)
         .without_time()
         .init();

@@ -11,7 +11,7 @@ use tagout_proto::{Secret, ServerName};
 use toml::Spanned;
 
 use super::{
-    ConfigError, Isolated, Reader, Remote, Sandbox, Source, Transport,
+    ConfigError, Isolated, Reader, Remote, Source, Transport,
     sandbox::{Level, Profiles, WrittenSandbox},
 };
 
@@ -140,6 +140,9 @@ pub(super) struct WrittenServer {
     sandbox: Option<Spanned<WrittenSandbox>>,
 }
 
+/// What variables hold, and where it is of those whose values are references.
+type Variables = (BTreeMap<String, Secret<String>>, BTreeMap<String, Source>);
+
 /// Keys that only programs have.
 const SURROUNDINGS: &str = "`env`, `pass_env`, `secret_files` or `cwd`";
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -158,7 +161,7 @@ impl Server {
             bare: false,
             meta: BTreeSet::new(),
             assertion: None,
-            isolated: Isolated::Fully(Box::new(Sandbox::default())),
+            isolated: Isolated::Fully(Box::default()),
         }
     }
 }
@@ -208,7 +211,8 @@ impl Reader<'_> {
             let help = "leave out `isolation` and `sandbox`".to_owned();
             return Err(self.error(problem, Some(help), Some(at)));
         }
-        Ok(Server {
+        let private = w.secret_files.keys().next().map(Spanned::span);
+        let server = Server {
             isolated: self.isolated(w.isolation.take(), w.sandbox.take(), profiles)?,
             timeout: timeout.map_or(TIMEOUT, Duration::from_secs),
             start_timeout: start.map_or(START_TIMEOUT, Duration::from_secs),
@@ -219,7 +223,15 @@ impl Reader<'_> {
             meta: w.meta.iter().cloned().collect(),
             assertion: self.audience(name, &w)?,
             start: self.start(name, w)?,
-        })
+        };
+        match (private, &server.isolated) {
+            (Some(at), Isolated::Not) => {
+                let problem = "only an isolated server has files of its own".to_owned();
+                let help = "leave out `isolation = \"none\"`, or use `env`".to_owned();
+                Err(self.error(problem, Some(help), Some(at)))
+            }
+            (_, _) => Ok(server),
+        }
     }
 
     /// Names without a prefix tell servers apart only where there is one.
@@ -290,7 +302,7 @@ impl Reader<'_> {
     fn env(
         &self,
         written: BTreeMap<Spanned<String>, Spanned<String>>,
-    ) -> Result<(BTreeMap<String, Secret<String>>, BTreeMap<String, Source>), ConfigError> {
+    ) -> Result<Variables, ConfigError> {
         let (mut plain, mut secret) = (BTreeMap::new(), BTreeMap::new());
         for (name, value) in written {
             let name = self.variable(name)?;

@@ -98,6 +98,32 @@ impl Default for SecretSettings {
     }
 }
 
+impl SecretSettings {
+    /// What Tagout shows keepers of secrets, and for what.
+    pub(crate) fn credentials(&self) -> Vec<(Source, &'static str)> {
+        let mut all = Vec::new();
+        if let Some(vault) = &self.vault {
+            match &vault.settings.login {
+                Login::Token(token) => all.push((token.clone(), "Vault: the token")),
+                Login::AppRole { role_id, secret_id, .. } => {
+                    all.push((role_id.clone(), "Vault: the role"));
+                    all.push((secret_id.clone(), "Vault: the role's proof"));
+                }
+                Login::Kubernetes { token_file, .. } => {
+                    all.push((Source::File(token_file.clone()), "Vault: the service account"));
+                }
+            }
+        }
+        if let Some(aws) = &self.aws {
+            let aws = &aws.settings;
+            all.push((aws.access_key_id.clone(), "AWS: the access key's name"));
+            all.push((aws.secret_access_key.clone(), "AWS: the access key"));
+            all.extend(aws.session_token.clone().map(|of| (of, "AWS: the session's token")));
+        }
+        all
+    }
+}
+
 impl Reader<'_> {
     /// A reference to a secret; the text of anything else is not repeated, as it may be one.
     pub(super) fn source(

@@ -15,9 +15,12 @@ fn the_corpus_is_cleaned() {
     let (mut value, mut hits, mut misses) = (String::new(), 0, 0);
     for (number, line) in CORPUS.lines().enumerate() {
         let number = number + 1;
-        let Some((mark, text)) = line.split_at_checked(2) else { continue };
-        let text = serde_json::from_str::<String>(&format!("\"{}\"", text.replace('"', "\\\"")));
-        let text = if mark == "= " { text.unwrap() } else { line[2..].to_owned() };
+        let Some((mark, written)) = line.split_at_checked(2) else { continue };
+        let text = if mark == "= " {
+            serde_json::from_str(&format!("\"{}\"", written.replace('"', "\\\""))).unwrap()
+        } else {
+            written.to_owned()
+        };
         let live = one(&value);
         match mark {
             "# " => {}
@@ -100,17 +103,17 @@ fn json_stays_json() {
 }
 
 fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let letters: Vec<char> =
+        ('A'..='Z').chain('a'..='z').chain('0'..='9').chain("+/".chars()).collect();
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
         let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte));
         let group = group << (8 * (3 - chunk.len()));
         for n in 0..=chunk.len() {
             let six = usize::try_from(group >> (18 - 6 * n) & 63).unwrap();
-            text.push(char::from(LETTERS[six]));
+            text.extend(letters.get(six));
         }
-        text.push_str(&"="[..usize::from(chunk.len() == 2)]);
-        text.push_str(&"=="[..2 * usize::from(chunk.len() == 1)]);
+        text.push_str(&"=".repeat(3 - chunk.len()));
     }
     text
 }

@@ -41,7 +41,9 @@ fn keys_are_those_of_age_keygen() {
     let identity = Identity::read(&format!("# made by somebody\n\n{KEY}\n")).unwrap();
     assert_eq!(identity.recipient().to_string(), RECIPIENT);
     assert_eq!(identity.to_text().expose(), KEY);
-    for none in ["", "# only a comment", RECIPIENT, &KEY[..70], &format!("{KEY}\n{KEY}")] {
+    for none in
+        ["", "# only a comment", RECIPIENT, KEY.trim_end_matches('Y'), &format!("{KEY}\n{KEY}")]
+    {
         assert!(Identity::read(none).is_none(), "{none}");
     }
     assert_eq!(format!("{identity:?}"), "Identity(<secret>)");

@@ -21,8 +21,10 @@ fn answer(asked: &Asked) -> (u16, String) {
     assert_eq!(asked.header("content-type"), "application/x-amz-json-1.1");
     assert_eq!(asked.header("x-amz-security-token"), "the-session");
     let authorization = asked.header("authorization");
-    let scope =
-        format!("/{}/eu-central-1/secretsmanager/aws4_request", &asked.header("x-amz-date")[..8]);
+    let scope = format!(
+        "/{}/eu-central-1/secretsmanager/aws4_request",
+        asked.header("x-amz-date").split('T').next().unwrap()
+    );
     assert!(authorization.starts_with(&format!("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE{scope}")));
     let signed = "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target";
     assert!(authorization.contains(signed), "{authorization}");

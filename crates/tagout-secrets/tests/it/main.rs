@@ -2,7 +2,6 @@
 //! loopback, and time that stands still.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test stops where it fails, also in what its tests share"

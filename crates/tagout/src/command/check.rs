@@ -1,13 +1,16 @@
 //! `check`: what holds.
 use std::process::ExitCode;
 
-use tagout_gateway::config::Start;
+use tagout_gateway::{
+    config::Start,
+    secrets::{Secrets, StorePlaces, references},
+};
 
 use crate::{
     failure::{Ended, Failure},
     models, output,
     places::Places,
-    setup::Setup,
+    setup::{Setup, clock},
 };
 
 /// Reads configuration, policies and lockfile, and says what holds.
@@ -20,6 +23,7 @@ pub(crate) fn check(places: &Places, json: bool) -> Result<ExitCode, Failure> {
         !matches!(server.start, Start::BuiltIn(_)) && !setup.lockfile.servers.contains_key(*name)
     });
     let unpinned: Vec<_> = unpinned.map(|(name, _)| name.to_string()).collect();
+    let missing = missing(places, &setup);
     if json {
         output::json(&serde_json::json!({
             "files": setup.files,
@@ -28,6 +32,7 @@ pub(crate) fn check(places: &Places, json: bool) -> Result<ExitCode, Failure> {
             "policy_version": setup.policy.version(),
             "servers": servers,
             "unpinned": unpinned,
+            "missing_secrets": missing,
         }))?;
         return Ok(Ended::Done.into());
     }
@@ -55,6 +60,25 @@ pub(crate) fn check(places: &Places, json: bool) -> Result<ExitCode, Failure> {
              arguments; to bring it up to date: tagout pin",
         )?;
     }
+    for problem in &missing {
+        output::line(format_args!("a secret is missing: {problem}"))?;
+    }
+    if !missing.is_empty() {
+        return Ok(Ended::Done.into());
+    }
     output::line("all is well")?;
     Ok(Ended::Done.into())
+}
+
+/// The secrets of this machine that are not to be had, and whose they are. Keepers elsewhere are
+/// not asked.
+fn missing(places: &Places, setup: &Setup) -> Vec<String> {
+    let at = StorePlaces::beside(&places.head_key);
+    let secrets = Secrets::new(setup.config.secrets.clone(), at, clock());
+    let local = references(&setup.config).into_iter().filter(|(source, _)| source.is_local());
+    let problem = |(source, by)| {
+        let error = secrets.local(&source).err()?;
+        Some(format!("{by}: {error}"))
+    };
+    local.filter_map(problem).collect()
 }
