@@ -78,7 +78,6 @@ const OF_MACHINE: &[(&str, &str)] = &[
     ("/etc/tagout", OWN),
     ("/var/lib/tagout", OWN),
     ("/boot", MACHINE),
-    ("/sys", MACHINE),
     ("/var/lib/docker", MACHINE),
     ("/var/lib/containerd", MACHINE),
     ("/var/log", MACHINE),

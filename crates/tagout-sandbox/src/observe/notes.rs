@@ -11,8 +11,8 @@ use crate::EGRESS_PORT;
 /// How many of each kind are kept.
 const MOST: usize = 20_000;
 
-/// Whose contents are made for the program, or by it.
-const MADE: &[&str] = &["/proc", "/dev", "/run/secrets"];
+/// What is made for every program, or for none.
+const MADE: &[&str] = &["/proc", "/dev", "/sys", "/run/secrets"];
 
 impl Observed {
     /// Notes what was done with a file, under the name that the program gave it.

@@ -11,7 +11,7 @@ use crate::{
     needs::{is_shared, own_files},
 };
 
-/// So many files of one folder become the folder.
+/// So many things in one folder become the folder.
 const MANY: usize = 5;
 
 /// Where every program has a folder of its own to write to.
@@ -26,12 +26,19 @@ const NOT_THERE: &str = "it is not there, and would be in a folder where all kin
                          make it first";
 const SOCKET: &str = "it is the way to another program, which is not isolated";
 
+/// Where the C library asks first who somebody is, in every program, and goes on without.
+const ASKED_BY_ALL: &str = "var/run/nscd/socket";
+
+/// What it reads about names of machines, which nobody gives a program that cannot look them up.
+const READ_BY_ALL: &[&str] = &["/etc/host.conf", "/etc/gai.conf"];
+
 pub(super) fn propose(observed: &Observed, given: &Isolation, home: Option<&Path>) -> Proposal {
     let guarded = Guarded::of(home);
     let mut draft = Draft { given, home, guarded, withheld: BTreeMap::new() };
     let write = draft.written(observed);
     let read = draft.read(observed);
-    for socket in observed.connect.iter().filter_map(|to| to.strip_prefix("unix:/")) {
+    let sockets = observed.connect.iter().filter_map(|to| to.strip_prefix("unix:/"));
+    for socket in sockets.filter(|socket| *socket != ASKED_BY_ALL) {
         draft.withheld.insert(Path::new("/").join(socket), SOCKET);
     }
     let write = draft.folded(write);
@@ -64,7 +71,9 @@ impl Draft<'_> {
         let leads_on = |path: &Path| whole.iter().any(|further| further.starts_with(path));
         let asked = observed.look.iter().filter(|path| {
             let is_known = leads_on(path) || within(path, &self.given.write) || is_its_own(path);
-            !is_known && !self.holds_more(path)
+            // What was found by listing a folder was not asked for by its name.
+            let is_found = path.parent().is_some_and(|folder| observed.read.contains(folder));
+            !is_known && !is_found && !self.holds_more(path)
         });
         wanted.extend(asked.cloned());
         wanted.retain(|path| !self.is_given(path));
@@ -143,26 +152,25 @@ impl Draft<'_> {
         within(path, &self.given.read)
             || within(path, &self.given.write)
             || self.given.system && (is_systems(path) || made())
-            || SCRATCH.iter().any(|own| path == Path::new(own))
+            || SCRATCH.iter().chain(READ_BY_ALL).any(|own| path == Path::new(own))
             || path == Path::new("/")
     }
 
-    /// Many files of a folder become the folder; what is within another is left out.
-    fn folded(&self, mut paths: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
-        loop {
-            let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
-            for folder in paths.iter().filter_map(|path| path.parent()) {
-                *counts.entry(folder.to_owned()).or_default() += 1;
+    /// Many things in a folder become the folder; what is within another is left out.
+    fn folded(&self, paths: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+        // What of each folder is wanted, or leads to what is.
+        let mut wanted: BTreeMap<&Path, BTreeSet<&Path>> = BTreeMap::new();
+        for path in &paths {
+            for (below, folder) in path.ancestors().zip(path.ancestors().skip(1)) {
+                wanted.entry(folder).or_default().insert(below);
             }
-            counts.retain(|folder, count| *count >= MANY && !self.holds_more(folder));
-            let outermost = paths.clone();
-            paths.retain(|path| !path.ancestors().skip(1).any(|above| outermost.contains(above)));
-            if counts.is_empty() {
-                return paths;
-            }
-            paths.retain(|path| !path.ancestors().skip(1).any(|above| counts.contains_key(above)));
-            paths.extend(counts.into_keys());
         }
+        wanted.retain(|folder, below| below.len() >= MANY && !self.holds_more(folder));
+        let mut all: BTreeSet<PathBuf> = wanted.into_keys().map(Path::to_owned).collect();
+        all.extend(paths);
+        let outermost =
+            |path: &&PathBuf| path.ancestors().skip(1).all(|above| !all.contains(above));
+        all.iter().filter(outermost).cloned().collect()
     }
 }
 

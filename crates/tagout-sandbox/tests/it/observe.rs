@@ -228,3 +228,50 @@ fn what_cannot_be_started_is_not_observed() {
     let error = observe(&missing, &jailer(), None).unwrap_err();
     assert!(error.to_string().contains("/nowhere/to/be/found"), "{error:?}");
 }
+
+/// What is read and written becomes the least that a person would want to read through.
+#[test]
+fn much_of_a_folder_becomes_the_folder_and_little_does_not() {
+    let home = Home::new();
+    for file in ["app/one/1", "app/two/2", "app/three/3", "app/four/4", "app/five/5", "app/six"] {
+        fs::create_dir_all(home.at(file).parent().unwrap()).unwrap();
+        fs::write(home.at(file), "").unwrap();
+    }
+    let all = |names: &[&str]| names.iter().map(|name| home.at(name)).collect::<BTreeSet<_>>();
+    let deep = ["app/one/1", "app/two/2", "app/three/3", "app/four/4", "app/five/5"];
+    for (read, write, proposed_read, proposed_write) in [
+        (
+            &["data/one.txt", "data/two.txt"][..],
+            &[][..],
+            &["data/one.txt", "data/two.txt"][..],
+            &[][..],
+        ),
+        (
+            &["notes/1", "notes/2", "notes/3", "notes/4"],
+            &[],
+            &["notes/1", "notes/2", "notes/3", "notes/4"],
+            &[],
+        ),
+        (&["notes/1", "notes/2", "notes/3", "notes/4", "notes/5"], &[], &["notes"], &[]),
+        (&deep, &[], &["app"], &[]),
+        // Never somebody's home, however much of it is read.
+        (
+            &["data", "notes", "out", "app", "server/run", "notes/1"],
+            &[],
+            &["app", "data", "notes", "out"],
+            &[],
+        ),
+        // What is written is read as well; what is not there is its folder's matter.
+        (&["out/old.txt"], &["out/old.txt"], &[], &["out/old.txt"]),
+        (&["out/old.txt"], &["out/new.txt"], &[], &["out"]),
+        (&[], &["out/deep/er/new.txt"], &[], &["out"]),
+        (&[], &["data/__pycache__/x.pyc", "/tmp/anything", "/dev/shm/x"], &[], &[]),
+        (&[], &["/usr/lib/x", "/usr/bin/env"], &[], &[]),
+    ] {
+        let observed = Observed { read: all(read), write: all(write), ..Observed::default() };
+        let given = Isolation { read: all(&["server"]), system: true, ..Isolation::default() };
+        let proposal = observed.propose(&given, Some(&home.root()));
+        assert_eq!(home.names(&proposal.read), proposed_read, "{read:?} {write:?}");
+        assert_eq!(home.names(&proposal.write), proposed_write, "{read:?} {write:?}");
+    }
+}
