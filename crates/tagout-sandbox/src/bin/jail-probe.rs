@@ -5,6 +5,7 @@ use std::{
     error::Error,
     fs,
     io::{self, Read},
+    os::unix::process::CommandExt,
     process::{Command, ExitCode},
     thread,
     time::Duration,
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         "many" => many(),
         "isolated" => isolated(&rest),
         "survey" => survey_machine(),
+        "as-user" => as_user(&rest),
         "cost" => cost(),
         _ => Err("no such role".into()),
     };
@@ -89,6 +91,7 @@ fn isolated(words: &[String]) -> Done {
     profile.args = args.iter().map(Into::into).collect();
     profile.env.insert("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into());
     let mut isolation = Isolation { system: true, ..Isolation::default() };
+    let mut say_pid = false;
     for setting in settings {
         let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
         let part = || Part::of_name(value).ok_or("no such part");
@@ -98,6 +101,7 @@ fn isolated(words: &[String]) -> Done {
             "hide" => drop(isolation.hide.insert(value.into())),
             "cwd" => profile.cwd = Some(value.into()),
             "egress" => isolation.egress = true,
+            "say-pid" => say_pid = true,
             "memory" => isolation.bounds.memory = value.parse()?,
             "processes" => isolation.bounds.processes = value.parse()?,
             "off" => drop(isolation.off.insert(part()?)),
@@ -114,6 +118,9 @@ fn isolated(words: &[String]) -> Done {
     }
     profile.isolation = Some(isolation);
     let mut child = spawn(&profile, &Jailer::this_program())?;
+    if say_pid {
+        println!("program {}", child.pid());
+    }
     drop(child.stdin.take());
     let mut complaints = fs::File::from(child.stderr.take().ok_or("no stderr")?);
     let complaining = thread::spawn(move || io::copy(&mut complaints, &mut io::stderr()));
@@ -149,6 +156,16 @@ fn cost() -> Done {
         println!("isolated {isolated}: median {:?}, most {:?}", took.get(25), took.last());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Goes on as a user who is nobody special.
+fn as_user(rest: &[String]) -> Done {
+    let (user, group) =
+        (rustix::process::Uid::from_raw(65534), rustix::process::Gid::from_raw(65534));
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(group, group, group)?;
+    rustix::thread::set_thread_res_uid(user, user, user)?;
+    Err(Command::new(std::env::current_exe()?).args(rest).exec().into())
 }
 
 fn survey_machine() -> Done {

@@ -185,8 +185,11 @@ impl First {
         }
         let mut taken = Vec::new();
         for _ in 0..self.plan.binds.len().div_ceil(AT_ONCE) {
-            let some = handover::receive(line, &mut [0]).map_err(Stage::Mounts.failed())?;
-            taken.extend(some);
+            let mut word = [0];
+            taken.extend(handover::receive(line, &mut word).map_err(Stage::Mounts.failed())?);
+            if word == *b"n" {
+                return Ok(None);
+            }
         }
         Ok(Some(taken))
     }

@@ -47,7 +47,7 @@ impl Ids {
         let (user, group) = (geteuid().as_raw(), getegid().as_raw());
         let (users, groups) = (Map::read("uid")?, Map::read("gid")?);
         let wanted = UNUSED.saturating_add(jailer.as_raw_nonzero().get().unsigned_abs());
-        let unused = |id: &u32| users.has(*id) && groups.has(*id);
+        let unused = |id: &u32| *id != 0 && users.has(*id) && groups.has(*id);
         let unused = [wanted, users.high(wanted)].into_iter().find(unused);
         Ok(match unused {
             Some(id) if user == 0 => {

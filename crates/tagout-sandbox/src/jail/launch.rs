@@ -219,9 +219,15 @@ fn send_mounts(
         } else {
             None
         };
-        let tree = take(path, *bind, map.map(AsFd::as_fd))
-            .map_err(|e| Failure::Path(path.clone(), format!("cannot be given: {e}")))?;
-        trees.push(tree);
+        match take(path, *bind, map.map(AsFd::as_fd)) {
+            Ok(tree) => trees.push(tree),
+            // A superuser of a namespace that does not own the mounts: the first process does, of
+            // its own.
+            Err(e) if e.raw_os_error() == Some(libc::EPERM) => {
+                return handover::send(line, b"n", &[]).map_err(Stage::Mounts.failed());
+            }
+            Err(e) => return Err(Failure::Path(path.clone(), format!("cannot be given: {e}"))),
+        }
     }
     for some in trees.chunks(AT_ONCE) {
         let fds: Vec<_> = some.iter().map(AsFd::as_fd).collect();

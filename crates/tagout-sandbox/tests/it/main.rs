@@ -4,5 +4,6 @@ mod bench;
 mod ends;
 mod inheritance;
 mod isolation;
+mod limits;
 mod observe;
 mod refusals;
