@@ -6,11 +6,8 @@ use tagout_sandbox::{Jailer, Part, survey};
 use super::{Event, Upstream};
 use crate::config::Isolated;
 
-/// Puts on record that the server was started with less than the whole isolation, if it was.
+/// Puts on record that the server, which was started here, has less than the whole isolation, where it has.
 pub(super) async fn put_on_record(upstream: &Upstream) {
-    if upstream.program.is_remote() {
-        return;
-    }
     let detail = match &upstream.server.isolated {
         Isolated::Not => "not isolated at all, as its entry says".to_owned(),
         Isolated::Fully(sandbox) if sandbox.accepted.is_empty() => return,

@@ -89,11 +89,6 @@ impl Program {
         matches!(self, Self::BuiltIn(_))
     }
 
-    /// Whether it runs elsewhere.
-    pub(super) const fn is_remote(&self) -> bool {
-        matches!(self, Self::Remote(_))
-    }
-
     /// The same, isolated as its entry says.
     pub(super) fn isolated(
         self,
