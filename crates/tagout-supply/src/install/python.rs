@@ -205,6 +205,18 @@ fn settle(tree: &Path) -> Result<(), InstallError> {
             write(&path, &format!("#!python\n{rest}"))?;
         }
     }
+    for packages in packages(tree)? {
+        for about in inside(&packages)?.iter().filter(|path| path.join("RECORD").is_file()) {
+            // The scripts are not as they were hashed.
+            let path = about.join("RECORD");
+            let lines = tree::read(&path)?;
+            let lines = lines.lines().map(|line| match line.split_once(',') {
+                Some((file, _)) if file.starts_with("../../../bin/") => format!("{file},,\n"),
+                Some(_) | None => format!("{line}\n"),
+            });
+            write(&path, &lines.collect::<String>())?;
+        }
+    }
     let path = tree.join("pyvenv.cfg");
     let about = tree::read(&path)?;
     let kept: String = about
@@ -284,23 +296,26 @@ fn scripts(package: &Package, tree: &Path) -> Result<Vec<String>, InstallError> 
     Ok(scripts)
 }
 
+/// What is in a folder.
+fn inside(folder: &Path) -> Result<Vec<PathBuf>, InstallError> {
+    let entries = fs::read_dir(folder).map_err(|error| io(folder, error))?;
+    entries.map(|entry| Ok(entry.map_err(|error| io(folder, error))?.path())).collect()
+}
+
+/// The folders of packages: one, for the environment's version of Python.
+fn packages(tree: &Path) -> Result<Vec<PathBuf>, InstallError> {
+    let versions = inside(&tree.join("lib"))?.into_iter();
+    Ok(versions.map(|version| version.join("site-packages")).filter(|path| path.is_dir()).collect())
+}
+
 /// The folder in which the package says what it is.
 fn about(package: &Package, tree: &Path) -> Result<Option<PathBuf>, InstallError> {
-    let lib = tree.join("lib");
-    let inside = |folder: &Path| -> Result<Vec<PathBuf>, InstallError> {
-        let entries = fs::read_dir(folder).map_err(|error| io(folder, error))?;
-        entries.map(|entry| Ok(entry.map_err(|error| io(folder, error))?.path())).collect()
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let stem = name.strip_suffix(".dist-info").and_then(|stem| stem.rsplit_once('-'));
+        stem.is_some_and(|(name, _)| normal(name) == normal(&package.name))
     };
-    for version in inside(&lib)? {
-        let packages = version.join("site-packages");
-        if !packages.is_dir() {
-            continue;
-        }
-        let is_ours = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let stem = name.strip_suffix(".dist-info").and_then(|stem| stem.rsplit_once('-'));
-            stem.is_some_and(|(name, _)| normal(name) == normal(&package.name))
-        };
+    for packages in packages(tree)? {
         if let Some(found) = inside(&packages)?.into_iter().find(is_ours) {
             return Ok(Some(found));
         }
