@@ -22,7 +22,7 @@ use crate::{
     limits::Limits,
     lockfile::Lockfile,
     policies::Policies,
-    secrets::{Secrets, StorePlaces},
+    secrets::{Secrets, StorePlaces, references},
     shadow::Shadow,
     state::{Sealer, StateError},
     task::TaskNames,
@@ -156,6 +156,7 @@ impl Gateway {
         guarded.insert(places.file.clone());
         let settings = parts.config.secrets.clone();
         let secrets = Secrets::new(settings, places, parts.clock.clone());
+        secrets.warm(references(&parts.config).iter().map(|(source, _)| source));
         let signer = assertion::needed_signer(&parts.config, key_file)?;
         Ok(Arc::new(Self {
             signer,

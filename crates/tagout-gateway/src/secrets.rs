@@ -6,7 +6,7 @@ mod kept;
 mod wire;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
@@ -22,13 +22,13 @@ use tagout_secrets::{
 };
 use tokio::time::timeout;
 
+pub(crate) use self::clean::{Place, cleaned_frame};
+pub(crate) use self::given::{Given, given};
+use self::wire::Wire;
 pub use self::{
     clean::clean_text,
     kept::{KeptTrouble, references},
 };
-pub(crate) use self::clean::{Place, cleaned_frame};
-pub(crate) use self::given::{Given, given};
-use self::wire::Wire;
 use crate::{
     Clock,
     config::{SecretSettings, Source},
@@ -199,6 +199,27 @@ impl Secrets {
     #[must_use]
     pub fn live(&self) -> Arc<Live> {
         Arc::clone(&self.0.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads what of `sources` stands on this machine, so that it is looked for from the first call
+    /// on. What is not to be had is missed by whoever needs it.
+    pub(crate) fn warm<'a>(&self, sources: impl IntoIterator<Item = &'a Source>) {
+        let mut stored = BTreeSet::new();
+        for source in sources {
+            match source {
+                Source::Env(_) | Source::File(_) => drop(self.0.local(source)),
+                Source::Stored(name) => drop(stored.insert(name.clone())),
+                Source::Vault(_) | Source::Aws { .. } => {}
+            }
+        }
+        if stored.is_empty() {
+            return;
+        }
+        let stamp = Stamp::of(&self.0.store.file);
+        let Ok(store) = self.0.store.open(&self.0.settings) else { return };
+        for (name, text) in store.get_all(&stored).unwrap_or_default() {
+            self.0.put(&Source::Stored(name), text, Good::While(stamp));
+        }
     }
 
     async fn fetched(&self, source: &Source) -> Result<Arc<Secret<String>>, SecretError> {

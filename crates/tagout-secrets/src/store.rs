@@ -2,7 +2,7 @@
 mod file;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
 };
@@ -129,6 +129,18 @@ impl Store {
     /// See [`StoreError`].
     pub fn get(&self, name: &SecretName) -> Result<Option<Secret<String>>, StoreError> {
         Ok(self.opened()?.remove(name).map(|entry| entry.value))
+    }
+
+    /// Those of `names` that are kept, in one reading.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn get_all(
+        &self,
+        names: &BTreeSet<SecretName>,
+    ) -> Result<BTreeMap<SecretName, Secret<String>>, StoreError> {
+        let kept = self.opened()?.into_iter().filter(|(name, _)| names.contains(name));
+        Ok(kept.map(|(name, entry)| (name, entry.value)).collect())
     }
 
     /// What is kept, by name.

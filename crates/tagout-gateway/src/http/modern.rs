@@ -92,7 +92,10 @@ impl Front {
         call: &mut Call,
         headers: &HeaderMap,
     ) -> Result<Arc<Session>, Refusal> {
-        call.set_mirrored(headers::mirrored(headers, call)?);
+        let mirrored = headers::mirrored(headers, call)?;
+        // As the body is by now: both must say the same.
+        let clean = |(end, value): (_, String)| (end, self.gateway.secrets.clean(&value));
+        call.set_mirrored(mirrored.into_iter().map(clean).collect());
         self.clients.sessionless_of(caller, call).await
     }
 

@@ -9,6 +9,7 @@
 )]
 mod approval;
 mod bench;
+mod bombs;
 mod bridges_transcripts;
 mod client;
 mod clients;
@@ -16,12 +17,14 @@ mod compile_fail;
 mod consent;
 mod corpus;
 mod decisions;
+mod egress;
 mod http_bench;
 mod http_isolation;
 mod http_mends;
 mod http_transcripts;
 mod keys;
 mod leftovers;
+mod live_secrets;
 mod privacy;
 mod questions;
 mod signatures;
