@@ -127,6 +127,10 @@ impl Bench {
                 plan.entries.iter().filter(|(server, _)| server == name).map(|(_, l)| l).collect();
             writeln!(text, "[server.{name}]").unwrap();
             let names_one = |line: &&String| line.starts_with("command") || line.starts_with("url");
+            if !lines.iter().any(|line| line.starts_with("url")) {
+                // It writes down what it sees where the test looks for it.
+                writeln!(text, "isolation = \"none\"").unwrap();
+            }
             if !lines.iter().any(names_one) {
                 let server = program("tagout-testkit", "scripted-server");
                 writeln!(text, "command = [{server:?}, {:?}]", self.script(name)).unwrap();

@@ -37,7 +37,7 @@ use crate::{
 /// Transcripts that play at once: they wait more than they work.
 const AT_ONCE: usize = 3;
 /// Refusals of a request before there is a call.
-const BEFORE: [&str; 2] = ["http-refused", "credential-invalid"];
+const BEFORE: [&str; 3] = ["http-refused", "credential-invalid", "limit-rate"];
 
 macro_rules! topics {
     ($($topic:ident)*) => {
@@ -60,7 +60,7 @@ macro_rules! topics {
     };
 }
 
-topics! { approvals legacy modern sse }
+topics! { approvals legacy limits modern sse }
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/http")
