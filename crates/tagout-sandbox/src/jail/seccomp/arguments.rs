@@ -308,3 +308,22 @@ pub(super) const PRLIMIT: Rule = Rule::By(
     ],
     Refuse(EPERM),
 );
+
+/// The first process of a PID namespace, which keeps watch over the others as the same user: nobody
+/// puts it last in the queue.
+const WATCH: u32 = 1;
+
+/// How a process or a thread is scheduled, by its number.
+pub(super) const OF_OTHERS: Rule = Rule::By(&[Arm(&[is(0, &[WATCH])], Refuse(EPERM))], Allow);
+
+/// Of processes (0) and groups (1), but not of all processes of a user.
+pub(super) const PRIORITY: Rule = Rule::By(
+    &[Arm(&[is(1, &[WATCH])], Refuse(EPERM)), Arm(&[is(0, &[0, 1])], Allow)],
+    Refuse(EPERM),
+);
+
+/// The same, whose kinds are counted from 1.
+pub(super) const IOPRIO: Rule = Rule::By(
+    &[Arm(&[is(1, &[WATCH])], Refuse(EPERM)), Arm(&[is(0, &[1, 2])], Allow)],
+    Refuse(EPERM),
+);

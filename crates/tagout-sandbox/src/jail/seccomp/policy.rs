@@ -5,8 +5,8 @@
 //! by name. Calls are named here once for all architectures; those that only one of them has stand
 //! below.
 use super::arguments::{
-    Arm, CLONE, IOCTL, MODE_SECOND, MODE_THIRD, NODE_THIRD, OPEN_THIRD, PERSONALITY, PRCTL,
-    PRLIMIT, SECCOMP, SEND_FOURTH, SEND_THIRD, SOCKET, SOCKETPAIR,
+    Arm, CLONE, IOCTL, IOPRIO, MODE_SECOND, MODE_THIRD, NODE_THIRD, OF_OTHERS, OPEN_THIRD,
+    PERSONALITY, PRCTL, PRIORITY, PRLIMIT, SECCOMP, SEND_FOURTH, SEND_THIRD, SOCKET, SOCKETPAIR,
 };
 
 /// How a call is answered.
@@ -133,7 +133,6 @@ const FILES: &[Named] = named![
     SYS_copy_file_range,
     SYS_splice,
     SYS_tee,
-    SYS_vmsplice,
     SYS_getxattr,
     SYS_lgetxattr,
     SYS_fgetxattr,
@@ -156,11 +155,6 @@ const FILES: &[Named] = named![
     SYS_ppoll,
     SYS_pselect6,
     SYS_eventfd2,
-    SYS_io_setup,
-    SYS_io_destroy,
-    SYS_io_submit,
-    SYS_io_cancel,
-    SYS_io_getevents,
 ];
 
 const MEMORY: &[Named] = named![
@@ -226,18 +220,12 @@ const PROCESSES: &[Named] = named![
     SYS_setrlimit,
     SYS_getrusage,
     SYS_getpriority,
-    SYS_setpriority,
     SYS_ioprio_get,
-    SYS_ioprio_set,
     SYS_sched_yield,
     SYS_sched_getaffinity,
-    SYS_sched_setaffinity,
     SYS_sched_getattr,
-    SYS_sched_setattr,
     SYS_sched_getparam,
-    SYS_sched_setparam,
     SYS_sched_getscheduler,
-    SYS_sched_setscheduler,
     SYS_sched_get_priority_max,
     SYS_sched_get_priority_min,
     SYS_sched_rr_get_interval,
@@ -361,15 +349,21 @@ const RULED_EVERYWHERE: &[(Named, Rule)] = ruled![
     SYS_fchmodat => MODE_THIRD,
     SYS_fchmodat2 => MODE_THIRD,
     SYS_ioctl => IOCTL,
+    SYS_ioprio_set => IOPRIO,
     SYS_mknodat => NODE_THIRD,
     SYS_openat => OPEN_THIRD,
     SYS_personality => PERSONALITY,
     SYS_prctl => PRCTL,
     SYS_prlimit64 => PRLIMIT,
+    SYS_sched_setaffinity => OF_OTHERS,
+    SYS_sched_setattr => OF_OTHERS,
+    SYS_sched_setparam => OF_OTHERS,
+    SYS_sched_setscheduler => OF_OTHERS,
     SYS_seccomp => SECCOMP,
     SYS_sendmmsg => SEND_FOURTH,
     SYS_sendmsg => SEND_THIRD,
     SYS_sendto => SEND_FOURTH,
+    SYS_setpriority => PRIORITY,
     SYS_socket => SOCKET,
     SYS_socketpair => SOCKETPAIR,
 ];
@@ -458,11 +452,18 @@ const DANGEROUS_HERE: &[Named] = &[];
 ///
 /// - `clone3` and `openat2` take their flags and modes behind a pointer, where no filter can look;
 ///   the C library falls back on `clone` and `openat`.
-/// - `io_uring` makes calls that no filter sees.
+/// - `io_uring` makes calls that no filter sees; the older way to read and write without waiting,
+///   and `vmsplice`, are corners of the kernel that ordinary programs do without.
 /// - Files of `memfd_create` may be executed, whatever mounts and Landlock say, and their memory
 ///   counts for no process; so does that of System V's shared memory and of message queues.
 ///   Programs take files in `/tmp` or `/dev/shm` instead, which are bounded.
 pub(super) const ABSENT: &[Named] = named![
+    SYS_io_setup,
+    SYS_io_destroy,
+    SYS_io_submit,
+    SYS_io_cancel,
+    SYS_io_getevents,
+    SYS_vmsplice,
     SYS_clone3,
     SYS_openat2,
     SYS_io_uring_setup,

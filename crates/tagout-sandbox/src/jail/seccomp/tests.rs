@@ -11,7 +11,7 @@ fn refused(error: i32) -> u32 {
     SECCOMP_RET_ERRNO | error.cast_unsigned()
 }
 
-fn answer(number: c_long, arguments: &[i64]) -> u32 {
+fn answer_of(program: &[Instruction], number: c_long, arguments: &[i64]) -> u32 {
     let mut call = Call {
         number: u32::try_from(number).unwrap(),
         architecture: ARCHITECTURE,
@@ -20,12 +20,13 @@ fn answer(number: c_long, arguments: &[i64]) -> u32 {
     for (place, argument) in call.arguments.iter_mut().zip(arguments) {
         *place = argument.cast_unsigned();
     }
-    interpret(&program(&FilterOptions::default()), &call).unwrap()
+    interpret(program, &call).unwrap()
 }
 
 fn check(table: &[(c_long, &[i64], u32)]) {
+    let program = program(&FilterOptions::default());
     for (number, arguments, expected) in table {
-        let found = answer(*number, arguments);
+        let found = answer_of(&program, *number, arguments);
         assert_eq!(found, *expected, "{number} {arguments:x?}: {found:#x}");
     }
 }
@@ -49,6 +50,7 @@ fn the_kernel_takes_the_program() {
 #[test]
 fn the_tree_says_what_the_tables_say() {
     let rules = rules();
+    let program = program(&FilterOptions::default());
     let values = [0, 1, 2, 3, 9, 0o100, 0o4755, 0x5412, 0x1000_0000, i64::MAX, -1];
     for number in 0..1024_u32 {
         let rule = rules.get(&number).copied();
@@ -75,7 +77,8 @@ fn the_tree_says_what_the_tables_say() {
                     action(arm.map_or(otherwise, |arm| arm.1))
                 }
             };
-            assert_eq!(answer(number.into(), &arguments), expected, "{number} {arguments:x?}");
+            let found = answer_of(&program, number.into(), &arguments);
+            assert_eq!(found, expected, "{number} {arguments:x?}");
         }
     }
 }
@@ -282,6 +285,18 @@ fn a_process_sets_only_what_is_its_own() {
         (SYS_prlimit64, &[1, 7, 0x7fff_0000_0000], eperm),
         (SYS_prlimit64, &[1, 7, 0x1000], eperm),
         (SYS_prlimit64, &[1, 7, 0], ALLOWED),
+        (SYS_setpriority, &[0, 0, 10], ALLOWED),
+        (SYS_setpriority, &[0, 77, 10], ALLOWED),
+        (SYS_setpriority, &[1, 0, 10], ALLOWED),
+        (SYS_setpriority, &[0, 1, 19], eperm),
+        (SYS_setpriority, &[1, 1, 19], eperm),
+        (SYS_setpriority, &[2, 1000, 19], eperm),
+        (SYS_sched_setaffinity, &[0, 8, 0x1000], ALLOWED),
+        (SYS_sched_setaffinity, &[1, 8, 0x1000], eperm),
+        (SYS_sched_setscheduler, &[1, 5, 0x1000], eperm),
+        (SYS_ioprio_set, &[1, 0, 0], ALLOWED),
+        (SYS_ioprio_set, &[1, 1, 0], eperm),
+        (SYS_ioprio_set, &[3, 1000, 0], eperm),
     ]);
 }
 
