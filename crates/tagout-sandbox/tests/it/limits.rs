@@ -258,7 +258,7 @@ fn a_part_that_is_missing_must_be_accepted() {
         );
         let mut child = start(&profile("/usr/bin/unshare", &["-r", "/bin/sh", "-c", &script]));
         let said = all_of(child.stdout.take());
-        let _ = child.wait();
+        assert_ne!(child.wait(), Exit::Lost);
         said
     };
     let lacks = within("", "");
