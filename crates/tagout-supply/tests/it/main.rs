@@ -1,5 +1,12 @@
 //! Tests of the supply chain's parts.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "shared steps of tests fail like tests"
+)]
 mod attestations;
+mod installs;
 mod launches;
 mod trees;
