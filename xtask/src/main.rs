@@ -1,5 +1,7 @@
-//! Chores of the repository: `cargo xtask tidy`, `ship`, `examples`, `conformance` and `fuzz`.
+//! Chores of the repository: `cargo xtask tidy`, `ship`, `examples`, `conformance`, `escape`,
+//! `overload` and `fuzz`.
 mod conformance;
+mod escape;
 mod examples;
 mod fuzz;
 mod overload;
@@ -22,6 +24,8 @@ cargo xtask ship [--check] [--binary FILE]  write, or only compare, the built-in
 cargo xtask examples BINARY                 put the documentation's examples to `tagout check`
 cargo xtask conformance [--check] [--binary FILE] [--only direct|same-era|across|client] [--scenario NAME]
                                             run the public conformance suite, and write its table
+cargo xtask escape [--json] [--only NAME] [--as root|user] [--write | --check] [--binary FILE]
+                                            a hostile program against the isolation of servers
 cargo xtask overload [--json] [--seconds N] [--binary FILE]
                                             far more calls than a limit allows, beside a neighbour who behaves
 cargo xtask fuzz [--minutes N | --seconds N] [--target NAME]
@@ -36,6 +40,9 @@ fn main() -> ExitCode {
         ["examples", binary] => examples::examples(binary),
         ["conformance", options @ ..] => {
             conformance::Options::parse(options).and_then(|o| conformance::conformance(&o))
+        }
+        ["escape", options @ ..] => {
+            escape::Options::parse(options).and_then(|o| escape::escape(&o))
         }
         ["overload", options @ ..] => {
             overload::Options::parse(options).and_then(|o| overload::overload(&o))

@@ -46,7 +46,8 @@ impl Programs {
     }
 }
 
-fn build(package: &str, program: &str, release: bool) -> Result<PathBuf, String> {
+/// Builds a program, and says where it is.
+pub(crate) fn build(package: &str, program: &str, release: bool) -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = command(cargo);
     build.current_dir(root()).args(["build", "--locked", "--package", package, "--bin", program]);
