@@ -39,6 +39,11 @@ impl Place {
         Self { root: TempDir::new().unwrap() }
     }
 
+    /// One that does not lie where every isolated server has a folder of its own.
+    pub(crate) fn outside_of_tmp() -> Self {
+        Self { root: TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap() }
+    }
+
     pub(crate) fn path(&self, below: &str) -> PathBuf {
         self.root.path().join(below)
     }
@@ -80,12 +85,13 @@ impl Place {
         self.write(&self.config_file(), text);
     }
 
-    /// Adds a scripted server to the configuration.
+    /// Adds a scripted server to the configuration. It is not isolated: it writes down what it hears.
     pub(crate) fn scripted(&self, name: &str, script: Value) {
         let script = self.script(name, script);
         let program = program("tagout-testkit", "scripted-server");
         let entry = format!(
-            "\n[server.{name}]\ncommand = [{:?}, {:?}]\ntimeout_s = 30\n",
+            "\n[server.{name}]\ncommand = [{:?}, {:?}]\nisolation = \"none\"\n\
+             timeout_s = 30\n",
             program.to_str().unwrap(),
             script.to_str().unwrap()
         );

@@ -31,7 +31,7 @@ pub(super) fn place() -> Place {
 /// Every request that there is, with these headers and a key that is good.
 #[track_caller]
 fn all_get_403(place: &Place, requests: &[&str], headers: &[&str]) {
-    let (web, key) = (Web::start(place), key(place, "ann"));
+    let (key, web) = (key(place, "ann"), Web::start(place));
     for request in requests {
         for header in headers {
             let own = format!("Host: {}", web.address);
@@ -94,7 +94,7 @@ fn cve_2025_66416_the_event_stream_of_2024_wants_its_own_host_and_origin() {
 #[test]
 fn cve_2026_35568_a_call_without_a_session_wants_its_own_host_and_origin() {
     let place = place();
-    let (web, key) = (Web::start(&place), key(&place, "ann"));
+    let (key, web) = (key(&place, "ann"), Web::start(&place));
     for origin in ["Origin: https://rebound.example.com", "Origin: null"] {
         let answer = web.visit(&[&key, origin], "s__read_it", &json!({}));
         assert_eq!(answer.status, 403, "{answer:?}");
@@ -106,7 +106,7 @@ fn cve_2026_35568_a_call_without_a_session_wants_its_own_host_and_origin() {
 #[test]
 fn cve_2026_34742_no_second_host_gets_by() {
     let place = place();
-    let (web, key) = (Web::start(&place), key(&place, "ann"));
+    let (key, web) = (key(&place, "ann"), Web::start(&place));
     let own = web.address;
     let heads = [
         format!("POST http://rebound.example.com/mcp HTTP/1.1\r\nHost: {own}\r\n"),
@@ -160,7 +160,7 @@ fn cve_2025_64443_nothing_is_answered_without_a_key() {
 #[test]
 fn ghsa_g53w_w6mj_hrpp_client_headers_do_not_authorise() {
     let place = place();
-    let (web, ann) = (Web::start(&place), key(&place, "ann"));
+    let (ann, web) = (key(&place, "ann"), Web::start(&place));
     let magic = [
         "Authorization: Bearer secret-api-key",
         "X-Api-Key: secret-api-key",
@@ -208,7 +208,7 @@ fn cve_2026_32211_an_anonymous_call_is_refused() {
 #[test]
 fn cve_2026_33032_the_second_endpoint_asks_who_calls_too() {
     let place = place();
-    let (web, ann, ben) = (Web::start(&place), key(&place, "ann"), key(&place, "ben"));
+    let (ann, ben, web) = (key(&place, "ann"), key(&place, "ben"), Web::start(&place));
     let mut stream = TcpStream::connect(web.address).unwrap();
     let endpoint = open_stream(&mut stream, &web, &ann);
     let request = format!("POST {endpoint}");
@@ -239,7 +239,7 @@ fn open_stream(stream: &mut TcpStream, web: &Web, key: &str) -> String {
 #[test]
 fn cve_2025_49596_no_query_starts_a_command() {
     let place = place();
-    let (web, ann) = (Web::start(&place), key(&place, "ann"));
+    let (ann, web) = (key(&place, "ann"), Web::start(&place));
     let mark = place.path("started");
     let query = format!("transportType=stdio&command=touch&args={}", mark.display());
     for path in ["/sse", "/stdio", "/mcp", "/message", "/"] {
@@ -275,7 +275,7 @@ fn cve_2026_42271_no_key_starts_a_command() {
 #[test]
 fn cve_2026_30617_no_method_sets_a_command() {
     let place = place();
-    let (web, ann) = (Web::start(&place), key(&place, "ann"));
+    let (ann, web) = (key(&place, "ann"), Web::start(&place));
     let (mark, before) = (place.path("started"), fs::read(place.config_file()).unwrap());
     let session = web.session(&ann);
     let entry = json!({"name": "x", "command": ["touch", mark], "args": [], "transport": "stdio"});
@@ -349,7 +349,7 @@ fn cve_2026_48710_no_spelling_of_host_or_path_needs_no_key() {
 #[test]
 fn cve_2026_59950_no_web_socket_is_opened() {
     let place = place();
-    let (web, ann) = (Web::start(&place), key(&place, "ann"));
+    let (ann, web) = (key(&place, "ann"), Web::start(&place));
     for path in ["/mcp", "/ws", "/sse"] {
         let headers = [
             ann.as_str(),
@@ -369,7 +369,7 @@ fn cve_2026_59950_no_web_socket_is_opened() {
 #[test]
 fn cve_2026_52869_a_session_of_another_is_not_there() {
     let place = place();
-    let (web, ann, ben) = (Web::start(&place), key(&place, "ann"), key(&place, "ben"));
+    let (ann, ben, web) = (key(&place, "ann"), key(&place, "ben"), Web::start(&place));
     let session = web.session(&ann);
     let call = json!({"name": "s__read_it", "arguments": {}});
     let nobody = "Mcp-Session-Id: nobody";
@@ -397,7 +397,7 @@ fn cve_2026_52869_a_session_of_another_is_not_there() {
 #[test]
 fn cve_2025_6515_sessions_cannot_be_guessed() {
     let place = place();
-    let (web, ann) = (Web::start(&place), key(&place, "ann"));
+    let (ann, web) = (key(&place, "ann"), Web::start(&place));
     let mut seen = BTreeSet::new();
     for _ in 0..24 {
         let header = web.session(&ann);
@@ -419,7 +419,7 @@ fn cve_2025_6515_sessions_cannot_be_guessed() {
 #[test]
 fn cve_2026_33946_no_stream_is_taken_over() {
     let place = place();
-    let (web, ann, ben) = (Web::start(&place), key(&place, "ann"), key(&place, "ben"));
+    let (ann, ben, web) = (key(&place, "ann"), key(&place, "ben"), Web::start(&place));
     let session = web.session(&ann);
     for more in ["X-Nothing: x", "Last-Event-ID: 0", "Last-Event-ID: 0-0"] {
         assert_eq!(web.ask("GET /mcp", &[&ben, &session, more], "").status, 404, "{more}");
@@ -433,7 +433,7 @@ fn obot_0_21_0_all_ways_to_a_tool_have_the_same_rules() {
     let place = place();
     let rule = "@id(\"no\") forbid (principal, action == Action::\"s__delete_it\", resource);";
     place.write(&place.path("config/tagout/policies/own.cedar"), rule);
-    let (web, ann) = (Web::start(&place), key(&place, "ann"));
+    let (ann, web) = (key(&place, "ann"), Web::start(&place));
     let session = web.session(&ann);
     let call = json!({"name": "s__delete_it", "arguments": {}});
     for answer in [

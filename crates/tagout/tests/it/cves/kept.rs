@@ -25,7 +25,7 @@ fn holding(folder: &Path, found: &mut Vec<String>) {
 #[test]
 fn cve_2025_47274_a_servers_secret_stands_in_no_file() {
     let place = Place::new();
-    place.write(&place.path("server.sh"), TEXT);
+    place.write(&place.path("server/server.sh"), TEXT);
     let mut set = place.command(&["secret", "set", "token", "--stdin"]);
     set.stdin(std::process::Stdio::piped());
     let mut set = set.spawn().unwrap();

@@ -39,7 +39,7 @@ fn cve_2026_27896_keys_in_another_case_are_refused() {
         "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\",\"param\u{17f}\":{\"name\":\"s__delete_it\"}}",
     ];
     refused(&place, &lines, &["frame-ambiguous", "frame-malformed", "malformed"]);
-    let (web, ann) = (Web::start(&place), key(&place, "ann"));
+    let (ann, web) = (key(&place, "ann"), Web::start(&place));
     let session = web.session(&ann);
     for line in lines {
         let answer = web.ask("POST /mcp", &[&ann, &session], line);
@@ -95,7 +95,7 @@ fn malformed() -> Vec<String> {
 #[test]
 fn cve_2025_53366_malformed_requests_leave_the_gateway_up() {
     let place = place();
-    let (web, ann, ben) = (Web::start(&place), key(&place, "ann"), key(&place, "ben"));
+    let (ann, ben, web) = (key(&place, "ann"), key(&place, "ben"), Web::start(&place));
     let session = web.session(&ann);
     let other = web.session(&ben);
     for body in malformed() {
@@ -134,7 +134,7 @@ fn send(web: &Web, headers: &[&str], body: &str) -> u16 {
 fn cve_2025_53365_a_client_that_breaks_off_ends_nobody_elses_session() {
     use std::{io::Write as _, net::TcpStream};
     let place = place();
-    let (web, ann, ben) = (Web::start(&place), key(&place, "ann"), key(&place, "ben"));
+    let (ann, ben, web) = (key(&place, "ann"), key(&place, "ben"), Web::start(&place));
     let other = web.session(&ben);
     let own = web.address;
     for n in 0..32 {

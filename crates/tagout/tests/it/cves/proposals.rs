@@ -443,7 +443,7 @@ fn discovery(path: &str) {
 #[test]
 fn contextforge_3891_an_unknown_server_gives_no_tools() {
     let place = place();
-    let (web, ann) = (Web::start(&place), key(&place, "ann"));
+    let (ann, web) = (key(&place, "ann"), Web::start(&place));
     let session = web.session(&ann);
     for path in ["/servers/none/mcp", "/mcp/none", "/none/mcp", "/servers//mcp", "/mcp/"] {
         let frame = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();

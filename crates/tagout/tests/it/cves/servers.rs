@@ -86,10 +86,10 @@ fn shared() -> Place {
 #[test]
 fn asana_tenant_mix_no_two_principals_share_a_process() {
     let place = shared();
+    let keys = ["ann", "ben", "cid"].map(|name| key(&place, name));
     let web = Web::start(&place);
     let mut seen = BTreeSet::new();
-    for name in ["ann", "ben", "cid"] {
-        let key = key(&place, name);
+    for key in keys {
         let answer = web.visit(&[&key], "s__read_it", &json!({}));
         let message = answer.message();
         let says = one(message["result"]["content"][0]["text"]
@@ -120,8 +120,8 @@ fn cve_2026_25536_the_same_ids_of_many_clients_do_not_cross() {
     let before = String::from_utf8(fs::read(place.config_file()).unwrap()).unwrap();
     // One process serves them all, which is where it would happen.
     place.configure(&format!("{before}stateless = true\n"));
-    let web = Web::start(&place);
     let keys: Vec<_> = (0..CLIENTS).map(|n| key(&place, &format!("u{n}"))).collect();
+    let web = Web::start(&place);
     thread::scope(|scope| {
         for (n, key) in keys.iter().enumerate() {
             let web = &web;
@@ -195,7 +195,7 @@ fn github_toxic_flow_nothing_goes_out_after_something_private() {
 #[test]
 fn postmark_mcp_bcc_another_version_of_the_program_is_not_started() {
     let place = Place::new();
-    let server = place.path("server.sh");
+    let server = place.path("server/server.sh");
     let text = super::shell::TEXT;
     place.write(&server, text);
     super::shell::entry(&place, "m", "");

@@ -36,10 +36,10 @@ while IFS= read -r line; do
 done
 "#;
 
-/// Puts it into the configuration, with more of its entry; `server.sh` has to be there.
+/// Puts it into the configuration, with more of its entry; `server/server.sh` has to be there.
 pub(super) fn entry(place: &Place, name: &str, more: &str) {
     let before = fs::read(place.config_file()).unwrap_or_default();
-    let server = place.path("server.sh");
+    let server = place.path("server/server.sh");
     place.configure(&format!(
         "{}\n[server.{name}]\ncommand = [\"/bin/bash\", {server:?}]\nera = \"legacy\"\n{more}",
         String::from_utf8(before).unwrap()
@@ -49,8 +49,10 @@ pub(super) fn entry(place: &Place, name: &str, more: &str) {
 /// A place with this server, isolated as `sandbox` says, pinned and agreed to.
 #[track_caller]
 pub(super) fn place(sandbox: &str) -> Place {
-    let place = Place::new();
-    place.write(&place.path("server.sh"), TEXT);
+    let place = Place::outside_of_tmp();
+    place.write(&place.path("server/server.sh"), TEXT);
+    // Where its own files end.
+    place.write(&place.path("server/package.json"), "{}");
     // What a test wants to be there is there before the server starts.
     for folder in ["allowed", "allowed_evil", "home", "repository"] {
         fs::create_dir_all(place.path(folder)).unwrap();
@@ -71,5 +73,5 @@ pub(super) fn does(place: &Place, command: &str) -> String {
     let ran = place.run(&["--json", "tools", "call", "m__read_it", &arguments]);
     assert_eq!(ran.code, 0, "{command}: {ran:?}");
     let answer = one(ran.stdout.lines().last().unwrap());
-    answer["result"]["content"][0]["text"].as_str().unwrap().to_owned()
+    answer["content"][0]["text"].as_str().unwrap().to_owned()
 }

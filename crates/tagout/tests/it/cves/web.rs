@@ -62,7 +62,8 @@ impl Answer {
     }
 }
 
-/// A new key for somebody.
+/// A new key for somebody. A gateway that runs knows it within a second, and one that is started
+/// afterwards at once.
 pub(super) fn key(place: &Place, name: &str) -> String {
     let ran = place.run(&["key", "add", name]);
     assert_eq!(ran.code, 0, "{ran:?}");
