@@ -39,6 +39,7 @@ const fn named(name: u8, how: How) -> Place {
 /// are never made there.
 pub(crate) const WATCHED: &[&str] = &[
     "access",
+    "bind",
     "chdir",
     "chmod",
     "chown",

@@ -1,7 +1,9 @@
 //! What is kept of what a program does.
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::ffi::OsStrExt as _,
     path::{Component, Path, PathBuf},
 };
 
@@ -10,6 +12,8 @@ use crate::EGRESS_PORT;
 
 /// How many of each kind are kept.
 const MOST: usize = 20_000;
+/// How many refused calls are kept: more than there are.
+const MOST_CALLS: usize = 1000;
 
 /// What is made for every program, or for none.
 const MADE: &[&str] = &["/proc", "/dev", "/sys", "/run/secrets"];
@@ -48,6 +52,10 @@ impl Observed {
 
     /// Notes a call that its filter refused.
     pub(super) fn note_refusal(&mut self, call: String) {
+        if self.refused.len() >= MOST_CALLS && !self.refused.contains_key(&call) {
+            self.incomplete = true;
+            return;
+        }
         let count = self.refused.entry(call).or_default();
         *count = count.saturating_add(1);
     }
@@ -87,6 +95,14 @@ fn plain(path: &Path) -> PathBuf {
         }
     }
     plain
+}
+
+/// The file that an address names.
+pub(super) fn socket_file(address: &[u8]) -> Option<&Path> {
+    let (family, rest) = address.split_first_chunk::<2>()?;
+    let name = rest.split(|byte| *byte == 0).next()?;
+    let is_file = i32::from(u16::from_ne_bytes(*family)) == libc::AF_UNIX && !name.is_empty();
+    is_file.then(|| Path::new(OsStr::from_bytes(name)))
 }
 
 /// What an address names, where that is worth saying.
@@ -146,6 +162,9 @@ mod tests {
             (b"", None),
         ] {
             assert_eq!(target(address).as_deref(), expected, "{address:?}");
+            let file =
+                expected.and_then(|to| to.strip_prefix("unix:")).filter(|to| !to.starts_with('@'));
+            assert_eq!(socket_file(address), file.map(Path::new), "{address:?}");
         }
     }
 
@@ -172,6 +191,15 @@ mod tests {
             observed.note(&PathBuf::from(format!("/nowhere/{number}")), Deed::Write);
         }
         assert_eq!(observed.write.len(), MOST);
+        assert!(observed.incomplete);
+
+        let mut observed = Observed::default();
+        for number in 0..MOST_CALLS + 5 {
+            observed.note_refusal(format!("call {number}"));
+            observed.note_refusal(String::from("ptrace"));
+        }
+        assert_eq!(observed.refused.len(), MOST_CALLS);
+        assert_eq!(observed.refused.get("ptrace"), Some(&(MOST_CALLS as u64 + 5)));
         assert!(observed.incomplete);
     }
 }

@@ -12,8 +12,9 @@ use std::{
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{
-    Observed,
+    Deed, Observed,
     calls::{How, Place, opening, places},
+    notes::socket_file,
 };
 use crate::{
     danger::notice::{Notice, answer, next, still_waits},
@@ -75,19 +76,25 @@ fn is_telling(name: &str, error: i32) -> bool {
 
 fn note(listener: &OwnedFd, notice: &Notice, name: &str, observed: &mut Observed) {
     let process = Process(notice.process);
-    if name == "connect" {
+    if matches!(name, "connect" | "bind") {
         let [_, address, length, ..] = notice.call.arguments;
         let length = usize::try_from(length).unwrap_or(usize::MAX).min(ADDRESS_BYTES);
-        if let Ok(address) = process.memory(address, length)
-            && still_waits(listener, notice)
-        {
+        let address = process.memory(address, length);
+        // Otherwise it may have been another process's memory.
+        if !still_waits(listener, notice) {
+            return;
+        }
+        let address = address.unwrap_or_default();
+        if name == "connect" {
             observed.note_connection(&address);
+        } else if let Some(socket) = socket_file(&address).and_then(|name| process.from_here(name))
+        {
+            observed.note(&socket, Deed::Change);
         }
         return;
     }
     for place in places(name) {
         let path = process.path(place, &notice.call.arguments);
-        // Otherwise it may have been another process's memory.
         if let Ok(Some(path)) = path
             && still_waits(listener, notice)
         {
@@ -122,12 +129,16 @@ impl Process {
             let [a, b, c, d, ..] = argument(number).to_le_bytes();
             i32::from_le_bytes([a, b, c, d])
         });
-        let link = if folder == libc::AT_FDCWD {
-            format!("/proc/{}/cwd", self.0)
-        } else {
-            format!("/proc/{}/fd/{folder}", self.0)
-        };
-        Ok(Some(std::fs::read_link(link)?.join(name)))
+        if folder == libc::AT_FDCWD {
+            return Ok(self.from_here(name));
+        }
+        let folder = std::fs::read_link(format!("/proc/{}/fd/{folder}", self.0))?;
+        Ok(Some(folder.join(name)))
+    }
+
+    /// A name as it is meant in the working directory.
+    fn from_here(&self, name: &Path) -> Option<PathBuf> {
+        Some(std::fs::read_link(format!("/proc/{}/cwd", self.0)).ok()?.join(name))
     }
 
     /// What the process has at an address, up to where its memory ends.
@@ -152,8 +163,7 @@ mod tests {
         let own = Process(std::process::id());
         let here = std::env::current_dir().unwrap();
         let path = |name: &std::ffi::CStr, folder: i32| {
-            let place =
-                Place { folder: Some(0), name: 1, how: How::Does(crate::observe::Deed::Look) };
+            let place = Place { folder: Some(0), name: 1, how: How::Does(Deed::Look) };
             let folder = u64::from(folder.cast_unsigned());
             let arguments = [folder, name.as_ptr().addr() as u64, 0, 0, 0, 0];
             own.path(&place, &arguments).unwrap()

@@ -35,6 +35,7 @@ impl Home {
             ("notes/5", ""),
             ("notes/6", ""),
             ("out/old.txt", "old"),
+            ("run/pid", ""),
         ] {
             let path = home.at(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -156,7 +157,7 @@ fn keys_are_neither_seen_nor_proposed() {
 fn pythons_needs_are_proposed_and_are_enough() {
     let home = Home::new();
     let code = r#"
-import json, os, pathlib, sqlite3, tempfile
+import json, os, pathlib, socket, sqlite3, tempfile
 assert pathlib.Path("HOME/data/two.txt").read_text() == "2"
 with tempfile.TemporaryFile() as f: f.write(b"x")
 failed = []
@@ -164,6 +165,7 @@ for step in (
     lambda: open("HOME/out/old.txt", "a"),
     lambda: os.rename("HOME/out/old.txt", "HOME/out/older.txt"),
     lambda: os.makedirs("HOME/out/sub/folder", exist_ok=True),
+    lambda: socket.socket(socket.AF_UNIX).bind("HOME/run/s"),
 ):
     try: step()
     except OSError as e: failed.append(e)
@@ -172,7 +174,7 @@ assert not failed, failed
     let Some(profile) = home.server("python3", "run.py", code) else { return };
     let (_, proposal, said) = home.observe(&profile);
     assert_eq!(home.names(&proposal.read), ["data/two.txt"], "{said} {proposal:?}");
-    assert_eq!(home.names(&proposal.write), ["out"], "{said} {proposal:?}");
+    assert_eq!(home.names(&proposal.write), ["out", "run"], "{said} {proposal:?}");
     works_with(&profile, &proposal);
 }
 
