@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 mod bench;
 mod ends;
+mod escape;
 mod inheritance;
 mod isolation;
 mod limits;
