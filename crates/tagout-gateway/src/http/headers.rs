@@ -20,6 +20,10 @@ pub(super) fn unfit(headers: &HeaderMap) -> Option<StatusCode> {
     if !kind.trim().eq_ignore_ascii_case("application/json") {
         return Some(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
+    // Nothing is decompressed here: what it comes to nobody knows before.
+    if headers.get_all("content-encoding").iter().any(|coding| coding != "identity") {
+        return Some(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
     let accepts = |wanted: &str| accepts(headers, wanted);
     let both = accepts("application/json") && accepts("text/event-stream");
     (!both).then_some(StatusCode::NOT_ACCEPTABLE)

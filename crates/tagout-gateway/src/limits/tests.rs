@@ -141,7 +141,7 @@ fn refusals_are_counted_and_all_of_them_go_on_record() {
     assert!(shown.contains(r#""retry_after":7"#), "{shown}");
     // Nothing is written one by one, and nothing is lost at the end.
     let notes = || {
-        let text = std::fs::read(state.path().join("audit/000001.jsonl")).unwrap_or_default();
+        let text = std::fs::read(state.path().join("audit/log-000001.jsonl")).unwrap_or_default();
         let text = String::from_utf8(text).unwrap();
         text.lines()
             .filter(|line| line.contains("limit-exceeded"))
