@@ -259,9 +259,8 @@ async fn tell(
                 note(&gateway, &session, &server, (event, &detail));
                 continue;
             }
-            Event::Started { pid } => {
-                let detail = format!("process {pid}");
-                note(&gateway, &session, &server, ("server-started", &detail));
+            Event::Started { how } => {
+                note(&gateway, &session, &server, ("server-started", &how));
                 continue;
             }
             Event::Quarantines(catalogue) => {

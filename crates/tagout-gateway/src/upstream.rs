@@ -53,7 +53,7 @@ pub(crate) use standing::TOO_LONG;
 pub use standing::{Quarantine, Standing};
 
 use crate::{
-    config::{CallLimits, Server},
+    config::{CallLimits, Isolated, Server},
     egress::EgressRecord,
     lockfile::PinnedServer,
     secrets::Secrets,
@@ -257,7 +257,9 @@ impl Upstream {
         starts.at.push_back(now);
         let connection = start::start(self).await?;
         if let Some(pid) = connection.pid() {
-            self.happened(Event::Started { pid });
+            let isolated = matches!(self.server.isolated, Isolated::Fully(_));
+            let how = if isolated { "" } else { ", not isolated, as its entry says" };
+            self.happened(Event::Started { how: format!("process {pid}{how}") });
             degraded::put_on_record(self).await;
         }
         Ok(connection)

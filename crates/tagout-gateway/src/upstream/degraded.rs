@@ -6,22 +6,20 @@ use tagout_sandbox::{Jailer, Part, survey};
 use super::{Event, Upstream};
 use crate::config::Isolated;
 
-/// Puts on record that the server, which was started here, has less than the whole isolation, where it has.
+/// Puts on record what of its isolation the server was started without, where its entry accepts
+/// that and the machine lacks it.
 pub(super) async fn put_on_record(upstream: &Upstream) {
-    let detail = match &upstream.server.isolated {
-        Isolated::Not => "not isolated at all, as its entry says".to_owned(),
-        Isolated::Fully(sandbox) if sandbox.accepted.is_empty() => return,
-        Isolated::Fully(sandbox) => {
-            let Ok(missing) = tokio::task::spawn_blocking(missing_here).await else { return };
-            let without = missing.iter().filter(|part| sandbox.accepted.contains(part));
-            let without: Vec<_> = without.map(|part| part.as_str()).collect();
-            if without.is_empty() {
-                return;
-            }
-            format!("without {}, as its entry accepts", without.join(", "))
-        }
+    let accepted = match &upstream.server.isolated {
+        Isolated::Fully(sandbox) if !sandbox.accepted.is_empty() => &sandbox.accepted,
+        Isolated::Fully(_) | Isolated::Not => return,
     };
-    upstream.happened(Event::Wrong { event: "sandbox-degraded", detail });
+    let Ok(missing) = tokio::task::spawn_blocking(missing_here).await else { return };
+    let without: Vec<_> = missing.iter().filter(|part| accepted.contains(part)).collect();
+    if !without.is_empty() {
+        let without: Vec<_> = without.into_iter().map(|part| part.as_str()).collect();
+        let detail = format!("without {}, as its entry accepts", without.join(", "));
+        upstream.happened(Event::Wrong { event: "sandbox-degraded", detail });
+    }
 }
 
 /// What this machine lacks; found out once. Where that cannot be found out, everything.

@@ -19,8 +19,8 @@ pub(crate) enum Event {
     Tells { method: Method, params: String },
     /// It was asked what it offers, and a tool of it is another than was pinned.
     Quarantines(Arc<Catalogue>),
-    /// It was started.
-    Started { pid: u32 },
+    /// It was started; as which process.
+    Started { how: String },
     /// It did what it should not; for the audit log.
     Wrong { event: &'static str, detail: String },
 }
@@ -96,8 +96,8 @@ impl Events {
                 tracing::warn!(%server, event, "{detail}");
                 return record.note(server, (event, detail));
             }
-            (Some(record), Event::Started { pid }) => {
-                return record.note(server, ("server-started", &format!("process {pid}")));
+            (Some(record), Event::Started { how }) => {
+                return record.note(server, ("server-started", how));
             }
             (
                 _,

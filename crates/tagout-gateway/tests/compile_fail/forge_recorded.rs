@@ -2,7 +2,7 @@
 use tagout_gateway::stage::record::Recorded;
 
 fn forge(result: String) -> Recorded {
-    Recorded { answer: Some(("1".to_owned(), Ok(result))), code: None }
+    Recorded { answer: Some(("1".to_owned(), Ok(result))), code: None, retry_after_s: None }
 }
 
 fn main() {}

@@ -186,6 +186,7 @@ pub(in crate::policy_tools) fn on_record(
         cause: None,
         words: None,
         payload: None,
+        secrets: 0,
     };
     let kept = Kept { subject: begin.subject.as_deref(), redacted: false, whole };
     let facts = text(&case.facts(), history, kept).unwrap();
