@@ -96,10 +96,10 @@ prepare() {
 configure() {
   local script="$scratch/npm/node_modules/@modelcontextprotocol/server-filesystem/dist/index.js"
   check "add the file server" 0 'added .files.' \
-    "$tagout" add files --pass-env PATH -- node "$script" "$files"
+    "$tagout" add files --yes --pass-env PATH --write "$files" -- node "$script" "$files"
   check "add the git server" 0 'added .git.' \
-    "$tagout" add git --pass-env PATH --pass-env HOME -- "$scratch/venv/bin/mcp-server-git" \
-    --repository "$repo"
+    "$tagout" add git --yes --pass-env PATH --write "$repo" -- \
+    "$scratch/venv/bin/mcp-server-git" --repository "$repo"
   check "nothing is reviewed before it is pinned" 4 approval-unavailable \
     "$tagout" --json tools call files__read_text_file "path=$files/note.txt"
   check "pin both" 0 'wrote .*tagout.lock' "$tagout" pin

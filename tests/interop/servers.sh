@@ -1,6 +1,7 @@
 # More servers that nobody here wrote, each for a list and a call: over standard input and output,
 # and FastMCP's also over HTTP in both eras. Sourced by run.sh. Everything is let through: what is
-# tested is that they understand each other.
+# tested is that they understand each other, isolated by default: what they need beside their own files
+# stands in their entries.
 
 readonly MORE_NPM=(@modelcontextprotocol/server-everything@2026.8.31
   @modelcontextprotocol/server-memory@2026.8.31)
@@ -63,6 +64,7 @@ one() {
 
 stdio_servers() {
   local modules="$scratch/npm/node_modules/@modelcontextprotocol" page_port="$1"
+  mkdir -p "$scratch/memory"
   configuration more <<EOF
 [server.everything]
 command = ["node", "$modules/server-everything/dist/index.js", "stdio"]
@@ -71,7 +73,10 @@ pass_env = ["PATH"]
 [server.memory]
 command = ["node", "$modules/server-memory/dist/index.js"]
 pass_env = ["PATH"]
-env = { MEMORY_FILE_PATH = "$scratch/memory.jsonl" }
+env = { MEMORY_FILE_PATH = "$scratch/memory/kept.jsonl" }
+
+[server.memory.sandbox]
+write = ["$scratch/memory"]
 
 [server.time]
 command = ["$scratch/venv/bin/mcp-server-time", "--local-timezone", "UTC"]
@@ -79,9 +84,12 @@ command = ["$scratch/venv/bin/mcp-server-time", "--local-timezone", "UTC"]
 [server.fetch]
 command = ["$scratch/venv/bin/mcp-server-fetch", "--ignore-robots-txt", "--allow-private-ips"]
 
+[server.fetch.sandbox]
+reach = ["127.0.0.1:$page_port"]
+
 [server.fast]
 command = ["$scratch/fast/bin/fastmcp", "run", "$here/fast_server.py", "--no-banner"]
-pass_env = ["PATH", "HOME"]
+pass_env = ["PATH"]
 env = { FASTMCP_CHECK_FOR_UPDATES = "off" }
 EOF
   one "the everything server" everything__get-sum 'sum of 2 and 3 is 5' a=2 b=3
