@@ -8,8 +8,9 @@ use std::{
     collections::BTreeSet,
     fs::File,
     io::{self, Read},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::fs::statvfs;
@@ -17,10 +18,12 @@ use rustix::fs::statvfs;
 use super::plan::{Kind, Plan};
 use crate::danger::process::Namespaces;
 
-/// How often it looks.
-pub(super) const ROUND: Duration = Duration::from_millis(50);
+/// How often it looks: the nearer the bound, the more often.
+const ROUNDS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_millis(250);
+/// How much a program takes in a second at most, roughly: as fast as two processors fill memory.
+const BYTES_A_SECOND: u64 = 4 << 30;
 /// How many rounds go by before it looks at files in memory that no process has mapped.
-const FILES_EVERY: u32 = 8;
+const FILES_EVERY: u32 = 4;
 /// More than any of the kernel's files that are read here, in bytes.
 const FILE_BYTES: u64 = 16 << 10;
 
@@ -36,6 +39,8 @@ pub(super) struct MemoryBound {
     alone: bool,
     /// Whether all shared memory of System V in sight is the program's.
     segments: bool,
+    /// When to look again.
+    next: Instant,
 }
 
 impl MemoryBound {
@@ -50,11 +55,28 @@ impl MemoryBound {
         let own = own.into_iter().filter(|path| !given.contains(path.as_path()));
         let own = own.filter(|_| into.holds(Namespaces::MOUNT)).collect();
         let (alone, segments) = (into.holds(Namespaces::PID), into.holds(Namespaces::IPC));
-        Self { bytes, own, round: 0, files: 0, alone, segments }
+        Self { bytes, own, round: 0, files: 0, alone, segments, next: Instant::now() }
     }
 
-    /// Whether the program has more than it may.
+    /// How long it need not look.
+    pub(super) fn pause(&self) -> Duration {
+        self.next.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether the program has more than it may. Looks only when it is time.
     pub(super) fn is_exceeded(&mut self) -> bool {
+        if !self.pause().is_zero() {
+            return false;
+        }
+        let taken = self.taken();
+        let left =
+            Duration::from_millis(self.bytes.saturating_sub(taken) / (BYTES_A_SECOND / 1000));
+        self.next = Instant::now() + left.clamp(*ROUNDS.start(), *ROUNDS.end());
+        taken > self.bytes
+    }
+
+    /// How much the program has, in bytes; perhaps less, where this says that it is within the bound.
+    fn taken(&mut self) -> u64 {
         let in_files: u64 = self.own.iter().map(|path| used(path)).sum();
         let all = self.processes();
         if self.round.is_multiple_of(FILES_EVERY) {
@@ -67,10 +89,10 @@ impl MemoryBound {
         let beside = in_files.saturating_add(self.files);
         let roughly: u64 = all.iter().map(|process| roughly(process)).sum();
         if roughly.saturating_add(beside) <= self.bytes {
-            return false;
+            return roughly.saturating_add(beside);
         }
         let exactly: u64 = all.iter().map(|process| exactly(process)).sum();
-        exactly.saturating_add(beside) > self.bytes
+        exactly.saturating_add(beside)
     }
 
     fn processes(&self) -> Vec<PathBuf> {

@@ -59,7 +59,7 @@ fn tried(part: Part) -> io::Result<String> {
         .map(|()| String::from("an allow-list")),
         Part::Privileges => Ok(String::from("no capabilities, no new privileges")),
         Part::MemoryBound => Ok(String::from(
-            "watch: the jailer adds up memory every 50 ms and ends a program that has too much; \
+            "watch: the jailer adds up memory up to 100 times a second and ends a program that has too much; \
              beside it a limit on the data of each process",
         )),
         Part::ProcessBound => Ok(processes()),

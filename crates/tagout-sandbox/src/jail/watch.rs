@@ -11,10 +11,7 @@ use rustix::{
     process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, wait},
 };
 
-use super::{
-    descendants::children,
-    memory::{self, MemoryBound},
-};
+use super::{descendants::children, memory::MemoryBound};
 use crate::message::{KILL, Report, STOP};
 
 /// How often the end of killed processes is looked for. Their signals usually say so before.
@@ -62,7 +59,7 @@ impl Watch {
     pub(super) fn run(mut self) {
         while self.program.is_some() {
             let left = self.deadline.map(|d| d.saturating_duration_since(Instant::now()));
-            let round = self.memory.is_some().then_some(memory::ROUND);
+            let round = self.memory.as_ref().map(MemoryBound::pause);
             let events = self.events(left.into_iter().chain(round).min());
             if events.child_ended {
                 self.reap();
