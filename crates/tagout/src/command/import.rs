@@ -196,22 +196,23 @@ fn text(name: &ServerName, what: &What) -> Result<String, Failure> {
 /// of a registry for a file that somebody else may have written.
 fn fetched(what: &What, from: &str) -> Option<String> {
     let What::Program { command, .. } = what else { return None };
+    let name = || fitting(from, |_| false).map_or_else(|| "NAME".to_owned(), |n| n.to_string());
     match launch(command) {
         Ok(Launch::Local) => None,
         Ok(Launch::Package(package)) => {
-            let name =
-                fitting(from, |_| false).map_or_else(|| "NAME".to_owned(), |n| n.to_string());
             let words: Vec<_> = command.iter().map(|word| shell(word)).collect();
             Some(format!(
-                "it is the package {} {}, which is to be installed: tagout add {name} -- {}",
+                "it is the package {} {}, which is to be installed: tagout add {} -- {}",
                 package.name,
                 package.version,
+                name(),
                 words.join(" ")
             ))
         }
         Err(unfit) => {
-            let failure = refused(&unfit, None, from);
-            Some(format!("{} ({})", failure.message(), failure.code()))
+            let failure = refused(&unfit, None, &name());
+            let help = failure.help().unwrap_or_default();
+            Some(format!("{} ({}); {help}", failure.message(), failure.code()))
         }
     }
 }

@@ -8,7 +8,15 @@ use crate::{
     redacted,
 };
 
-const FILES: [&str; 5] = ["add", "files", "--", "/usr/bin/server", "/data"];
+const FILES: [&str; 6] = ["add", "files", "--yes", "--", "/usr/bin/server", "/data"];
+
+/// What is said after a server was added. What it is, is shown aside.
+fn added(place: &Place, args: &[&str]) -> String {
+    let ran = place.run(args);
+    assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
+    assert!(ran.stderr.starts_with("server `"), "{ran:?}");
+    ran.stdout
+}
 
 fn config(place: &Place) -> String {
     String::from_utf8(fs::read(place.config_file()).unwrap()).unwrap()
@@ -17,7 +25,7 @@ fn config(place: &Place) -> String {
 #[test]
 fn the_first_server_makes_the_file_and_keeps_the_grid() {
     let place = Place::new();
-    let said = place.done(&FILES);
+    let said = added(&place, &FILES);
     assert_snapshot!("added", redacted::text(&place, &said));
     assert_snapshot!("first_config", config(&place));
     let listed = place.done(&["list"]);
@@ -30,7 +38,8 @@ fn the_first_server_makes_the_file_and_keeps_the_grid() {
 fn what_it_makes_is_its_owners() {
     let place = Place::new();
     let script = "umask 000; exec \"$0\" \"$@\"";
-    let args = ["-c", script, crate::place::TAGOUT, "add", "files", "--", "/usr/bin/server"];
+    let args =
+        ["-c", script, crate::place::TAGOUT, "add", "files", "--yes", "--", "/usr/bin/server"];
     let ran = finish(place.program("/bin/sh", &args));
     assert_eq!(ran.code, 0, "{ran:?}");
     let mode = |path: &str| fs::metadata(place.path(path)).unwrap().permissions().mode() & 0o777;
@@ -44,22 +53,26 @@ fn a_later_server_leaves_the_rest_as_it_is() {
     let place = Place::new();
     let before = "# mine\nprofile = \"strict\" # why\n\n[server.grid]\nbuiltin='grid'";
     place.configure(before);
-    place.done(&[
-        "add",
-        "git",
-        "--env",
-        "TOKEN=a=b \"quoted\" \\ \u{7f}",
-        "--env",
-        "EMPTY=",
-        "--pass-env",
-        "PATH",
-        "--cwd",
-        "/tmp",
-        "--",
-        "server",
-        "--flag",
-        "two words",
-    ]);
+    added(
+        &place,
+        &[
+            "add",
+            "git",
+            "--yes",
+            "--env",
+            "TOKEN=a=b \"quoted\" \\ \u{7f}",
+            "--env",
+            "EMPTY=",
+            "--pass-env",
+            "PATH",
+            "--cwd",
+            "/tmp",
+            "--",
+            "server",
+            "--flag",
+            "two words",
+        ],
+    );
     let after = config(&place);
     assert!(after.starts_with(before), "{after}");
     assert_snapshot!("later_config", after);
@@ -67,7 +80,7 @@ fn a_later_server_leaves_the_rest_as_it_is() {
     let git = one(listed.lines().next().unwrap());
     assert_eq!(git["command"], serde_json::json!(["server", "--flag", "two words"]));
     assert_eq!(one(&place.done(&["--json", "check"]))["unpinned"], serde_json::json!(["git"]));
-    place.done(&["add", "odd", "--", "server", "two\nlines", "\u{1b}[31m"]);
+    added(&place, &["add", "odd", "--yes", "--", "server", "two\nlines", "\u{1b}[31m"]);
     let listed = place.done(&["list"]);
     assert_eq!(listed.lines().count(), 3, "{listed}");
     assert!(!listed.contains('\u{1b}'), "{listed}");
@@ -76,13 +89,13 @@ fn a_later_server_leaves_the_rest_as_it_is() {
 #[test]
 fn as_json() {
     let place = Place::new();
-    let added = one(&place.done(&["--json", "add", "files", "--", "/usr/bin/server"]));
+    let said = one(&added(&place, &["--json", "add", "files", "--yes", "--", "/usr/bin/server"]));
     let file = place.config_file();
     // There is no such program yet, so nothing that anybody could agree to.
     let expected = serde_json::json!({"added": "files", "file": file.to_str(), "agreed": false});
-    assert_eq!(added, expected);
-    let added = one(&place.done(&["--json", "add", "cat", "--", "/bin/cat"]));
-    assert_eq!(added["agreed"], true);
+    assert_eq!(said, expected);
+    let said = one(&added(&place, &["--json", "add", "cat", "--yes", "--", "/bin/cat"]));
+    assert_eq!(said["agreed"], true);
     let said = place.done(&["consent", "ls"]);
     assert!(said.contains("server cat") && said.contains("(add)"), "{said}");
 }
@@ -127,8 +140,8 @@ fn several_at_once_are_all_added() {
     let place = Place::new();
     std::thread::scope(|scope| {
         for n in 0..8 {
-            let place = &place;
-            scope.spawn(move || place.done(&["add", &format!("s{n}"), "--", "/usr/bin/server"]));
+            let (place, name) = (&place, format!("s{n}"));
+            scope.spawn(move || added(place, &["add", &name, "--yes", "--", "/usr/bin/server"]));
         }
     });
     assert_eq!(place.done(&["list"]).lines().count(), 9);

@@ -59,8 +59,9 @@ const fn help(error: &InstallError) -> &'static str {
 /// Says why a command is not taken, and what would be, as far as the registry can be asked for that.
 pub(crate) fn refused(unfit: &Unfit, ask: Option<&Places>, name: &str) -> Failure {
     let help = match (unfit, ask) {
-        (Unfit::Unpinned(unpinned), Some(places)) => {
-            let version = newest(unpinned, &Tools::new(), &places.packages);
+        (Unfit::Unpinned(unpinned), ask) => {
+            let asked = |places: &Places| newest(unpinned, &Tools::new(), &places.packages);
+            let version = ask.and_then(asked);
             let line = |version: &str| {
                 let words = unpinned.with_version(version);
                 let words: Vec<_> = words.iter().map(|word| shell(word)).collect();
