@@ -106,14 +106,17 @@ const LOOK_UP: Duration =
     if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(5) };
 /// Addresses of one name that are dialled.
 const MOST_ADDRESSES: usize = 8;
-/// Names that are looked up at once, by the whole process: each holds a thread.
+/// Names that are looked up at once, by the whole process: each holds a thread, also when nobody
+/// waits for it any more.
 static LOOK_UPS: Semaphore = Semaphore::const_new(32);
+/// Of these, by one guard, so that no server takes them all.
+const LOOK_UPS_OF_ONE: usize = 8;
 
 impl Guard {
     /// Asks the system for names, and lets them lead to public addresses.
     #[must_use]
     pub fn new() -> Self {
-        Self::resolving(Arc::new(System))
+        Self::resolving(Arc::new(System(Arc::new(Semaphore::new(LOOK_UPS_OF_ONE)))))
     }
 
     /// The same with another who knows names.
@@ -268,12 +271,13 @@ impl fmt::Debug for Guard {
 
 /// The system's own way.
 #[derive(Debug)]
-struct System;
+struct System(Arc<Semaphore>);
 
 impl Resolve for System {
     fn resolve<'a>(&'a self, name: &'a str) -> Looked<'a> {
         Box::pin(async move {
-            let permit = LOOK_UPS.acquire().await.map_err(io::Error::other)?;
+            let own = Arc::clone(&self.0).acquire_owned().await.map_err(io::Error::other)?;
+            let permit = (own, LOOK_UPS.acquire().await.map_err(io::Error::other)?);
             let name = name.to_owned();
             let looking = spawn_blocking(move || {
                 // Held for as long as the thread is, whoever waits for it.

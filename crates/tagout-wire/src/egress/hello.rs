@@ -49,28 +49,44 @@ impl Hello {
     /// # Errors
     /// By variant, see [`HelloError`].
     pub fn read(bytes: &[u8]) -> Result<Option<Self>, HelloError> {
+        Self::look(bytes).map(Result::ok)
+    }
+
+    /// As [`Hello::read`]; where the end is missing, how many bytes have to come at least.
+    pub(super) fn look(bytes: &[u8]) -> Result<Result<Self, usize>, HelloError> {
         match message(bytes)? {
-            Some(message) => hello(&mut Bytes(&message)).map(Some),
-            None if bytes.len() >= Self::MOST_BYTES => Err(HelloError::TooLarge),
-            None => Ok(None),
+            Ok(message) => hello(&mut Bytes(&message)).map(Ok),
+            Err(_) if bytes.len() >= Self::MOST_BYTES => Err(HelloError::TooLarge),
+            Err(missing) => Ok(Err(missing)),
         }
     }
 }
 
-/// The message in the first records, which may be cut anywhere.
-fn message(bytes: &[u8]) -> Result<Option<Vec<u8>>, HelloError> {
+/// How many bytes of a message are missing, at least.
+fn missing(message: &[u8]) -> usize {
+    let length = match message {
+        [_, a, b, c, ..] => 4 + (usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c)),
+        _ => 4,
+    };
+    length.saturating_sub(message.len()).max(1)
+}
+
+/// The message in the first records, which may be cut anywhere; or how many bytes are missing.
+fn message(bytes: &[u8]) -> Result<Result<Vec<u8>, usize>, HelloError> {
     let mut records = Bytes(bytes);
     let mut message = Vec::new();
     loop {
-        let Some(kind) = records.byte() else { return Ok(None) };
+        let Some(kind) = records.byte() else { return Ok(Err(missing(&message))) };
         if kind != HANDSHAKE {
             return Err(HelloError::NotTls);
         }
-        let Some(major) = records.byte() else { return Ok(None) };
+        let Some(major) = records.byte() else { return Ok(Err(missing(&message))) };
         if major != 3 {
             return Err(HelloError::NotTls);
         }
-        let (Some(_), Some(length)) = (records.byte(), records.pair()) else { return Ok(None) };
+        let (Some(_), Some(length)) = (records.byte(), records.pair()) else {
+            return Ok(Err(missing(&message)));
+        };
         let length = usize::from(length);
         if length == 0 || length > MOST_OF_RECORD {
             return Err(HelloError::Malformed);
@@ -86,11 +102,11 @@ fn message(bytes: &[u8]) -> Result<Option<Vec<u8>>, HelloError> {
                 return Err(HelloError::TooLarge);
             }
             if let Some(body) = body.get(..length) {
-                return Ok(Some(body.to_vec()));
+                return Ok(Ok(body.to_vec()));
             }
         }
         if whole.is_none() || records.take(length).is_none() {
-            return Ok(None);
+            return Ok(Err(missing(&message)));
         }
     }
 }
@@ -161,6 +177,40 @@ impl<'a> Bytes<'a> {
         match self.take(2)? {
             [high, low] => Some(u16::from_be_bytes([*high, *low])),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A greeting in records of `size` bytes.
+    fn greeting(size: usize) -> Vec<u8> {
+        let mut message = vec![1, 0, 0, 43, 3, 3];
+        message.extend([7; 32]);
+        message.extend([0, 0, 2, 0x13, 1, 1, 0, 0, 0]);
+        let records = message.chunks(size).flat_map(|piece| {
+            let head = [22, 3, 1, 0, u8::try_from(piece.len()).unwrap()];
+            [&head[..], piece].concat()
+        });
+        records.collect()
+    }
+
+    #[test]
+    fn no_more_is_waited_for_than_comes() {
+        for size in [1, 3, 4, 10, 60] {
+            let whole = greeting(size);
+            let mut looks = 0;
+            let mut end = 0;
+            while end < whole.len() {
+                let missing = Hello::look(&whole[..end]).unwrap().unwrap_err();
+                assert!(missing > 0 && end + missing <= whole.len(), "{size} {end} {missing}");
+                end += missing;
+                looks += 1;
+            }
+            assert!(Hello::look(&whole).unwrap().is_ok());
+            assert!(looks < 25, "{size}: {looks}");
         }
     }
 }

@@ -158,12 +158,14 @@ impl Inner {
     /// The head of the one request of a connection; nothing if there is none.
     async fn head(&self, client: &mut Begun) -> Result<Option<(Head, usize)>, Refused> {
         let deadline = Instant::now() + self.budget.bounds.head;
+        let mut looked = 0;
         loop {
-            if !client.said().is_empty()
+            if is_worth_a_look(client.said(), looked)
                 && let Some(read) = Head::read(client.said()).map_err(as_refused)?
             {
                 return Ok(Some(read));
             }
+            looked = client.said().len();
             match timeout_at(deadline, client.more()).await {
                 Ok(Ok(true)) => {}
                 // Who says nothing is not told anything either.
@@ -207,6 +209,15 @@ impl Inner {
         }
         Ok((stream, place))
     }
+}
+
+/// Whether what came after the first `looked` bytes may end a head, or makes it none: whoever sends
+/// byte by byte does not have all of them read each time.
+fn is_worth_a_look(said: &[u8], looked: usize) -> bool {
+    let fresh = said.get(looked.saturating_sub(3)..).unwrap_or_default();
+    let ends = || fresh.windows(4).any(|four| four == b"\r\n\r\n");
+    let odd = || fresh.windows(2).any(|two| two == b"\n\n");
+    !said.is_empty() && (looked == 0 || said.len() >= Head::MOST_BYTES || ends() || odd())
 }
 
 fn as_refused(problem: HeadError) -> Refused {

@@ -62,6 +62,7 @@ async fn greeted(
             Some(true) => deadline = Instant::now() + bounds.head,
         }
     }
+    let mut enough = 1;
     loop {
         match client.said().first() {
             Some(first) if !Hello::may_be(*first) => {
@@ -72,12 +73,14 @@ async fn greeted(
                     Ok(true)
                 };
             }
-            Some(_) => {
-                if let Some(hello) = Hello::read(client.said()).map_err(Refused::Greeting)? {
-                    return meant(hello, host).map(|()| true);
+            Some(_) if client.said().len() >= enough => {
+                match Hello::look(client.said()).map_err(Refused::Greeting)? {
+                    Ok(hello) => return meant(hello, host).map(|()| true),
+                    // Whoever sends byte by byte does not have all of them read each time.
+                    Err(missing) => enough = client.said().len() + missing,
                 }
             }
-            None => {}
+            Some(_) | None => {}
         }
         let more = timeout_at(deadline, client.more()).await;
         if !more.map_err(|_| Refused::Late(Late::Greeting))?.unwrap_or(false) {
