@@ -157,3 +157,34 @@ impl Guarded {
 
 /// More are not looked at.
 const MOST_HOMES: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_known_wherever_homes_are() {
+        let guarded = Guarded::of(Some(Path::new("/srv/ann")));
+        for (path, is_guarded) in [
+            ("/srv/ann/.ssh/id_rsa", true),
+            ("/srv/ann/.ssh", true),
+            ("/srv/ann/.sshfs/x", false),
+            ("/srv/ann/.config/google-chrome/Default/Cookies", true),
+            ("/srv/ann/.config/tagout/tagout.toml", true),
+            ("/srv/ann/.config/editor", false),
+            ("/srv/ann/project/.env", true),
+            ("/srv/ann/project/.envrc", false),
+            ("/srv/ann/project/keys/id_ed25519", true),
+            ("/root/.aws/credentials", true),
+            ("/etc/shadow", true),
+            ("/etc/ssl/private/key.pem", true),
+            ("/etc/ssl/certs/ca.pem", false),
+            ("/var/run/docker.sock", true),
+            ("/run/user/1000/bus", true),
+        ] {
+            assert_eq!(guarded.why(Path::new(path)).is_some(), is_guarded, "{path}");
+        }
+        assert!(guarded.is_below(Path::new("/srv/ann")) && guarded.is_home(Path::new("/srv/ann")));
+        assert!(!guarded.is_below(Path::new("/srv/ann/project")));
+    }
+}

@@ -87,7 +87,8 @@ fn note(listener: &OwnedFd, notice: &Notice, name: &str, observed: &mut Observed
         let address = address.unwrap_or_default();
         if name == "connect" {
             observed.note_connection(&address);
-        } else if let Some(socket) = socket_file(&address).and_then(|name| process.from_here(name))
+        } else if let Some(socket) =
+            socket_file(&address).and_then(|name| process.in_its_folder(name))
         {
             observed.note(&socket, Deed::Change);
         }
@@ -130,14 +131,14 @@ impl Process {
             i32::from_le_bytes([a, b, c, d])
         });
         if folder == libc::AT_FDCWD {
-            return Ok(self.from_here(name));
+            return Ok(self.in_its_folder(name));
         }
         let folder = std::fs::read_link(format!("/proc/{}/fd/{folder}", self.0))?;
         Ok(Some(folder.join(name)))
     }
 
     /// A name as it is meant in the working directory.
-    fn from_here(&self, name: &Path) -> Option<PathBuf> {
+    fn in_its_folder(&self, name: &Path) -> Option<PathBuf> {
         Some(std::fs::read_link(format!("/proc/{}/cwd", self.0)).ok()?.join(name))
     }
 
