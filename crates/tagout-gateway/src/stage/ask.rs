@@ -256,14 +256,19 @@ fn is_url(params: Value<'_>) -> bool {
     params.get("mode").and_then(|mode| mode.text()).as_deref() == Some("url")
 }
 
-/// A URL that a person could be sent to: nothing that runs, nothing that names somebody.
+/// A URL that a person could be sent to: nothing that runs, nothing that names somebody, and nothing
+/// that programs read in different ways, shells among them.
 fn url_is_plain(params: Value<'_>) -> Result<(), &'static str> {
     let url = params.get("url").and_then(|url| url.text()).unwrap_or_default();
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    let odd = |b: u8| !b.is_ascii_graphic() || b"\\\"<>^`{|}".contains(&b);
+    let in_a_host = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
     match host {
         "" => Err("`url` is no http or https URL"),
         host if host.contains('@') => Err("`url` names a user before its host"),
+        host if !host.bytes().all(in_a_host) => Err("`url` names no host"),
+        _ if url.bytes().any(odd) => Err("`url` holds characters that URLs do not have"),
         _ => Ok(()),
     }
 }
