@@ -2,6 +2,7 @@
 use std::{
     fmt, io,
     os::{fd::OwnedFd, unix::net::UnixStream},
+    path::PathBuf,
     process,
     sync::{Mutex, MutexGuard, PoisonError, TryLockError},
     thread,
@@ -119,12 +120,17 @@ struct End {
     /// made the jailer.
     left: Vec<Pid>,
     exit: Option<Exit>,
+    /// The control group of the program, which is removed in the end.
+    group: Option<PathBuf>,
 }
 
 impl Line {
     pub(crate) fn new(control: UnixStream, process: &process::Child) -> Self {
         let jailer = Pid::from_child(process);
-        Self { control, end: Mutex::new(End { jailer, left: vec![jailer], exit: None }) }
+        Self {
+            control,
+            end: Mutex::new(End { jailer, left: vec![jailer], exit: None, group: None }),
+        }
     }
 
     pub(crate) fn read_report(&self) -> io::Result<Report> {
@@ -145,6 +151,7 @@ impl Line {
                     end.jailer = pid;
                     end.left.push(pid);
                 }
+                (Report::Group(path), _) => self.end().group = Some(path),
                 (Report::Watched, listener) => listener.into_iter().take(1).for_each(&mut watch),
                 answer => {
                     self.end().reap_maker();
@@ -201,6 +208,7 @@ impl Line {
             Ok(
                 Report::Ready(_)
                 | Report::Jailer(_)
+                | Report::Group(_)
                 | Report::Watched
                 | Report::Started(_)
                 | Report::Failed(..)
@@ -226,6 +234,13 @@ impl End {
             // It can only fail when somebody else reaped it, which comes to the same.
             while matches!(waitpid(Some(process), WaitOptions::empty()), Err(Errno::INTR)) {}
         }
+        self.remove_group();
+    }
+
+    fn remove_group(&mut self) {
+        if let Some(group) = self.group.take() {
+            crate::jail::cgroup::remove(&group);
+        }
     }
 
     /// Waits for what made the jailer, which goes when its work is done.
@@ -240,7 +255,11 @@ impl End {
         self.left.retain(|process| {
             matches!(waitpid(Some(*process), WaitOptions::NOHANG), Ok(None) | Err(Errno::INTR))
         });
-        self.left.is_empty()
+        let all = self.left.is_empty();
+        if all {
+            self.remove_group();
+        }
+        all
     }
 }
 
@@ -252,8 +271,12 @@ impl Drop for Line {
             return;
         }
         // Waiting takes a thread of its own, and ends with the jailer, soon after the grace.
-        let mut left =
-            End { jailer: end.jailer, left: std::mem::take(&mut end.left), exit: end.exit };
+        let mut left = End {
+            jailer: end.jailer,
+            left: std::mem::take(&mut end.left),
+            exit: end.exit,
+            group: end.group.take(),
+        };
         let reaper = thread::Builder::new().name(String::from("reap-jailer"));
         reaper.spawn(move || left.reap()).ok();
     }

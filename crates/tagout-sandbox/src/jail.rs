@@ -2,6 +2,7 @@
 //!
 //! It is single-threaded and stays so: creating namespaces and forking both ask for it.
 mod bounds;
+pub(crate) mod cgroup;
 mod descendants;
 mod failure;
 mod first;

@@ -23,7 +23,7 @@ pub(crate) use self::order::Order;
 use crate::{Found, Part, Stage, Survey, handover};
 
 /// Raised with every change of what is said here.
-pub(crate) const VERSION: i32 = 3;
+pub(crate) const VERSION: i32 = 4;
 /// Ask the program to end, and kill it after its grace.
 pub(crate) const STOP: u8 = b's';
 /// Kill the program now.
@@ -40,6 +40,8 @@ pub(crate) enum Report {
     Ready(i32),
     /// This process watches over the program from here on, as another child of the gateway's.
     Jailer(i32),
+    /// The program is in this control group, which is to be removed when all is over.
+    Group(PathBuf),
     /// Where the program's calls wait is attached. Where nothing is, it will not be started.
     Watched,
     /// The program runs, under this process id.
@@ -64,6 +66,10 @@ impl Report {
         let (tag, stage, value) = match self {
             Self::Ready(version) => (b'R', 0, *version),
             Self::Jailer(pid) => (b'J', 0, *pid),
+            Self::Group(path) => {
+                put(&mut text, path.as_os_str());
+                (b'G', 0, 0)
+            }
             Self::Watched => (b'W', 0, 0),
             Self::Started(pid) => (b'S', 0, *pid),
             Self::Failed(stage, errno) => (b'F', stage.number(), *errno),
@@ -110,7 +116,7 @@ impl Report {
     fn read_rest(head: [u8; 10], mut from: impl Read) -> io::Result<Self> {
         let [tag, stage, a, b, c, d, length @ ..] = head;
         let (value, length) = (i32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(length));
-        if !b"RJWSFPMVEK".contains(&tag) || length > REPORT_BYTES {
+        if !b"RJGWSFPMVEK".contains(&tag) || length > REPORT_BYTES {
             return Err(strange());
         }
         let mut text = vec![0; length as usize];
@@ -123,6 +129,7 @@ impl Report {
         let report = match tag {
             b'R' => Self::Ready(value),
             b'J' => Self::Jailer(value),
+            b'G' => Self::Group(texts.next()?.into()),
             b'W' => Self::Watched,
             b'S' => Self::Started(value),
             b'F' => Self::Failed(stage?, value),
@@ -215,6 +222,7 @@ mod tests {
         let others = [
             Report::Ready(VERSION),
             Report::Jailer(8),
+            Report::Group("/sys/fs/cgroup/tagout-5".into()),
             Report::Watched,
             Report::Started(7),
             Report::Path("/data".into(), String::from("there is no such file")),

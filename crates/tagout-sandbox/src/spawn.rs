@@ -97,6 +97,7 @@ fn begin(
         Ok((
             Report::Ready(_)
             | Report::Jailer(_)
+            | Report::Group(_)
             | Report::Watched
             | Report::Surveyed(_)
             | Report::Exited(_)
@@ -170,6 +171,7 @@ fn greet(line: &Line) -> io::Result<()> {
         Report::Ready(VERSION) => Ok(()),
         Report::Ready(_)
         | Report::Jailer(_)
+        | Report::Group(_)
         | Report::Watched
         | Report::Started(_)
         | Report::Failed(..)

@@ -52,6 +52,30 @@ pub(super) struct First {
     pub(super) control: UnixStream,
 }
 
+/// What the first process is told before it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// As whom the program runs.
+    pub(super) ids: Ids,
+    /// Whether a control group bounds it.
+    pub(super) grouped: bool,
+}
+
+impl Identity {
+    const BYTES: usize = Ids::BYTES + 1;
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        [&self.ids.encode()[..], &[u8::from(self.grouped)]].concat()
+    }
+
+    fn receive(line: &UnixStream) -> io::Result<Self> {
+        let mut bytes = [0; Self::BYTES];
+        handover::receive(line, &mut bytes)?;
+        let (ids, rest) = bytes.split_first_chunk().ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Self { ids: Ids::decode(*ids), grouped: rest == [1] })
+    }
+}
+
 /// What the jailer keeps while the program runs.
 struct Running {
     watch: Watch,
@@ -84,7 +108,7 @@ pub(super) fn play(first: First, line: UnixStream, failures: PipeWriter) -> ! {
 
 impl First {
     fn start(mut self, line: &UnixStream, failures: &mut PipeWriter) -> Result<Running, Failure> {
-        let ids = self.take_identity(line)?;
+        let Identity { ids, grouped } = self.take_identity(line)?;
         if self.into.holds(Namespaces::UTS) {
             rustix::system::sethostname(HOST_NAME.as_bytes())
                 .map_err(Stage::Namespaces.refused())?;
@@ -103,9 +127,7 @@ impl First {
             };
             making.enter()?;
         }
-        let memory = self
-            .isolation
-            .wants(Part::MemoryBound)
+        let memory = (self.isolation.wants(Part::MemoryBound) && !grouped)
             .then(|| MemoryBound::new(self.isolation.bounds.memory, &self.plan, self.into));
         // Wiped: they are in place.
         self.isolation.files.clear();
@@ -141,17 +163,16 @@ impl First {
     }
 
     /// Becomes who the program is to be.
-    fn take_identity(&self, line: &UnixStream) -> Result<Ids, Failure> {
-        let mut bytes = [0; Ids::BYTES];
-        handover::receive(line, &mut bytes).map_err(Stage::Identity.failed())?;
-        let ids = Ids::decode(bytes);
+    fn take_identity(&self, line: &UnixStream) -> Result<Identity, Failure> {
+        let identity = Identity::receive(line).map_err(Stage::Identity.failed())?;
+        let ids = identity.ids;
         if ids.others && self.into.holds(Namespaces::USER) {
             switch(&ids)?;
         }
         // The program runs as the same user: this keeps it from looking into this process.
         set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(Stage::Privileges.refused())?;
-        Ok(ids)
+        Ok(identity)
     }
 
     fn network(&self) -> io::Result<Option<OwnedFd>> {

@@ -18,9 +18,10 @@ use rustix::process::{
 
 use super::{
     Ready,
+    cgroup::{self, Group},
     descendants::children_of,
     failure::Failure,
-    first::{self, First},
+    first::{self, First, Identity},
     ids::{Ids, owned_by},
     landlock::Abi,
     plan::{Kind, Plan},
@@ -77,7 +78,13 @@ pub(super) fn launch(
     if into.holds(Namespaces::USER) {
         ids.map(jailer).map_err(Stage::Identity.failed())?;
     }
-    handover::send(&line, &ids.encode(), &[]).map_err(Stage::Identity.failed())?;
+    let group = group(&isolation, jailer);
+    if let Some(group) = &group {
+        let said = Report::Group(group.path().to_owned());
+        handover::send(control, &said.encode(), &[]).map_err(Stage::Bounds.failed())?;
+    }
+    let identity = Identity { ids, grouped: group.is_some() };
+    handover::send(&line, &identity.encode(), &[]).map_err(Stage::Identity.failed())?;
     if ids.others && mounts {
         send_mounts(&line, &isolation, &plan, &ids)?;
     }
@@ -187,6 +194,23 @@ pub(super) fn try_out(into: Namespaces) -> io::Result<()> {
     let Some(child) = copy(into, Parent::This)? else { std::process::exit(0) };
     waitpid(Some(child), WaitOptions::empty())?;
     Ok(())
+}
+
+/// The program's control group, with its first process in it, where groups can be made.
+fn group(isolation: &Isolation, jailer: Pid) -> Option<Group> {
+    if !(isolation.wants(Part::MemoryBound) && isolation.wants(Part::ProcessBound)) {
+        return None;
+    }
+    // Where it cannot be had, the jailer looks itself.
+    let group = cgroup::Parent::find()?;
+    let group = group.make(number(jailer).unsigned_abs(), &isolation.bounds).ok()?;
+    match group.take_in(jailer) {
+        Ok(()) => Some(group),
+        Err(_) => {
+            group.remove();
+            None
+        }
+    }
 }
 
 fn identify(isolation: &Isolation, jailer: Pid, into: Namespaces) -> Result<Ids, Failure> {

@@ -12,7 +12,7 @@ use rustix::{
 };
 
 use super::{
-    bounds,
+    bounds, cgroup,
     ids::{Ids, owned_by},
     landlock::Abi,
     launch::{NAMESPACES, try_out},
@@ -21,7 +21,7 @@ use super::{
     seccomp::{self, FilterOptions},
 };
 use crate::{
-    Found, Part, Survey,
+    Bounds, Found, Part, Survey,
     danger::{
         network::loopback_up,
         process::{Namespaces, Parent, copy},
@@ -58,6 +58,7 @@ fn tried(part: Part) -> io::Result<String> {
         })
         .map(|()| String::from("an allow-list")),
         Part::Privileges => Ok(String::from("no capabilities, no new privileges")),
+        Part::MemoryBound if grouped() => Ok(String::from("cgroup")),
         Part::MemoryBound => Ok(String::from(
             "watch: the jailer adds up memory up to 100 times a second and ends a program that has too much; \
              beside it a limit on the data of each process",
@@ -65,6 +66,13 @@ fn tried(part: Part) -> io::Result<String> {
         Part::ProcessBound => Ok(processes()),
         Part::ProcessLimits => Ok(String::from("rlimits")),
     }
+}
+
+/// Whether a control group can be made, which is so found out.
+fn grouped() -> bool {
+    let number = rustix::process::getpid().as_raw_nonzero().get().unsigned_abs();
+    let made = cgroup::Parent::find().map(|parent| parent.make(number, &Bounds::default()));
+    made.is_some_and(|made| made.inspect(cgroup::Group::remove).is_ok())
 }
 
 fn users() -> io::Result<String> {
@@ -93,6 +101,9 @@ fn processes() -> String {
         let mut file = File::options().write(true).open("/proc/sys/kernel/pid_max")?;
         file.write_all(bounds::pid_max(256).to_string().as_bytes())
     });
+    if grouped() {
+        return String::from("cgroup, and beside it an rlimit");
+    }
     let beside = if own_numbers.is_ok() { ", and the PID namespace's own limit" } else { "" };
     match try_out(Namespaces::USER) {
         Ok(()) => format!("rlimit, counted in its own user namespace{beside}"),
