@@ -19,9 +19,23 @@
 //! 077, and no way to gain privileges. The jailer adopts every orphan, so that a descendant which
 //! left the group or the session is found and killed all the same.
 //!
-//! What this does not do yet: isolate. The program sees the file system, the network and the other
-//! processes of its user, and may kill its jailer: then it is itself killed by the kernel, but
-//! descendants that it orphaned before are not.
+//! Where the profile has an [`Isolation`], the jailer makes namespaces of the program's own and hands
+//! over to their *first* process, which makes them what they are: a root file system that holds
+//! only what the program is given, a `/proc`, a loopback. It starts the program, which bounds
+//! itself, gives up every privilege, and puts itself under Landlock and a filter of system calls
+//! before it becomes what it is to be. The first process stays as the program's jailer and the
+//! gateway's child; that which made it goes.
+//!
+//! ```text
+//! gateway ──socket──▶ jailer ──makes──▶ first ──child──▶ program ──▶ whatever it starts
+//!    └────────────socket─────────────────▲
+//! ```
+//!
+//! Without one, the program sees the file system, the network and the other processes of its user,
+//! and may kill its jailer: then it is itself killed by the kernel, but descendants that it orphaned
+//! before are not. With one, it cannot, and the kernel ends all of its namespace with the first.
+//!
+//! It is for Linux, on x86_64 and aarch64.
 //!
 //! A binary that spawns calls [`jail_if_asked`] first thing:
 //!
@@ -34,6 +48,12 @@
 //!     std::process::ExitCode::SUCCESS
 //! }
 //! ```
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "programs can be started and isolated on Linux only: elsewhere there are no namespaces, no \
+     Landlock and no filter of system calls"
+);
 
 mod child;
 mod danger;

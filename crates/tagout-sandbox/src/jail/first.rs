@@ -90,10 +90,11 @@ pub(super) fn play(first: First, line: UnixStream, failures: PipeWriter) -> ! {
         Ok(Running { watch, egress }) => {
             // The end of this is the sign that the program runs.
             drop(failures);
-            let egress: Vec<_> = egress.iter().map(AsFd::as_fd).collect();
-            let gone_on = handover::send(&line, b"r", &egress)
+            let attached: Vec<_> = egress.iter().map(AsFd::as_fd).collect();
+            let gone_on = handover::send(&line, b"r", &attached)
                 .and_then(|()| handover::receive(&line, &mut [0]));
-            drop(line);
+            // Only the gateway listens: when it does no more, nobody does.
+            drop((attached, egress, line));
             if gone_on.is_ok() { watch.run() } else { watch.end() }
         }
         Err(failure) => {
