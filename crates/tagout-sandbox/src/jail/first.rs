@@ -93,8 +93,9 @@ pub(super) fn play(first: First, line: UnixStream, failures: PipeWriter) -> ! {
             let attached: Vec<_> = egress.iter().map(AsFd::as_fd).collect();
             let gone_on = handover::send(&line, b"r", &attached)
                 .and_then(|()| handover::receive(&line, &mut [0]));
+            drop(attached);
             // Only the gateway listens: when it does no more, nobody does.
-            drop((attached, egress, line));
+            drop((egress, line));
             if gone_on.is_ok() { watch.run() } else { watch.end() }
         }
         Err(failure) => {

@@ -216,7 +216,9 @@ impl Making<'_> {
     /// Puts something empty over what is not to be seen.
     fn cover(&self, root: &Root<'_>) -> Result<(), Failure> {
         let masked = MASKED.iter().filter_map(|path| Some((PathBuf::from(path), root.is(path)?)));
+        // Some may lie where the program has something of its own.
         let hidden = self.plan.hidden.iter().map(|(path, dir)| (within(path).to_owned(), *dir));
+        let hidden = hidden.filter(|(path, _)| root.has(path));
         // Of what is mounted once, the others are copies.
         let mut folder: Option<PathBuf> = None;
         for (path, is_folder) in masked.chain(hidden) {
