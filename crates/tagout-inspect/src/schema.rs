@@ -340,8 +340,25 @@ fn close_below(schema: &mut Map<String, Value>) {
     }
 }
 
+/// Formats that are checked here, and that generators of schemas also spell out as patterns.
+const FORMATS: &[&str] =
+    &["email", "duration", "date-time", "date", "time", "uuid", "uri", "hostname", "ipv4", "ipv6"];
+/// What looks ahead or back in a pattern, and so takes more than linear time.
+const LOOKS: &[&str] = &["(?=", "(?!", "(?<=", "(?<!"];
+
+/// Leaves out a pattern that cannot be matched in linear time where its format says the same: some
+/// libraries write both for an e-mail address, and no tool is lost for it.
+fn without_needless_pattern(schema: &mut Map<String, Value>) {
+    let text = |key: &str| schema.get(key).and_then(Value::as_str);
+    let (Some(format), Some(pattern)) = (text("format"), text("pattern")) else { return };
+    if FORMATS.contains(&format) && LOOKS.iter().any(|look| pattern.contains(look)) {
+        schema.remove("pattern");
+    }
+}
+
 /// Older drafts' way to write tuples, in the newer one.
 fn modernise(schema: &mut Map<String, Value>) {
+    without_needless_pattern(schema);
     if matches!(schema.get("items"), Some(Value::Array(_))) {
         if let Some(tuple) = schema.remove("items") {
             schema.insert("prefixItems".to_owned(), tuple);
