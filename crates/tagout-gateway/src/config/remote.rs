@@ -172,7 +172,30 @@ fn is_loopback(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::check_url;
+    use crate::config::{Config, Remote, Start};
+
+    fn remote(text: &str) -> Result<Remote, String> {
+        let text = format!("[server.a]\n{text}\n");
+        let config = Config::parse("tagout.toml", &text, Path::new("/etc/tagout"));
+        let config = config.map_err(|error| error.to_string())?;
+        let server = config.servers.values().next().ok_or("there is none")?;
+        let Start::Remote(remote) = &server.start else { return Err("it is a program".to_owned()) };
+        Ok(remote.clone())
+    }
+
+    #[test]
+    fn names_lead_inside_only_where_that_is_written() {
+        let url = "url = \"https://wiki.corp.example/mcp\"";
+        assert!(!remote(url).unwrap().private_network);
+        let inside = format!("{url}\nallow_private_network = true");
+        assert!(remote(&inside).unwrap().private_network);
+        let program = "command = [\"/bin/true\"]\nallow_private_network = true";
+        let error = remote(program).unwrap_err();
+        assert_eq!(error, "`allow_private_network` is for servers with a `url`");
+    }
 
     #[test]
     fn urls_are_checked() {
