@@ -104,7 +104,7 @@ pub(crate) fn escape(options: &Options) -> Result<String, String> {
             Some(path) => std::path::absolute(path).map_err(|error| error.to_string())?,
             None => build("tagout", "tagout", false)?,
         };
-        real::run(&tagout, &escapee, options.only.as_deref(), &mut rows)?;
+        real::run((&tagout, &escapee), &roles, is_root, options.only.as_deref(), &mut rows)?;
     }
     if options.json {
         rows.lines().for_each(say_out);

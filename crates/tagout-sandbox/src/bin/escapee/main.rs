@@ -4,6 +4,7 @@
 //! `escapee suite` it sets up what there is to attack, and starts itself against that again and
 //! again: with nothing in its way, with every layer of the sandbox, and with each layer alone. In
 //! between stands `escapee gateway`, which starts it as the gateway would, and is attacked itself.
+//! As `escapee serve` it is an MCP server, for the real gateway.
 //!
 //! It is no part of Tagout: `cargo xtask escape` and the tests build it.
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
@@ -23,6 +24,7 @@ mod report;
 mod round;
 mod scene;
 mod seen;
+mod serve;
 mod services;
 mod stage;
 mod suite;
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     let done = match role.as_str() {
         "suite" => stage::run(rest),
         "gateway" => gateway::run(rest),
+        "serve" => serve::run(rest),
         "who" => {
             println!("user {}", rustix::process::geteuid().as_raw());
             Ok(ExitCode::SUCCESS)

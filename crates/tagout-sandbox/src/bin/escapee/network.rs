@@ -62,6 +62,52 @@ pub(super) const ALL: &[Attempt] = &[
         .if_there("no AF_ALG in this kernel"),
 ];
 
+/// What takes a proxy that answers.
+pub(super) const BEHIND_A_GATEWAY: &[Attempt] = &[
+    Attempt::new("proxy-loopback", "", |f| by_proxy(f, "tcp"), Seen::heard),
+    Attempt::new("proxy-disguised", "", disguised, Seen::heard),
+];
+
+/// Directly, then through the proxy that the environment names.
+fn by_proxy(facts: &Facts, key: &str) -> Outcome {
+    let address = address(facts, key)?;
+    tcp(facts, key).or_else(|direct| {
+        let through = connect(facts, &address.to_string());
+        through.map_err(|through| format!("{direct}; through the proxy: {through}"))
+    })
+}
+
+/// The same service under names that lead to it.
+fn disguised(facts: &Facts) -> Outcome {
+    let port = address(facts, "tcp")?.port();
+    let hosts = ["localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "127.1", "2130706433", "0x7f000001"];
+    let tried = hosts.map(|host| connect(facts, &format!("{host}:{port}")));
+    let direct = tcp(facts, "tcp");
+    tried.into_iter().fold(direct, Result::or)
+}
+
+/// Asks the proxy for a tunnel, and talks through it.
+fn connect(facts: &Facts, target: &str) -> Outcome {
+    let proxy: SocketAddr = "127.0.0.1:3128".parse().map_err(why)?;
+    let mut stream = TcpStream::connect_timeout(&proxy, PATIENCE).map_err(why)?;
+    stream.set_read_timeout(Some(PATIENCE * 3)).map_err(why)?;
+    write!(stream, "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n").map_err(why)?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).map_err(why)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    if !answer.ends_with(" 200") {
+        return Err(answer);
+    }
+    // The rest of the answer ends with an empty line.
+    let mut last = Vec::new();
+    while !last.ends_with(b"\r\n\r\n") && last.len() < 4096 {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).map_err(why)?;
+        last.extend(byte);
+    }
+    say(&mut stream, facts)
+}
+
 fn address(facts: &Facts, key: &str) -> Result<SocketAddr, String> {
     facts.text(key)?.parse().map_err(why)
 }
