@@ -56,6 +56,7 @@ agreed = ["files", "time"]
 
 [server.files]
 command = ["node", "$script", "$files"]
+sandbox = { write = ["$files"] }
 pass_env = ["PATH"]
 
 [server.time]
