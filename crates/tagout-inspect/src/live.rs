@@ -11,7 +11,7 @@ mod view;
 
 use std::{borrow::Cow, collections::BTreeSet, fmt, ops::Range, sync::Arc};
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use self::{forms::Pattern, view::View};
 
@@ -19,16 +19,16 @@ use self::{forms::Pattern, view::View};
 pub const LEAST_BYTES: usize = 6;
 /// How much of a value is looked for, in bytes; beyond that each of its lines.
 pub const MOST_BYTES: usize = 1024;
+/// Up to so many bytes of forms are made ready in the fastest way.
+const FAST_BYTES: usize = 64 << 10;
 /// How often a text is unescaped to look into it.
 const DEPTH: u32 = 3;
 
 /// All live secrets, ready to be looked for.
 #[derive(Default)]
 pub struct Live {
-    exact: Option<AhoCorasick>,
-    any_case: Option<AhoCorasick>,
-    exact_patterns: Vec<Pattern>,
-    any_case_patterns: Vec<Pattern>,
+    automaton: Option<AhoCorasick>,
+    patterns: Vec<Pattern>,
     names: Vec<Arc<str>>,
     labels: Vec<String>,
 }
@@ -62,22 +62,16 @@ struct Found {
 impl Live {
     /// Looks for `values`, each under the name that stands in its place.
     pub fn new<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut live = Self::default();
-        let (mut exact, mut any_case) = (Vec::new(), Vec::new());
+        let (mut live, mut texts) = (Self::default(), Vec::new());
         for (name, value) in values {
             let number = live.names.len();
             live.names.push(name.into());
-            for (pattern, text) in forms::exact(number, value) {
-                live.exact_patterns.push(pattern);
-                exact.push(text);
-            }
-            for (pattern, text) in forms::any_case(number, value) {
-                live.any_case_patterns.push(pattern);
-                any_case.push(text);
+            for (pattern, text) in forms::of(number, value) {
+                live.patterns.push(pattern);
+                texts.push(text);
             }
         }
-        live.exact = built(&exact, false);
-        live.any_case = built(&any_case, true);
+        live.automaton = built(&texts);
         live.labels = live.names.iter().map(|name| live.label(name)).collect();
         live
     }
@@ -85,7 +79,7 @@ impl Live {
     /// Whether there is nothing to look for.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.exact.is_none()
+        self.automaton.is_none()
     }
 
     /// What stands in a value's place; not with a name that is itself a value.
@@ -146,25 +140,29 @@ impl Live {
     }
 
     fn scan(&self, bytes: &[u8], found: &mut dyn FnMut(Found)) {
-        let parts =
-            [(&self.exact, &self.exact_patterns), (&self.any_case, &self.any_case_patterns)];
-        for (automaton, patterns) in parts {
-            let Some(automaton) = automaton else { continue };
-            for one in automaton.find_overlapping_iter(bytes) {
-                let Some(pattern) = patterns.get(one.pattern().as_usize()) else { continue };
-                let Range { start, end } = pattern.extended(bytes, one.start()..one.end());
-                found(Found { start, end, name: pattern.name });
-            }
+        let Some(automaton) = &self.automaton else { return };
+        // Where there is nothing, which is nearly always, this is the faster way to see it.
+        if !automaton.is_match(bytes) {
+            return;
+        }
+        for one in automaton.find_overlapping_iter(bytes) {
+            let Some(pattern) = self.patterns.get(one.pattern().as_usize()) else { continue };
+            let Range { start, end } = pattern.extended(bytes, one.start()..one.end());
+            found(Found { start, end, name: pattern.name });
         }
     }
 }
 
-fn built(texts: &[Vec<u8>], any_case: bool) -> Option<AhoCorasick> {
+fn built(texts: &[Vec<u8>]) -> Option<AhoCorasick> {
     if texts.is_empty() {
         return None;
     }
     let mut builder = AhoCorasick::builder();
-    builder.match_kind(MatchKind::Standard).ascii_case_insensitive(any_case);
+    builder.match_kind(MatchKind::Standard);
+    // The fastest kind takes memory for each byte of each form; many long values do without.
+    if texts.iter().map(Vec::len).sum::<usize>() <= FAST_BYTES {
+        builder.kind(Some(AhoCorasickKind::DFA));
+    }
     // It fails where there are more states than fit 32 bits, which the bounds rule out.
     builder.build(texts).ok()
 }

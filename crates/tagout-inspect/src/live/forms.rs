@@ -17,8 +17,8 @@ const FRAME: &str = "-----";
 /// The shortest line of a value that is looked for by itself.
 const LEAST_LINE: usize = 16;
 
-/// Forms in which case counts.
-pub(super) fn exact(name: usize, value: &str) -> Vec<(Pattern, Vec<u8>)> {
+/// All forms of a value, of which those that escapes make are seen without them.
+pub(super) fn of(name: usize, value: &str) -> Vec<(Pattern, Vec<u8>)> {
     let plain = Pattern { name, beside: (false, false) };
     let mut forms = Vec::new();
     for part in parts(value) {
@@ -27,6 +27,7 @@ pub(super) fn exact(name: usize, value: &str) -> Vec<(Pattern, Vec<u8>)> {
             // As a form of HTML sends it.
             forms.push((plain, part.iter().map(|b| if *b == b' ' { b'+' } else { *b }).collect()));
         }
+        forms.extend([b'a', b'A'].map(|ten| (plain, hex(part, ten))));
         for offset in 0..3 {
             let (pattern, text) = base64(name, part, offset);
             let for_urls = |byte: &u8| match byte {
@@ -44,15 +45,9 @@ pub(super) fn exact(name: usize, value: &str) -> Vec<(Pattern, Vec<u8>)> {
     forms
 }
 
-/// Forms in which it does not.
-pub(super) fn any_case(name: usize, value: &str) -> Vec<(Pattern, Vec<u8>)> {
-    let hexadecimal = |part: &[u8]| part.iter().flat_map(|byte| hex(*byte)).collect();
-    let plain = Pattern { name, beside: (false, false) };
-    parts(value).into_iter().map(|part| (plain, hexadecimal(part))).collect()
-}
-
-fn hex(byte: u8) -> [u8; 2] {
-    [byte >> 4, byte & 15].map(|half| if half < 10 { b'0' + half } else { b'a' + half - 10 })
+fn hex(bytes: &[u8], ten: u8) -> Vec<u8> {
+    let digit = |half: u8| if half < 10 { b'0' + half } else { ten + half - 10 };
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// What of a value is looked for: it, or its beginning; and its lines.

@@ -1,12 +1,14 @@
 //! A text as it reads once it is unescaped, and where each byte of that came from.
 use std::{borrow::Cow, ops::Range};
 
+use memchr::memchr;
+
 /// Bytes that were unescaped, any number of times.
 #[derive(Debug)]
 pub(super) struct View<'a> {
     bytes: Cow<'a, [u8]>,
-    /// Where each byte begins and ends in the text at the start; nothing where it is that text.
-    places: Option<Vec<(u32, u32)>>,
+    /// Where its pieces are in the text at the start; nothing where it is that text.
+    places: Option<Vec<Piece>>,
 }
 
 impl<'a> View<'a> {
@@ -21,11 +23,19 @@ impl<'a> View<'a> {
 
     /// Where a range of it is in the text at the start.
     pub(super) fn place(&self, range: Range<usize>) -> Range<usize> {
-        let Some(places) = &self.places else { return range };
-        let start = places.get(range.start).map_or(0, |place| place.0);
-        let end = range.end.checked_sub(1).and_then(|last| places.get(last));
-        let end = end.map_or(start, |place| place.1);
-        usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0)
+        let start = self.at(range.start).start;
+        let end = range.end.checked_sub(1).map_or(start, |last| self.at(last).end);
+        start..end
+    }
+
+    /// Where one byte of it is.
+    fn at(&self, at: usize) -> Range<usize> {
+        let Some(places) = &self.places else { return at..at + 1 };
+        let number = places.partition_point(|piece| piece.begins() <= at).checked_sub(1);
+        match number.and_then(|number| places.get(number)) {
+            None => 0..0,
+            Some(piece) => piece.place(at),
+        }
     }
 
     /// Without JSON's escapes, and `\xHH` of other languages; nothing where there are none.
@@ -45,22 +55,21 @@ impl<'a> View<'a> {
     ) -> Option<View<'static>> {
         // Texts of more than 4 GiB do not come here.
         u32::try_from(self.bytes.len()).ok()?;
-        let first = self.bytes.iter().position(|byte| *byte == mark)?;
+        let first = memchr(mark, &self.bytes)?;
         let mut inner = Unescaped::with_capacity(self.bytes.len());
         inner.copy(self, 0..first);
         let (mut at, mut changed) = (first, false);
         while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            if rest.first() == Some(&mark) {
-                if let Some((taken, character)) = unescape(rest) {
-                    inner.put(self, at..at + taken, character);
-                    (at, changed) = (at + taken, true);
-                    continue;
-                }
-                inner.copy(self, at..at + 1);
-                at += 1;
+            if rest.first() == Some(&mark)
+                && let Some((taken, character)) = unescape(rest)
+            {
+                inner.put(self, at..at + taken, character);
+                (at, changed) = (at + taken, true);
                 continue;
             }
-            let until = rest.iter().position(|byte| *byte == mark).unwrap_or(rest.len());
+            // What is no escape goes with what follows it.
+            let next = rest.get(1..).and_then(|rest| memchr(mark, rest));
+            let until = next.map_or(rest.len(), |next| next + 1);
             inner.copy(self, at..at + until);
             at += until;
         }
@@ -75,44 +84,96 @@ enum Character {
     Char(char),
 }
 
+/// A piece of a view. Small, since whoever sends escapes alone makes as many as there are.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    /// Where it begins in the view.
+    at: u32,
+    /// Where it begins in the text at the start.
+    start: u32,
+    /// How long the escape is there; 0 for what stands there as it is, byte for byte.
+    escape: u32,
+}
+
+impl Piece {
+    fn new(at: usize, from: Range<usize>, copied: bool) -> Self {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let escape = if copied { 0 } else { number(from.len()) };
+        Self { at: number(at), start: number(from.start), escape }
+    }
+
+    fn begins(&self) -> usize {
+        usize::try_from(self.at).unwrap_or(usize::MAX)
+    }
+
+    /// Where a byte of the view is that belongs to it.
+    fn place(&self, at: usize) -> Range<usize> {
+        let number = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+        let start = number(self.start);
+        match number(self.escape) {
+            0 => {
+                let start = start + at.saturating_sub(self.begins());
+                start..start + 1
+            }
+            escape => start..start + escape,
+        }
+    }
+}
+
 struct Unescaped {
     bytes: Vec<u8>,
-    places: Vec<(u32, u32)>,
+    places: Vec<Piece>,
+    /// The piece of the view before at which the reader is; it only goes on.
+    reached: usize,
 }
 
 impl Unescaped {
     fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), places: Vec::with_capacity(bytes) }
+        Self { bytes: Vec::with_capacity(bytes), places: Vec::new(), reached: 0 }
     }
 
     fn copy(&mut self, from: &View<'_>, range: Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        let at = self.bytes.len();
         self.bytes.extend_from_slice(from.bytes.get(range.clone()).unwrap_or_default());
-        match &from.places {
-            Some(places) => {
-                self.places.extend_from_slice(places.get(range).unwrap_or_default());
-            }
-            None => self.places.extend(range.map(|at| {
-                let at = u32::try_from(at).unwrap_or(u32::MAX);
-                (at, at.saturating_add(1))
-            })),
+        let Some(places) = &from.places else {
+            return self.places.push(Piece::new(at, range, true));
+        };
+        // The pieces of the view that it is made of, each cut to the range.
+        self.reach(places, range.start);
+        for piece in places.iter().skip(self.reached).take_while(|piece| piece.begins() < range.end)
+        {
+            let from = piece.place(range.start.max(piece.begins()));
+            let at = at + piece.begins().saturating_sub(range.start);
+            self.places.push(Piece::new(at, from, piece.escape == 0));
         }
     }
 
+    /// Where a byte of the view before is; each is asked for after those before it.
+    fn reach(&mut self, places: &[Piece], at: usize) -> Range<usize> {
+        let goes_on = |next: &usize| places.get(*next).is_some_and(|next| next.begins() <= at);
+        while goes_on(&(self.reached + 1)) {
+            self.reached += 1;
+        }
+        places.get(self.reached).map_or(0..0, |piece| piece.place(at))
+    }
+
     fn put(&mut self, from: &View<'_>, range: Range<usize>, character: Character) {
-        let place = from.place(range);
-        let number = |at| u32::try_from(at).unwrap_or(u32::MAX);
-        let place = (number(place.start), number(place.end));
-        let mut buffer = [0; 4];
-        let bytes = match character {
-            Character::Byte(byte) => {
-                buffer = [byte, 0, 0, 0];
-                buffer.get(..1)
+        let place = match &from.places {
+            None => range,
+            Some(places) => {
+                let start = self.reach(places, range.start).start;
+                start..self.reach(places, range.end.saturating_sub(1)).end
             }
-            Character::Char(character) => Some(character.encode_utf8(&mut buffer).as_bytes()),
         };
-        for byte in bytes.unwrap_or_default() {
-            self.bytes.push(*byte);
-            self.places.push(place);
+        self.places.push(Piece::new(self.bytes.len(), place, false));
+        match character {
+            Character::Byte(byte) => self.bytes.push(byte),
+            Character::Char(character) => {
+                self.bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            }
         }
     }
 }
