@@ -41,8 +41,10 @@ impl Machine {
         let tools = place.path("tools");
         let machine = Self { place, tools };
         let digest = hex::encode(Sha512::digest(b"tarball"));
-        let npm = NPM.replace("@FOLDER@", &format!("{}/{}", &digest[..2], &digest[2..4]));
-        machine.tool("npm", &npm.replace("@FILE@", &digest[4..]));
+        let (first, rest) = digest.split_at(2);
+        let (second, rest) = rest.split_at(2);
+        let npm = NPM.replace("@FOLDER@", &format!("{first}/{second}"));
+        machine.tool("npm", &npm.replace("@FILE@", rest));
         machine.tool("node", "#!/bin/sh\nexit 1\n");
         machine.file("tarball", "tarball");
         machine.file("index.js", "#!/usr/bin/env node\n");
