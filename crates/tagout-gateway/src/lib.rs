@@ -49,5 +49,5 @@ pub use refusal::Refusal;
 pub use session::Session;
 pub use upstream::{
     Catalogue, Guarded, Offer, Program, Quarantine, Standing, Tool, Upstream, UpstreamError,
-    isolate, start_of,
+    decides_what_runs, isolate, start_of,
 };

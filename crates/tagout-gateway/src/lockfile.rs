@@ -72,7 +72,7 @@ pub struct PinnedServer {
     /// The package locks that stand with its code, and their digests.
     #[serde(default)]
     pub packages: Vec<PinnedFile>,
-    /// The names of the variables that it gets.
+    /// The names of the variables that it gets, with a digest where the value decides what code runs.
     #[serde(default)]
     pub environment: Vec<String>,
     /// Its working directory.
@@ -141,6 +141,16 @@ impl PinnedServer {
         }
     }
 
+    /// Whether it was pinned with these variables. An older Tagout wrote down names alone.
+    fn has_variables(&self, found: &[String]) -> bool {
+        let was_pinned = |variable: &String| {
+            let name = variable.split_once('=').map(|(name, _)| name);
+            let pinned = |other: &String| other == variable || Some(other.as_str()) == name;
+            self.environment.iter().any(pinned)
+        };
+        self.environment.len() == found.len() && found.iter().all(was_pinned)
+    }
+
     /// What of `found`, which is there now, is not as it was pinned here.
     pub(crate) fn how_it_differs(&self, found: &Self) -> Option<&'static str> {
         let differences = [
@@ -153,7 +163,7 @@ impl PinnedServer {
             (self.executable != found.executable, "the program's file differs"),
             (self.files != found.files, "a file that it is started with differs"),
             (
-                self.environment != found.environment || self.cwd != found.cwd,
+                !self.has_variables(&found.environment) || self.cwd != found.cwd,
                 "its environment or its working directory differs",
             ),
             (

@@ -2,7 +2,6 @@
 //! that a file says is started, and what it calls a secret is not copied.
 mod dialect;
 mod entry;
-mod loader;
 mod name;
 mod value;
 

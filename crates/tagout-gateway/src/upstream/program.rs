@@ -13,7 +13,7 @@ use tagout_proto::Digest;
 use tagout_sandbox::{Profile, is_interpreter, resolve};
 
 use super::{
-    Guarded, UpstreamError, isolate,
+    Guarded, UpstreamError, decides_what_runs, isolate,
     packages::{locks_beside, locks_of},
 };
 use crate::{
@@ -30,7 +30,7 @@ pub enum Program {
     Started {
         /// Completely what is started.
         profile: Result<Profile, UpstreamError>,
-        /// The names of the variables that its entry gives it, whether they are set or not.
+        /// The variables that its entry gives it as they are pinned, whether they are set or not.
         variables: Vec<String>,
     },
     /// A server that runs elsewhere.
@@ -63,9 +63,7 @@ pub fn start_of(server: &Server, own: &Path) -> Program {
                 profile.cwd = command.cwd.clone();
                 profile
             });
-            let variables: BTreeSet<_> = command.env.keys().chain(&command.pass_env).collect();
-            let variables = variables.into_iter().cloned().collect();
-            Program::Started { profile, variables }
+            Program::Started { profile, variables: variables(command) }
         }
         Start::Remote(remote) => Program::Remote(remote.clone()),
     }
@@ -81,6 +79,17 @@ fn fetches_nothing(
     let resolved = found.as_deref().unwrap_or(Path::new(&command.program));
     tagout_supply::starts(&words, resolved).map_err(|e| UpstreamError::Fetched(Arc::new(e)))?;
     found
+}
+
+/// Its variables as they are pinned: their names, and the digests of values in the entry that decide
+/// what code runs, so that nobody brings in other code under the same name.
+fn variables(command: &Command) -> Vec<String> {
+    let written = command.env.iter().map(|(name, value)| {
+        let digest = || Digest::from_bytes(sha2::Sha256::digest(value.expose()).into());
+        if decides_what_runs(name) { format!("{name}={}", digest()) } else { name.clone() }
+    });
+    let elsewhere = command.secret_env.keys().chain(&command.pass_env).cloned();
+    written.chain(elsewhere).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl Program {

@@ -1,9 +1,10 @@
 //! A server of another program as an entry of one's own.
 use std::path::Path;
 
+use tagout_gateway::decides_what_runs;
+
 use super::{
     dialect::Source,
-    loader::decides_what_runs,
     value::{Text, is_name, is_secret, is_variable, read},
 };
 use crate::clients::tree::Tree;

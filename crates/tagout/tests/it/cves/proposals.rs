@@ -51,6 +51,20 @@ fn cve_2025_54136_a_changed_entry_is_not_started() {
     }
     place.configure(&good);
     assert_eq!(called(&place), Value::Null);
+    // Other code under the same name, and a variable whose value stands elsewhere.
+    let with = |env: &str| good.replace("timeout_s = 30", &format!("env = {{ {env} }}"));
+    place.configure(&with("NODE_OPTIONS = \"--no-warnings\", LANG = \"C\""));
+    place.done(&["pin"]);
+    place.done(&["pin", "--accept", "s"]);
+    place.configure(&with("NODE_OPTIONS = \"--no-warnings\", LANG = \"en\""));
+    assert_eq!(called(&place), Value::Null);
+    for env in [
+        "NODE_OPTIONS = \"--require=/x.js\", LANG = \"C\"",
+        "NODE_OPTIONS = \"--no-warnings\", LANG = \"C\", LD_PRELOAD = \"env://HOME\"",
+    ] {
+        place.configure(&with(env));
+        assert_eq!(called(&place), "server-changed", "{env}");
+    }
 }
 
 /// A page that an agent had read made it write a new entry into Cursor's file, which was started at

@@ -77,9 +77,10 @@ const NAMES: [&str; 54] = [
     "VISUAL",
 ];
 
-/// Whether the value of `name` decides what code a program runs: no pin covers such code. It misses
-/// what only single programs read.
-pub(super) fn decides_what_runs(name: &str) -> bool {
+/// Whether the value of the variable `name` decides what code a program runs: no pin covers such
+/// code. It misses what only single programs read.
+#[must_use]
+pub fn decides_what_runs(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     NAMES.contains(&name.as_str())
         || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
