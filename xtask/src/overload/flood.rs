@@ -35,6 +35,9 @@ pub(super) struct Came {
     pub(super) answers: BTreeMap<u16, u64>,
     /// Connections that were closed and opened again.
     pub(super) reopened: u64,
+    /// From the first call to the last answer, in seconds: a gateway that is slow goes on with what
+    /// is in its queues, at the same rate.
+    pub(super) lasted_s: f64,
 }
 
 /// Connections that calls go over.
@@ -89,6 +92,7 @@ impl Flood {
             self.read()?;
             thread::sleep(TICK);
         }
+        self.came.lasted_s = begun.elapsed().as_secs_f64();
         Ok(self.came)
     }
 

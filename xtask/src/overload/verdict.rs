@@ -47,12 +47,13 @@ impl Verdict {
         let offered = count(flood.sent) / seconds;
         let wanted = f64::from(OFFERED);
         goals.push(("offered", format!("{offered:.0} a second"), offered > wanted * 0.95));
-        let limit = f64::from(LIMIT) * seconds;
+        let lasted = seconds.max(flood.lasted_s);
+        let limit = f64::from(LIMIT) * lasted;
         let accepted = count(flood.accepted);
         let (least, most) = (limit * (1.0 - TOLERANCE), limit * (1.0 + TOLERANCE));
         // Once, as many more as may come at once.
         let holds = accepted >= least && accepted <= most + f64::from(BURST);
-        let rate = accepted / seconds;
+        let rate = accepted / lasted;
         goals.push(("accepted", format!("{rate:.2} a second, of {LIMIT}"), holds));
         let (first, last) = grown(&taken.memory);
         let flat = !taken.memory.is_empty() && last <= first + FLAT_KIB;
@@ -107,7 +108,7 @@ impl Verdict {
                 "p50_ms": at(50), "p90_ms": at(90), "p99_ms": at(99), "max_ms": at(100),
             })
         };
-        let Came { sent, unsent, accepted, answers, reopened } = &taken.flood;
+        let Came { sent, unsent, accepted, answers, reopened, lasted_s } = &taken.flood;
         let answers: serde_json::Map<_, _> =
             answers.iter().map(|(status, n)| (status.to_string(), json!(n))).collect();
         json!({
@@ -116,7 +117,7 @@ impl Verdict {
             "goals": goals,
             "flood": {
                 "sent": sent, "unsent": unsent, "accepted": accepted,
-                "answers": answers, "reopened": reopened,
+                "answers": answers, "reopened": reopened, "lasted_s": lasted_s,
             },
             "alone": waits(&taken.alone),
             "beside": waits(&taken.beside),
