@@ -239,7 +239,8 @@ impl Place<'_> {
             Shows::Secret => said.contains(&self.secret()),
             Shows::InLockfile => {
                 let lockfile = text(&self.folder.join("tagout.lock"))?.unwrap_or_default();
-                let spoiled = lockfile.contains(&self.mark());
+                // The mark stands in the pinned command line as well.
+                let spoiled = lockfile.lines().any(|line| line == self.mark());
                 let clean = lockfile.replace(&format!("{}\n", self.mark()), "");
                 fs::write(self.folder.join("tagout.lock"), clean).map_err(|it| it.to_string())?;
                 spoiled

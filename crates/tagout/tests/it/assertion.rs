@@ -16,7 +16,10 @@ fn told(audience: &str, more: &str) -> Place {
     place.write(&keys, place.done(&["--json", "key", "assertion"]));
     let server = program("tagout-testkit", "whoami-server");
     let entry = |name: &str, more: &str| {
-        format!("[server.{name}]\ncommand = [{server:?}, {keys:?}, {audience:?}]\n{more}\n")
+        format!(
+            "[server.{name}]\ncommand = [{server:?}, {keys:?}, {audience:?}]\n\
+             sandbox = {{ read = [{keys:?}] }}\n{more}\n"
+        )
     };
     place.configure(&(entry("told", more) + &entry("untold", "")));
     place.pin(&["told", "untold"]);
@@ -87,7 +90,8 @@ fn who_approved_is_stated() {
     place.write(&keys, place.done(&["--json", "key", "assertion"]));
     let server = program("tagout-testkit", "whoami-server");
     place.configure(&format!(
-        "[server.told]\ncommand = [{server:?}, {keys:?}, \"told\"]\nassertion = true\n"
+        "[server.told]\ncommand = [{server:?}, {keys:?}, \"told\"]\nassertion = true\n\
+         sandbox = {{ read = [{keys:?}] }}\n"
     ));
     let mut client = Client::start(&place);
     let hello = json!({

@@ -218,7 +218,10 @@ fn with_own_program() -> Place {
     let copy = place.path("server");
     fs::copy(program("tagout-testkit", "scripted-server"), &copy).unwrap();
     let script = place.script("s", script(&tools()));
-    place.configure(&format!("[server.s]\ncommand = [{copy:?}, {script:?}]\n"));
+    // The script's server writes down what it hears.
+    place.configure(&format!(
+        "[server.s]\ncommand = [{copy:?}, {script:?}]\nisolation = \"none\"\n"
+    ));
     place.pin(&["s"]);
     place
 }
