@@ -240,8 +240,9 @@ impl Place<'_> {
             Shows::InLockfile => {
                 let lockfile = text(&self.folder.join("tagout.lock"))?.unwrap_or_default();
                 // The mark stands in the pinned command line as well.
+                // As a line of its own: the command, which names it too, is in there by right.
                 let spoiled = lockfile.lines().any(|line| line == self.mark());
-                let clean = lockfile.replace(&format!("{}\n", self.mark()), "");
+                let clean = lockfile.replace(&format!("\n{}\n", self.mark()), "\n");
                 fs::write(self.folder.join("tagout.lock"), clean).map_err(|it| it.to_string())?;
                 spoiled
             }

@@ -111,7 +111,8 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        for file in [self.dropped(), self.in_usr(), self.shared_file()] {
+        let program = self.dropped().with_extension("program");
+        for file in [self.dropped(), program, self.in_usr(), self.shared_file()] {
             fs::remove_file(file).ok();
         }
         fs::remove_dir_all(&self.root).ok();
