@@ -359,7 +359,7 @@ fn secrets_are_sent_and_never_shown() {
     let inventory = front.block_on(front.gateway.inventory());
     let failed: Vec<_> = inventory.failed.values().map(ToString::to_string).collect();
     assert!(failed[0].ends_with("holds what no header can"), "{failed:?}");
-    assert_eq!(inventory.failed.values().next().unwrap().code(), "secret-missing");
+    assert_eq!(inventory.failed.values().next().unwrap().code(), "secret-unusable");
     assert_eq!(peer.heard().len(), before, "nothing is sent without it");
 }
 
