@@ -5,9 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tagout_proto::{Conversation, Digest, Origin, Principal, ServerName};
 
-use crate::{
-    Cause, Given, Outcome, SaidCall, SaidResult, Tokens, Verdict, What, facts::is_zero,
-};
+use crate::{Cause, Given, Outcome, SaidCall, SaidResult, Tokens, Verdict, What, facts::is_zero};
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -4,10 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 use tagout_store::{KeyGroups, KeyName};
 use toml::Spanned;
 
-use super::{
-    ConfigError, Reader,
-    Source, remote::check_url,
-};
+use super::{ConfigError, Reader, Source, remote::check_url};
 use crate::approval::is_public_key;
 
 /// How approvals are asked for beyond the conversation.

@@ -56,7 +56,8 @@ fn a_server_that_tells_its_environment_does_not_tell_its_secret() {
     assert_eq!(told.code, 0, "{told:?}");
     assert!(told.stdout.contains("[secret s-token]"), "{told:?}");
     // Its server has it all the same: without it, nothing would be there to replace.
-    let echoed = place.run(&["--json", "tools", "call", "s__read_back", &format!("text=a {SECRET} b")]);
+    let echoed =
+        place.run(&["--json", "tools", "call", "s__read_back", &format!("text=a {SECRET} b")]);
     assert!(echoed.stdout.contains("a [secret s-token] b"), "{echoed:?}");
     for ran in [&told, &echoed] {
         assert!(!format!("{ran:?}").contains("hunter2"), "{ran:?}");
