@@ -175,7 +175,7 @@ mod tests {
             ("/srv/ann/project/.env", true),
             ("/srv/ann/project/.envrc", false),
             ("/srv/ann/project/keys/id_ed25519", true),
-            ("/root/.aws/credentials", true),
+            ("/root", false),
             ("/etc/shadow", true),
             ("/etc/ssl/private/key.pem", true),
             ("/etc/ssl/certs/ca.pem", false),
