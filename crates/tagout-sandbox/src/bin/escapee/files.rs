@@ -45,7 +45,12 @@ pub(super) const ALL: &[Attempt] = &[
         var,
         Seen::secret,
     ),
-    Attempt::new("proc-self-root", "the host's files by `/proc/self/root`", self_root, Seen::secret),
+    Attempt::new(
+        "proc-self-root",
+        "the host's files by `/proc/self/root`",
+        self_root,
+        Seen::secret,
+    ),
     Attempt::new("proc-other-root", "`/proc/N/root`, also of process 1", other_root, Seen::secret),
     Attempt::new("proc-other-cwd", "`/proc/N/cwd/…`", other_cwd, Seen::secret),
     Attempt::new("dot-dot", "`..` out of its writable folder", dot_dot, Seen::secret),
