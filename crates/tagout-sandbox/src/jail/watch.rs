@@ -95,6 +95,10 @@ impl Watch {
             if let Some(group) = self.program {
                 kill_process_group(group, Signal::KILL).ok();
             }
+            // The `/proc` at hand may be that of the namespace outside, which names them otherwise.
+            if rustix::process::getpid().is_init() {
+                crate::danger::process::kill_all_others();
+            }
             // Only children, which nobody else can reap: their numbers cannot have passed to others.
             for child in children().unwrap_or_default() {
                 kill_process(child, Signal::KILL).ok();
