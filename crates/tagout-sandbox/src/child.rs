@@ -24,6 +24,9 @@ pub enum Exit {
     Code(i32),
     /// This signal killed it.
     Signal(i32),
+    /// It was killed, because together with all that it started it took more memory than
+    /// [`Bounds::memory`](crate::Bounds::memory).
+    Memory,
     /// Its jailer was killed, and the kernel killed it along; how it would have ended is not known.
     Lost,
 }
@@ -41,6 +44,7 @@ impl fmt::Display for Exit {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Memory => f.write_str("took more memory than `memory_mb` allows"),
             Self::Lost => f.write_str("lost with its jailer"),
         }
     }
@@ -182,7 +186,9 @@ impl Line {
 
     fn wait(&self) -> Exit {
         let mut end = self.end();
-        let exit = *end.exit.get_or_insert_with(|| self.read_exit());
+        let known = end.exit;
+        let exit = known.unwrap_or_else(|| end.explained(self.read_exit()));
+        end.exit = Some(exit);
         end.reap();
         exit
     }
@@ -194,7 +200,7 @@ impl Line {
             Err(TryLockError::WouldBlock) => return None,
         };
         if end.exit.is_none() && self.has_report() {
-            end.exit = Some(self.read_exit());
+            end.exit = Some(end.explained(self.read_exit()));
         }
         let exit = end.exit?;
         end.try_reap().then_some(exit)
@@ -205,6 +211,7 @@ impl Line {
         match self.read_report() {
             Ok(Report::Exited(code)) => Exit::Code(code),
             Ok(Report::Killed(signal)) => Exit::Signal(signal),
+            Ok(Report::OverMemory) => Exit::Memory,
             Ok(
                 Report::Ready(_)
                 | Report::Jailer(_)
@@ -235,6 +242,15 @@ impl End {
             while matches!(waitpid(Some(process), WaitOptions::empty()), Err(Errno::INTR)) {}
         }
         self.remove_group();
+    }
+
+    /// What a control group knows of an end: it takes the jailer along, which cannot tell.
+    fn explained(&self, exit: Exit) -> Exit {
+        let over = || self.group.as_deref().is_some_and(crate::jail::cgroup::was_over_memory);
+        match exit {
+            Exit::Lost | Exit::Signal(9) if over() => Exit::Memory,
+            Exit::Code(_) | Exit::Signal(_) | Exit::Memory | Exit::Lost => exit,
+        }
     }
 
     fn remove_group(&mut self) {

@@ -4,8 +4,8 @@
 //! attached to its first byte. A jailer that makes another one for an isolated program names it in
 //! [`Report::Jailer`]; where calls are to wait for the gateway's word, they wait at what is attached
 //! to [`Report::Watched`]. The answer is [`Report::Started`], with the listener attached where there is
-//! one, or why not; and later, once, [`Report::Exited`] or [`Report::Killed`]. Between those the
-//! gateway may send [`STOP`] and [`KILL`]. The end of the stream means the same as [`STOP`].
+//! one, or why not; and later, once, [`Report::Exited`], [`Report::Killed`] or
+//! [`Report::OverMemory`]. Between those the gateway may send [`STOP`] and [`KILL`]. The end of the stream means the same as [`STOP`].
 mod order;
 
 use std::{
@@ -23,7 +23,7 @@ pub(crate) use self::order::Order;
 use crate::{Found, Part, Stage, Survey, handover};
 
 /// Raised with every change of what is said here.
-pub(crate) const VERSION: i32 = 4;
+pub(crate) const VERSION: i32 = 5;
 /// Ask the program to end, and kill it after its grace.
 pub(crate) const STOP: u8 = b's';
 /// Kill the program now.
@@ -58,6 +58,8 @@ pub(crate) enum Report {
     Exited(i32),
     /// The program was killed by this signal.
     Killed(i32),
+    /// The jailer killed the program, which took more memory than it may.
+    OverMemory,
 }
 
 impl Report {
@@ -91,6 +93,7 @@ impl Report {
             }
             Self::Exited(code) => (b'E', 0, *code),
             Self::Killed(signal) => (b'K', 0, *signal),
+            Self::OverMemory => (b'O', 0, 0),
         };
         let mut out = vec![tag, stage];
         out.extend(value.to_le_bytes());
@@ -116,7 +119,7 @@ impl Report {
     fn read_rest(head: [u8; 10], mut from: impl Read) -> io::Result<Self> {
         let [tag, stage, a, b, c, d, length @ ..] = head;
         let (value, length) = (i32::from_le_bytes([a, b, c, d]), u32::from_le_bytes(length));
-        if !b"RJGWSFPMVEK".contains(&tag) || length > REPORT_BYTES {
+        if !b"RJGWSFPMVEKO".contains(&tag) || length > REPORT_BYTES {
             return Err(strange());
         }
         let mut text = vec![0; length as usize];
@@ -144,6 +147,7 @@ impl Report {
             b'V' => Self::Surveyed(survey(&mut texts)?),
             b'E' => Self::Exited(value),
             b'K' => Self::Killed(value),
+            b'O' => Self::OverMemory,
             _ => return None,
         };
         texts.is_empty().then_some(report)
@@ -230,6 +234,7 @@ mod tests {
             Report::Surveyed(Survey { parts: parts.into() }),
             Report::Exited(255),
             Report::Killed(9),
+            Report::OverMemory,
         ];
         for report in failed.chain(others) {
             assert_eq!(Report::read(&report.encode()[..]).unwrap(), report);

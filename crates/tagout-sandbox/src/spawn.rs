@@ -101,7 +101,8 @@ fn begin(
             | Report::Watched
             | Report::Surveyed(_)
             | Report::Exited(_)
-            | Report::Killed(_),
+            | Report::Killed(_)
+            | Report::OverMemory,
             _,
         )) => {
             line.abandon();
@@ -179,7 +180,8 @@ fn greet(line: &Line) -> io::Result<()> {
         | Report::Missing(_)
         | Report::Surveyed(_)
         | Report::Exited(_)
-        | Report::Killed(_) => {
+        | Report::Killed(_)
+        | Report::OverMemory => {
             Err(io::Error::new(io::ErrorKind::InvalidData, "a jailer of another version"))
         }
     }

@@ -129,7 +129,7 @@ fn isolated(words: &[String]) -> Done {
     complaining.join().map_err(|_| "a thread panicked")??;
     Ok(match child.wait() {
         Exit::Code(code) => ExitCode::from(u8::try_from(code).unwrap_or(255)),
-        exit @ (Exit::Signal(_) | Exit::Lost) => {
+        exit @ (Exit::Signal(_) | Exit::Memory | Exit::Lost) => {
             println!("{exit}");
             ExitCode::from(200)
         }

@@ -105,6 +105,17 @@ impl Group {
     }
 }
 
+/// Whether processes of a group were killed because it was at its bound on memory.
+pub(crate) fn was_over_memory(group: &Path) -> bool {
+    let events = read(&group.join("memory.events")).unwrap_or_default();
+    let happened = |name: &str| {
+        let mut counts = events.lines().filter_map(|line| line.split_once(' '));
+        counts.any(|(key, count)| key == name && count != "0")
+    };
+    // Killed alone may be for want of memory in the machine.
+    happened("oom") && happened("oom_kill")
+}
+
 /// Removes a group with all that is in it.
 pub(crate) fn remove(group: &Path) {
     fs::write(group.join("cgroup.kill"), "1").ok();
@@ -205,6 +216,19 @@ mod tests {
         group(mount, "cpu", "cpu", "");
         assert_eq!(found(true), None);
         assert_eq!(Parent::above(mount, mount, |_| true), None, "nothing is above the first");
+    }
+
+    #[test]
+    fn a_group_knows_why_its_program_was_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let events = |text: &str| {
+            fs::write(dir.path().join("memory.events"), text).unwrap();
+            was_over_memory(dir.path())
+        };
+        assert!(!was_over_memory(dir.path()), "nothing is known");
+        assert!(events("low 0\nhigh 0\nmax 9\noom 1\noom_kill 3\noom_group_kill 1\n"));
+        assert!(!events("low 0\nhigh 0\nmax 9\noom 0\noom_kill 0\noom_group_kill 0\n"));
+        assert!(!events("max 0\noom 0\noom_kill 1\n"), "the machine had no more");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) enum Access {
     ReadWrite,
     /// Read, write and ask of what is not a regular file.
     Device,
+    /// List, and nothing else.
+    List,
 }
 
 const EXECUTE: u64 = 1 << 0;
@@ -65,6 +67,7 @@ impl Access {
             Self::ReadExecute => READ_FILE | READ_DIR | EXECUTE,
             Self::ReadWrite => READ_FILE | READ_DIR | WRITE_FILE | TRUNCATE | CHANGE_DIR | REFER,
             Self::Device => READ_FILE | READ_DIR | WRITE_FILE | IOCTL_DEVICE,
+            Self::List => READ_DIR,
         }
     }
 }

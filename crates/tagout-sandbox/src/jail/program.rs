@@ -117,6 +117,9 @@ impl Program {
         };
         also("/proc", Access::Read);
         if own_root {
+            // Programs list it. Its names, and those of all that is mounted there, are what was
+            // given; the rules of what is in the files stay their own.
+            also("/", Access::List);
             also("/tmp", Access::ReadWrite);
             also("/dev/shm", Access::ReadWrite);
             also("/dev", Access::Read);

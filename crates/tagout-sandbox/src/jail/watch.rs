@@ -29,6 +29,8 @@ pub(super) struct Watch {
     /// When the grace is over; `None` before anybody asked the program to stop.
     deadline: Option<Instant>,
     memory: Option<MemoryBound>,
+    /// Whether it is killed for what it took of memory.
+    over_memory: bool,
 }
 
 /// What happened.
@@ -46,8 +48,16 @@ impl Watch {
         program: Pid,
         grace: Duration,
     ) -> Self {
-        let program = Some(program);
-        Self { control, listening: true, signals, program, grace, deadline: None, memory: None }
+        Self {
+            control,
+            listening: true,
+            signals,
+            program: Some(program),
+            grace,
+            deadline: None,
+            memory: None,
+            over_memory: false,
+        }
     }
 
     /// The same, with an eye on memory.
@@ -67,8 +77,9 @@ impl Watch {
             if events.stop {
                 self.ask_to_stop();
             }
-            let too_much = self.memory.as_mut().is_some_and(MemoryBound::is_exceeded);
-            if events.kill || too_much || self.deadline.is_some_and(|d| d <= Instant::now()) {
+            self.over_memory = self.memory.as_mut().is_some_and(MemoryBound::is_exceeded);
+            if events.kill || self.over_memory || self.deadline.is_some_and(|d| d <= Instant::now())
+            {
                 break;
             }
         }
@@ -128,6 +139,7 @@ impl Watch {
     fn report(&mut self, status: WaitStatus) {
         let report = match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => Report::Exited(code),
+            (None, _) if self.over_memory => Report::OverMemory,
             (None, signal) => Report::Killed(signal.unwrap_or_default()),
         };
         // A gateway that has gone does not ask.

@@ -171,6 +171,7 @@ const TRIES: &str = r#"
         try 'echo x > deep/x'
         try 'cat ../beside'
         try 'test "$(ls ..)" = seen'
+        try 'ls /'
         try 'ls /root'
         try 'cat /etc/shadow'
         try 'cat /proc/1/environ'
@@ -187,7 +188,7 @@ const TRIES: &str = r#"
     "#;
 
 /// Those of them that go well.
-const YES: [&str; 9] = [
+const YES: [&str; 10] = [
     "test \"$(cat file)\" = content",
     "./script",
     "echo x > out/new",
@@ -195,6 +196,8 @@ const YES: [&str; 9] = [
     "test -z \"$(ls deep)\"",
     // A folder on the way to what it was given holds nothing else.
     "test \"$(ls ..)\" = seen",
+    // All that is there is what it was given.
+    "ls /",
     "echo x > /dev/null",
     "echo x > /dev/shm/x",
     "head -c 8 /dev/urandom",

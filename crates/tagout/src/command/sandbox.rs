@@ -180,6 +180,10 @@ fn shown(exit: &Exit) -> ExitCode {
     let code = match exit {
         Exit::Code(code) => *code,
         Exit::Signal(signal) => SIGNALLED + signal,
+        Exit::Memory => {
+            output::aside(format_args!("tagout: the program {exit}, and was killed"));
+            SIGNALLED + 9
+        }
         Exit::Lost => return Ended::Failed.into(),
     };
     u8::try_from(code).map_or_else(|_| Ended::Failed.into(), ExitCode::from)

@@ -62,10 +62,10 @@ fn files_are_read_written_and_executed_where_that_is_allowed() {
     }
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    for folder in ["read", "only", "write", "write/sub", "hidden"] {
+    for folder in ["read", "only", "write", "write/sub", "hidden", "listed"] {
         fs::create_dir(at(folder)).unwrap();
     }
-    for file in ["read/a", "only/a", "write/a", "write/sub/b", "hidden/a"] {
+    for file in ["read/a", "only/a", "write/a", "write/sub/b", "hidden/a", "listed/a"] {
         fs::copy("/bin/true", at(file)).unwrap();
         fs::set_permissions(at(file), fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -80,6 +80,7 @@ fn files_are_read_written_and_executed_where_that_is_allowed() {
     files.insert(at("read"), Access::ReadExecute);
     files.insert(at("only/a"), Access::Read);
     files.insert(at("write"), Access::ReadWrite);
+    files.insert(at("listed"), Access::List);
     let rules = Rules { files, off: only(Part::LandlockFiles), ..Rules::default() };
 
     let found = under(rules, || {
@@ -94,6 +95,8 @@ fn files_are_read_written_and_executed_where_that_is_allowed() {
             ("read a file", verdict(fs::read(at("only/a")))),
             ("execute that file", verdict(run(&at("only/a")))),
             ("list its folder", verdict(fs::read_dir(at("only")))),
+            ("list what may only be listed", verdict(fs::read_dir(at("listed")))),
+            ("read a file there", verdict(fs::read(at("listed/a")))),
             ("write where it may be written", verdict(fs::write(at("write/new"), "x"))),
             ("make a folder", verdict(fs::create_dir(at("write/folder")))),
             ("move within", verdict(fs::rename(at("write/sub/b"), at("write/folder/b")))),
@@ -125,6 +128,7 @@ fn check(found: &[(&str, &str)]) {
         "empty it",
         "execute that file",
         "list its folder",
+        "read a file there",
         "execute there",
         "through a link out",
         "move in what may be executed",
