@@ -72,6 +72,8 @@ pub struct Upstream {
     egress: EgressRecord,
     secrets: Secrets,
     pinned: Option<Arc<PinnedServer>>,
+    /// Whether the lockfile has to be signed, and says nothing of it.
+    unsigned: bool,
     limits: CallLimits,
     /// What it is told that clients can do, a JSON object.
     capabilities: Arc<str>,

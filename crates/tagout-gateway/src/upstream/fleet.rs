@@ -151,6 +151,7 @@ fn upstream(
     let locks = (&gateway.lockfile, &gateway.shipped);
     let pinned = pinned_of(name, server, locks).filter(|_| pins);
     let built_in = matches!(server.start, Start::BuiltIn(_));
+    let signed = pins && !built_in && !gateway.config.signed_by.is_empty();
     let absences = Absences { store: gateway.store.clone(), clock: gateway.clock.clone() };
     let known = &gateway.shared.known;
     let neighbours = || Neighbours::of(&gateway.config, &gateway.lockfile, &gateway.shipped);
@@ -168,6 +169,7 @@ fn upstream(
             principal: principal.cloned(),
         },
         secrets: gateway.secrets.clone(),
+        unsigned: signed && pinned.is_none(),
         pinned: pinned.map(|pinned| Arc::new(pinned.clone())),
         limits: gateway.config.limits,
         capabilities,

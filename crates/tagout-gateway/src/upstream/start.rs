@@ -22,6 +22,10 @@ use crate::{
 
 /// Starts the server and shakes hands with it.
 pub(super) async fn start(upstream: &Upstream) -> Result<Arc<Connection>, UpstreamError> {
+    if upstream.unsigned {
+        let what = "the lockfile, which has to be signed, says nothing of it";
+        return Err(UpstreamError::Changed(what.to_owned()));
+    }
     let (program, pinned) = (upstream.program.clone(), upstream.pinned.clone());
     let (server, guarded) = (Arc::clone(&upstream.server), Arc::clone(&upstream.guarded));
     let checking = tokio::task::spawn_blocking(move || {

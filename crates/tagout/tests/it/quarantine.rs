@@ -524,6 +524,11 @@ fn a_lockfile_is_signed_on_the_terminal() {
     assert_eq!(typed(&sign, &[("release.key: ", phrase)]), Some(0));
     place.done(&["check"]);
     assert_eq!(standing(&place, "files__read_file"), "reviewed");
+    // A server that nobody has signed for is not started.
+    place.scripted("late", script(&[tool("read_it", "Reads it.")]));
+    let ran = place.run(&["--json", "tools", "call", "late__read_it"]);
+    assert_eq!(one(&ran.stdout)["error"]["code"], "server-changed", "{ran:?}");
+    assert!(!place.path("late.seen").exists());
     // Without a terminal there is nobody to ask.
     let ran = place.run(&["--json", "pin", "--sign", key]);
     assert_eq!((ran.code, &one(&ran.stdout)["error"]["code"]), (4, &"approver-terminal".into()));
