@@ -108,12 +108,3 @@ fn tie_to(parent: Pid) -> io::Result<()> {
         Err(rustix::io::Errno::SRCH.into())
     }
 }
-
-/// Overwrites what `bytes` holds and might have held, so that the compiler cannot leave it out.
-pub(crate) fn wipe(bytes: &mut Vec<u8>) {
-    bytes.clear();
-    for place in bytes.spare_capacity_mut() {
-        // SAFETY: `place` is writable memory of this vector.
-        unsafe { std::ptr::write_volatile(place.as_mut_ptr(), 0) };
-    }
-}

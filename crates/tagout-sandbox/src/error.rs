@@ -1,7 +1,7 @@
 //! Why a program was not started.
 use std::{ffi::OsString, fmt, io, path::PathBuf};
 
-use crate::Part;
+use crate::{Part, isolation::REMEDY_ELSEWHERE};
 
 /// Why a program was not started. Nothing is left running when one of these is returned.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +125,9 @@ impl SpawnError {
             }
             Self::WorkingDirectory { .. } => "add the folder to `read` or `write` of its sandbox",
             Self::Path { .. } => "see to `read`, `write` and `cwd` of its sandbox",
+            Self::Missing { .. } if cfg!(not(all(target_os = "linux", not(tagout_elsewhere)))) => {
+                REMEDY_ELSEWHERE
+            }
             Self::Missing { .. } => {
                 "give the machine what `tagout doctor` says, or name the part in `allow_degraded`"
             }
@@ -174,6 +177,7 @@ pub enum Stage {
     Filter,
 }
 
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 impl Stage {
     const ALL: [Self; 17] = [
         Self::Order,

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use zeroize::Zeroize as _;
+
 use crate::SpawnError;
 
 /// What an isolated program may read, write and reach. Nothing else of the machine is there for it:
@@ -40,6 +42,7 @@ pub struct Isolation {
 
 impl Isolation {
     /// Whether a part is to be there.
+    #[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
     pub(crate) fn wants(&self, part: Part) -> bool {
         !self.off.contains(&part)
     }
@@ -83,6 +86,7 @@ impl PrivateFile {
         Self(content)
     }
 
+    #[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
     pub(crate) fn content(&self) -> &[u8] {
         &self.0
     }
@@ -90,7 +94,7 @@ impl PrivateFile {
 
 impl Drop for PrivateFile {
     fn drop(&mut self) {
-        crate::danger::wipe(&mut self.0);
+        self.0.zeroize();
     }
 }
 
@@ -129,6 +133,10 @@ impl Default for Bounds {
         }
     }
 }
+
+/// What would give any part to a system that is not Linux.
+pub(crate) const REMEDY_ELSEWHERE: &str =
+    "use Linux, or servers at a URL; or start this one with `isolation = \"none\"`";
 
 /// A part of the isolation, which a machine may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -206,6 +214,9 @@ impl Part {
     /// What would give it to a machine that lacks it.
     #[must_use]
     pub const fn remedy(self) -> &'static str {
+        if cfg!(not(all(target_os = "linux", not(tagout_elsewhere)))) {
+            return REMEDY_ELSEWHERE;
+        }
         match self {
             Self::Users => {
                 "allow user namespaces: `user.max_user_namespaces`, \

@@ -34,6 +34,8 @@ use rustix::{
     process::{DumpableBehavior, Pid, Signal},
 };
 
+use zeroize::Zeroize as _;
+
 use self::{failure::Failure, watch::Watch};
 use crate::{
     Profile, Stage, danger, handover,
@@ -135,7 +137,7 @@ fn receive(control: &mut UnixStream) -> io::Result<(Order, Vec<OwnedFd>)> {
     let mut order = vec![0; bytes];
     control.read_exact(&mut order)?;
     let decoded = Order::decode(&order);
-    danger::wipe(&mut order);
+    order.zeroize();
     Ok((decoded.ok_or_else(strange)?, pipes))
 }
 

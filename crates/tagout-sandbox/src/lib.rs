@@ -35,7 +35,9 @@
 //! and may kill its jailer: then it is itself killed by the kernel, but descendants that it orphaned
 //! before are not. With one, it cannot, and the kernel ends all of its namespace with the first.
 //!
-//! It is for Linux, on x86_64 and aarch64.
+//! All of this is for Linux, on x86_64 and aarch64. On other Unixes programs without an [`Isolation`]
+//! are started, by the gateway itself, and none with one; see `elsewhere.rs`, which
+//! `--cfg tagout_elsewhere` puts in the place of the rest, to try it out on Linux.
 //!
 //! A binary that spawns calls [`jail_if_asked`] first thing:
 //!
@@ -49,33 +51,48 @@
 //! }
 //! ```
 
-#[cfg(not(target_os = "linux"))]
-compile_error!(
-    "programs can be started and isolated on Linux only: elsewhere there are no namespaces, no \
-     Landlock and no filter of system calls"
-);
-
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod child;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod danger;
+#[cfg(not(all(target_os = "linux", not(tagout_elsewhere))))]
+mod elsewhere;
 mod error;
+mod exit;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod handover;
 mod isolation;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod jail;
+mod jailer;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod message;
 mod needs;
 mod observe;
 mod profile;
 mod resolve;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod spawn;
 mod survey;
 
-pub use child::{Child, Exit};
+#[cfg(not(all(target_os = "linux", not(tagout_elsewhere))))]
+use self::elsewhere as starts;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
+use self::spawn as starts;
+
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
+pub use child::Child;
+#[cfg(not(all(target_os = "linux", not(tagout_elsewhere))))]
+pub use elsewhere::{Child, jail_if_asked};
 pub use error::{SpawnError, Stage};
+pub use exit::Exit;
 pub use isolation::{Bounds, EGRESS_PORT, Isolation, Part, PrivateFile};
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 pub use jail::jail_if_asked;
+pub use jailer::Jailer;
 pub use needs::{is_interpreter, own_files};
 pub use observe::{Observed, Observer, Proposal, observe};
 pub use profile::Profile;
 pub use resolve::resolve;
-pub use spawn::{Jailer, spawn};
+pub use starts::spawn;
 pub use survey::{Found, Survey, survey};

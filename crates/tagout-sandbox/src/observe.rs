@@ -8,10 +8,17 @@
 //! A name is read from the program's memory before the kernel reads it, so that a program with two
 //! threads can show one and open another. That spoils the notes and nothing else: no decision is
 //! made by them.
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod calls;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod guarded;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod notes;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod propose;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
+mod started;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod watch;
 
 use std::{
@@ -20,11 +27,20 @@ use std::{
     thread::JoinHandle,
 };
 
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 pub(crate) use self::calls::WATCHED;
-use self::guarded::Guarded;
-use crate::{Child, Isolation, Jailer, Profile, SpawnError};
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
+use self::propose::propose as proposed;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
+pub use self::started::observe;
+use crate::Isolation;
+#[cfg(not(all(target_os = "linux", not(tagout_elsewhere))))]
+pub use crate::starts::observe;
+#[cfg(not(all(target_os = "linux", not(tagout_elsewhere))))]
+use crate::starts::propose as proposed;
 
 /// What a program does with a file.
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Deed {
     /// Asks whether it is there, and about it.
@@ -82,7 +98,7 @@ impl Observed {
     /// file that is not there yet becomes the folder that it would be in.
     #[must_use]
     pub fn propose(&self, given: &Isolation, home: Option<&Path>) -> Proposal {
-        propose::propose(self, given, home)
+        proposed(self, given, home)
     }
 }
 
@@ -100,42 +116,4 @@ impl Observer {
         let broken = Observed { incomplete: true, ..Observed::default() };
         self.thread.and_then(|thread| thread.join().ok()).unwrap_or(broken)
     }
-}
-
-/// What a program has for itself, and so does not see of the machine; and what is about the machine
-/// alone.
-const NOT_SHOWN: &[&str] = &["/boot", "/dev", "/lost+found", "/proc", "/run", "/sys", "/tmp"];
-
-/// All folders that there are. Homes are named one by one, since each is seen as its owner sees it.
-fn everything(guarded: &Guarded) -> impl Iterator<Item = PathBuf> {
-    let folders = std::fs::read_dir("/").into_iter().flatten().filter_map(Result::ok);
-    let folders = folders.map(|entry| entry.path());
-    let shown = |path: &PathBuf| NOT_SHOWN.iter().all(|not| path != Path::new(not));
-    folders.chain(guarded.homes().cloned()).filter(shown).filter(|path| path.is_dir())
-}
-
-/// Starts what `profile` describes, as [`crate::spawn`] does, and watches it.
-///
-/// Its isolation is kept but for what it may read, which is everything there is but for others'
-/// keys: `home` is whose, beside those of the homes on this machine. A profile without isolation
-/// gets one.
-///
-/// # Errors
-/// As [`crate::spawn`].
-pub fn observe(
-    profile: &Profile,
-    jailer: &Jailer,
-    home: Option<&Path>,
-) -> Result<(Child, Observer), SpawnError> {
-    let mut profile = profile.clone();
-    let mut isolation = profile.isolation.take().unwrap_or_default();
-    let guarded = Guarded::of(home);
-    isolation.read.extend(everything(&guarded));
-    isolation.hide.extend(guarded.paths());
-    profile.isolation = Some(isolation);
-    let mut thread = None;
-    let child = crate::spawn::spawn_watched(&profile, jailer, |listener| {
-        thread = Some(std::thread::spawn(move || watch::watch(&listener)));
-    })?;
-    Ok((child, Observer { thread }))
 }

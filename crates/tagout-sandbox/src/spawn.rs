@@ -10,8 +10,10 @@ use std::{
     time::Duration,
 };
 
+use zeroize::Zeroize as _;
+
 use crate::{
-    Child, Profile, SpawnError, Stage, Survey,
+    Child, Jailer, Profile, SpawnError, Stage, Survey,
     child::Line,
     handover,
     jail::JAILER_NAME,
@@ -21,21 +23,6 @@ use crate::{
 /// How long a jailer may take to answer. It waits for nothing but the processor and the disk, so
 /// this only keeps a binary that is no jailer from hanging its caller.
 const ANSWER: Duration = Duration::from_secs(30);
-
-/// Where the jailer is: a binary that calls [`crate::jail_if_asked`] first thing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Jailer {
-    /// The binary's path.
-    pub binary: PathBuf,
-}
-
-impl Jailer {
-    /// The running program itself, also after its file was replaced or removed.
-    #[must_use]
-    pub fn this_program() -> Self {
-        Self { binary: PathBuf::from("/proc/self/exe") }
-    }
-}
 
 /// The program's ends of its three pipes.
 struct Theirs(OwnedFd, OwnedFd, OwnedFd);
@@ -197,7 +184,7 @@ fn send_order(line: &Line, order: &Order, theirs: Option<Theirs>) -> io::Result<
     let length = (order.len() as u64).to_le_bytes();
     let sent = handover::send(&line.control, &length, &fds)
         .and_then(|()| (&line.control).write_all(&order));
-    crate::danger::wipe(&mut order);
+    order.zeroize();
     sent
 }
 

@@ -1,7 +1,7 @@
 //! What this machine has to isolate programs with.
 use std::{collections::BTreeMap, io};
 
-use crate::{Jailer, Part, spawn::ask_for_survey};
+use crate::{Jailer, Part, starts::ask_for_survey};
 
 /// What the machine has of each [`Part`].
 #[derive(Clone, Debug, PartialEq, Eq)]
