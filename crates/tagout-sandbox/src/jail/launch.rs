@@ -10,6 +10,7 @@ use std::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
+    path::{Path, PathBuf},
 };
 
 use rustix::process::{
@@ -26,6 +27,7 @@ use super::{
     landlock::Abi,
     plan::{Kind, Plan},
     root::take,
+    seccomp::{self, FilterOptions},
 };
 use crate::{
     Isolation, Part, Stage,
@@ -54,7 +56,7 @@ pub(super) fn launch(
 ) -> Result<(), Failure> {
     let wanted = wanted(&isolation)?;
     let mounts = wanted.contains(&Part::Mounts);
-    let plan = if mounts { Plan::of(&isolation)? } else { without_mounts(&isolation)? };
+    let plan = Plan::of(&isolation)?;
     // What maps ids belongs to root in processes that do not show themselves.
     set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(Stage::Privileges.refused())?;
     let program = ready.profile.program.clone();
@@ -62,7 +64,11 @@ pub(super) fn launch(
     let (line, their_line) = UnixStream::pair().map_err(Stage::Namespaces.failed())?;
     let (failures, their_failures) = io::pipe().map_err(Stage::Namespaces.failed())?;
     let control_of_first = control.try_clone().map_err(Stage::Namespaces.failed())?;
-    let (copied, into, lacking) = copy_into(&isolation, &wanted)?;
+    let filtered = isolation.wants(Part::Seccomp) && can_be_filtered(&isolation)?;
+    let (copied, into, mut lacking) = copy_into(&isolation, &wanted, &plan)?;
+    if isolation.wants(Part::Seccomp) && !filtered {
+        lacking.insert(Part::Seccomp);
+    }
     let Some(jailer) = copied else {
         drop((line, failures));
         first::play(
@@ -86,7 +92,7 @@ pub(super) fn launch(
     let identity = Identity { ids, grouped: group.is_some() };
     handover::send(&line, &identity.encode(), &[]).map_err(Stage::Identity.failed())?;
     if ids.others && mounts {
-        send_mounts(&line, &isolation, &plan, &ids)?;
+        send_mounts(&line, &plan, &ids, filtered)?;
     }
     if watched {
         // Before the program is executed, which is the first call that waits. Who has nothing to
@@ -130,14 +136,60 @@ fn accept(isolation: &Isolation, mut missing: BTreeMap<Part, String>) -> Result<
     if missing.is_empty() { Ok(()) } else { Err(Failure::Missing(missing.into_iter().collect())) }
 }
 
-/// Without a root of its own, nothing can be hidden from a program or shown to it alone.
-fn without_mounts(isolation: &Isolation) -> Result<Plan, Failure> {
-    let plan = Plan::of(isolation)?;
-    if isolation.wants(Part::Mounts) && !(isolation.files.is_empty() && plan.hidden.is_empty()) {
-        let why = String::from("its private files and what is hidden from it need it");
-        return Err(Failure::Missing(vec![(Part::Mounts, why)]));
+/// Whether the filter of system calls will be there; `false` only where the program does without.
+fn can_be_filtered(isolation: &Isolation) -> Result<bool, Failure> {
+    // Who needs it fails when it cannot be put in place.
+    if !isolation.accepted.contains(&Part::Seccomp) {
+        return Ok(true);
     }
-    Ok(plan)
+    let copied = copy(Namespaces::default(), Parent::This).map_err(Stage::Filter.failed())?;
+    let Some(child) = copied else {
+        let filter = seccomp::program(&FilterOptions::default());
+        let bound = rustix::thread::set_no_new_privs(true).map_err(io::Error::from);
+        let tried = bound.and_then(|()| seccomp::install(&filter));
+        std::process::exit(i32::from(tried.is_err()));
+    };
+    let ended = waitpid(Some(child), WaitOptions::empty()).map_err(Stage::Filter.refused())?;
+    Ok(ended.is_some_and(|(_, status)| status.exit_status() == Some(0)))
+}
+
+/// Without a root of its own, nothing can be shown to a program alone, and only Landlock keeps from
+/// it what it is not to see: that holds where none of it lies in what is given.
+fn without_mounts(
+    isolation: &Isolation,
+    plan: &Plan,
+    lacking: &BTreeSet<Part>,
+) -> Result<(), Failure> {
+    let refuse = |why: &str| Err(Failure::Missing(vec![(Part::Mounts, why.to_owned())]));
+    if !isolation.files.is_empty() {
+        return refuse("its private files need it");
+    }
+    let without_rules = !isolation.wants(Part::LandlockFiles)
+        || lacking.contains(&Part::LandlockFiles)
+        || !Abi::of_kernel().has(Part::LandlockFiles);
+    if without_rules && !isolation.hide.is_empty() {
+        return refuse("without it and Landlock, nothing hides from it what it must not see");
+    }
+    let given = |hidden: &Path| hidden.ancestors().any(|above| plan.binds.contains_key(above));
+    match isolation.hide.iter().find(|path| given(path) || given(&real(path))) {
+        Some(path) => {
+            let path = path.display();
+            refuse(&format!("`{path}`, which it must not see, is in what it may read or write"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The path without links, as far as there is anything at it.
+fn real(path: &Path) -> PathBuf {
+    let found = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    found.map_or_else(
+        || path.to_owned(),
+        |(above, real)| match path.strip_prefix(above) {
+            Ok(rest) if !rest.as_os_str().is_empty() => real.join(rest),
+            Ok(_) | Err(_) => real,
+        },
+    )
 }
 
 /// Copies this process into the namespaces that are wanted, or into those that there are, where the
@@ -145,6 +197,7 @@ fn without_mounts(isolation: &Isolation) -> Result<Plan, Failure> {
 fn copy_into(
     isolation: &Isolation,
     wanted: &BTreeSet<Part>,
+    plan: &Plan,
 ) -> Result<(Option<Pid>, Namespaces, BTreeSet<Part>), Failure> {
     let into = all_namespaces(wanted);
     // Trying them out first would make them twice, which takes more time than all the rest.
@@ -152,6 +205,9 @@ fn copy_into(
         return Ok((copied, into, BTreeSet::new()));
     }
     let (into, lacking) = available(isolation, wanted, into)?;
+    if lacking.contains(&Part::Mounts) {
+        without_mounts(isolation, plan, &lacking)?;
+    }
     let copied = copy(into, Parent::Same).map_err(Stage::Namespaces.failed())?;
     Ok((copied, into, lacking))
 }
@@ -223,20 +279,16 @@ fn identify(isolation: &Isolation, jailer: Pid, into: Namespaces) -> Result<Ids,
 
 /// Takes what the program may see, with the superuser's rights, and so that what is owned by who
 /// gave it seems to be owned by the program.
-fn send_mounts(
-    line: &UnixStream,
-    isolation: &Isolation,
-    plan: &Plan,
-    ids: &Ids,
-) -> Result<(), Failure> {
+fn send_mounts(line: &UnixStream, plan: &Plan, ids: &Ids, filtered: bool) -> Result<(), Failure> {
     let mut maps: BTreeMap<(u32, u32), Option<OwnedFd>> = BTreeMap::new();
     let mut trees = Vec::new();
     for (path, bind) in &plan.binds {
         let mapped = match bind.kind {
             Kind::System | Kind::Device => false,
             Kind::Read => true,
-            // What it writes belongs to the path's owner: it must not make that owner's programs.
-            Kind::Write => isolation.wants(Part::Seccomp),
+            // What it writes belongs to the path's owner: it must not make that owner's programs,
+            // and only the filter refuses the bits that would.
+            Kind::Write => filtered,
         };
         let map = if mapped {
             maps.entry(bind.owner).or_insert_with(|| owned_by(bind.owner, ids).ok()).as_ref()
@@ -261,7 +313,7 @@ fn send_mounts(
 }
 
 /// Waits until the program runs, or somebody on the way says why it does not.
-fn started(failures: io::PipeReader, program: &std::path::Path) -> Result<(), Failure> {
+fn started(failures: io::PipeReader, program: &Path) -> Result<(), Failure> {
     let mut said = Vec::new();
     #[expect(clippy::disallowed_methods, reason = "bounded by `take`")]
     failures.take(FAILURE_BYTES).read_to_end(&mut said).map_err(Stage::Exec.failed())?;

@@ -7,6 +7,8 @@
 )]
 #[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod bench;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
+mod degraded;
 #[cfg(not(all(target_os = "linux", not(tagout_elsewhere))))]
 mod elsewhere;
 #[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
