@@ -90,7 +90,7 @@ pub use isolation::{Bounds, EGRESS_PORT, Isolation, Part, PrivateFile};
 #[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 pub use jail::jail_if_asked;
 pub use jailer::Jailer;
-pub use needs::{is_interpreter, own_files};
+pub use needs::{is_interpreter, is_shared, own_files};
 pub use observe::{Observed, Observer, Proposal, observe};
 pub use profile::Profile;
 pub use resolve::resolve;

@@ -3,9 +3,13 @@ use std::{
     collections::BTreeSet,
     fs::File,
     io::Read as _,
-    os::unix::ffi::OsStrExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::{Component, Path, PathBuf},
 };
+
+use self::shared::Shared;
+
+pub(crate) mod shared;
 
 /// Programs that run the code of others.
 const INTERPRETERS: &[&str] = &[
@@ -15,29 +19,6 @@ const INTERPRETERS: &[&str] = &[
 
 /// Where the system's software is: an isolated program sees it without being told.
 const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
-
-/// Folders that belong to nobody's software, so that a file in them is alone.
-const SHARED: &[&str] = &[
-    "/", "/dev", "/dev/shm", "/etc", "/home", "/media", "/mnt", "/opt", "/proc", "/root", "/run",
-    "/srv", "/sys", "/tmp", "/var", "/var/lib", "/var/tmp",
-];
-
-/// The same below somebody's home.
-const SHARED_AT_HOME: &[&str] = &[
-    "",
-    ".cache",
-    ".cargo",
-    ".config",
-    ".local",
-    ".local/bin",
-    ".local/lib",
-    ".local/share",
-    "bin",
-    "Desktop",
-    "Documents",
-    "Downloads",
-    "src",
-];
 
 /// Files that mark the folder of a program's sources.
 const MARKS: &[&str] = &[
@@ -71,33 +52,37 @@ pub fn is_interpreter(program: &Path) -> bool {
 /// as somebody's `home`, only the file. Looks at the file system.
 #[must_use]
 pub fn own_files(program: &Path, code: &[PathBuf], home: Option<&Path>) -> BTreeSet<PathBuf> {
-    let mut own = Own { home, files: BTreeSet::new() };
+    let mut own = Own { shared: Shared::of(home), files: BTreeSet::new() };
     own.program(program, SCRIPTS);
     for file in code {
         own.source(file);
     }
-    // What lies in a folder that is given need not be named.
+    // What lies in a folder that is given need not be named, unless a link leads there.
     let whole = own.files.clone();
     let is_within = |path: &Path| path.ancestors().skip(1).any(|above| whole.contains(above));
-    own.files.retain(|path| !is_within(path));
+    let is_real = |path: &Path| path.canonicalize().is_ok_and(|real| real == path);
+    own.files.retain(|path| !(is_within(path) && is_real(path)));
     own.files
 }
 
-struct Own<'a> {
-    home: Option<&'a Path>,
+struct Own {
+    shared: Shared,
     files: BTreeSet<PathBuf>,
 }
 
-impl Own<'_> {
-    /// The names of a file: as given, and where its links lead in the end.
+impl Own {
+    /// The names of a file: as given, and where its links lead in the end. What is not there has
+    /// none, and a name with `..` says nothing of what lies above.
     fn names(path: &Path) -> Vec<PathBuf> {
-        let mut names = vec![path.to_owned()];
-        names.extend(path.canonicalize().ok().filter(|real| real != path));
+        let Ok(real) = path.canonicalize() else { return Vec::new() };
+        let is_plain = real != path && !path.components().any(|part| part == Component::ParentDir);
+        let mut names = vec![real];
+        names.extend(is_plain.then(|| path.to_owned()));
         names
     }
 
     fn add(&mut self, path: PathBuf) {
-        if !is_systems(&path) && path.exists() {
+        if !is_systems(&path) && path.exists() && !self.shared.has(&path) {
             self.files.insert(path);
         }
     }
@@ -112,8 +97,13 @@ impl Own<'_> {
             self.add(name);
         }
         let Some(interpreter) = first_line(program).filter(|_| deeper > 0) else { return };
-        self.program(&interpreter, deeper - 1);
-        self.source(program);
+        if is_program(&interpreter) {
+            self.program(&interpreter, deeper - 1);
+        }
+        // What a script calls its interpreter gets nothing for being a script.
+        if deeper == SCRIPTS {
+            self.source(program);
+        }
     }
 
     /// The folder that an interpreter and its library are installed in.
@@ -123,7 +113,7 @@ impl Own<'_> {
         let prefix = folder.parent().filter(|_| is_of_programs)?;
         let marks = ["lib", "pyvenv.cfg", "versions"];
         let is_one = marks.iter().any(|mark| prefix.join(mark).exists());
-        (is_one && !self.is_shared(prefix)).then(|| prefix.to_owned())
+        (is_one && !self.shared.has(prefix)).then(|| prefix.to_owned())
     }
 
     /// Libraries that a program brings along.
@@ -132,7 +122,7 @@ impl Own<'_> {
         else {
             return;
         };
-        if !self.is_shared(prefix) {
+        if !self.shared.has(prefix) {
             let folders = ["lib", "lib64"].map(|name| prefix.join(name));
             folders
                 .into_iter()
@@ -159,34 +149,25 @@ impl Own<'_> {
             return Some(folder);
         }
         let folder = file.parent()?;
-        let mut above = folder.ancestors().take_while(|folder| !self.is_shared(folder));
+        let mut above = folder.ancestors().take_while(|folder| !self.shared.has(folder));
         let marked = above.find(|folder| MARKS.iter().any(|mark| folder.join(mark).exists()));
-        let found = marked.or_else(|| Some(folder).filter(|folder| !self.is_shared(folder)));
+        let found = marked.or_else(|| Some(folder).filter(|folder| !self.shared.has(folder)));
         found.map(Path::to_owned)
-    }
-
-    fn is_shared(&self, folder: &Path) -> bool {
-        is_shared(folder, self.home)
     }
 }
 
-/// Whether all kinds of things are in a folder, so that it is no program's own.
-pub(crate) fn is_shared(folder: &Path, home: Option<&Path>) -> bool {
-    let is_a_home = |folder: &Path| folder.parent() == Some(Path::new("/home"));
-    let homes = home.into_iter().chain(folder.ancestors().filter(|f| is_a_home(f)));
-    let mut homes = homes.chain([Path::new("/root")]);
-    SHARED.iter().any(|shared| folder == Path::new(shared))
-        || homes.any(|home| {
-            let below = folder.strip_prefix(home);
-            below.is_ok_and(|b| SHARED_AT_HOME.iter().any(|shared| b == Path::new(shared)))
-        })
+/// Whether all kinds of things are in a folder, so that it is no program's own; `home` is that of
+/// whoever asks. One that cannot be looked at is nobody's own either. Looks at the file system.
+#[must_use]
+pub fn is_shared(folder: &Path, home: Option<&Path>) -> bool {
+    Shared::of(home).has(folder)
 }
 
 fn is_systems(path: &Path) -> bool {
     SYSTEM.iter().any(|system| path.starts_with(system))
 }
 
-/// The interpreter that a script names in its first line.
+/// What a script names as its interpreter in its first line.
 fn first_line(program: &Path) -> Option<PathBuf> {
     let mut line = Vec::new();
     #[expect(clippy::disallowed_methods, reason = "the reader before it has a bound")]
@@ -194,7 +175,14 @@ fn first_line(program: &Path) -> Option<PathBuf> {
     let line = line.strip_prefix(b"#!")?.split(|&b| b == b'\n').next()?;
     let mut words = line.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty());
     let path = Path::new(std::ffi::OsStr::from_bytes(words.next()?)).to_owned();
-    path.is_absolute().then_some(path)
+    Some(path)
+}
+
+/// Whether it is one, by a path that leads straight there.
+fn is_program(path: &Path) -> bool {
+    let is_straight = path.is_absolute() && !path.components().any(|p| p == Component::ParentDir);
+    let about = path.metadata();
+    is_straight && about.is_ok_and(|a| a.is_file() && a.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]
@@ -226,7 +214,7 @@ mod tests {
             ("py/lib/python3.12/os.py", ""),
             ("home/.local/bin/python3", ""),
             ("home/.local/lib/x", ""),
-            ("home/venv/bin/serve", "#!/venv/bin/python\n"),
+            ("home/venv/bin/serve", "#!/nowhere/venv/bin/python\n"),
             ("home/server.py", ""),
             ("home/project/pyproject.toml", ""),
             ("home/project/src/deep/server.py", ""),
@@ -258,6 +246,54 @@ mod tests {
         ] {
             assert_eq!(needed(&root, program, code), expected, "{program} {code:?}");
         }
+    }
+
+    /// A script is its author's, who must not come to what is others' by its first line.
+    #[test]
+    fn a_first_line_gives_no_more_than_an_interpreter() {
+        let tree = tree(&[
+            ("srv/app/run.sh", ""),
+            ("home/.ssh/id", "key"),
+            ("home/other/tool", "#!/bin/sh\n"),
+            ("home/other/data", ""),
+        ]);
+        let root = tree.path().canonicalize().unwrap();
+        let tool = root.join("home/other/tool");
+        std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::create_dir_all(root.join("srv/app/links")).unwrap();
+        std::os::unix::fs::symlink("/", root.join("srv/app/links/root")).unwrap();
+        let app = vec![String::from("srv/app")];
+        for (line, expected) in [
+            ("/etc/../bin/sh".to_owned(), app.clone()),
+            ("/etc/./../bin/sh".to_owned(), app.clone()),
+            ("/nowhere/bin/python3".to_owned(), app.clone()),
+            (root.join("srv/app/links/root/bin/sh").display().to_string(), {
+                vec![app[0].clone(), "srv/app/links/root/bin/sh".into()]
+            }),
+            (root.join("home/.ssh/id").display().to_string(), app.clone()),
+            (tool.display().to_string(), vec!["home/other/tool".into(), app[0].clone()]),
+        ] {
+            std::fs::write(root.join("srv/app/run.sh"), format!("#!{line}\n")).unwrap();
+            assert_eq!(needed(&root, "srv/app/run.sh", &[]), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_home_is_a_home_by_every_name() {
+        let tree = tree(&[("real/server.py", ""), ("real/.ssh/id", ""), ("real/bin/python3", "")]);
+        let root = tree.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("real/lib")).unwrap();
+        std::os::unix::fs::symlink("real", root.join("home")).unwrap();
+        for (home, given) in [("home", "real"), ("real", "home"), ("home", "home")] {
+            let file = root.join(given).join("server.py");
+            let program = root.join(given).join("bin/python3");
+            for code in [vec![file.clone()], vec![root.join("real/../real/server.py")]] {
+                let own = own_files(&program, &code, Some(&root.join(home)));
+                assert!(own.iter().all(|path| path.is_file()), "{home} {given}: {own:?}");
+            }
+        }
+        assert!(is_shared(&root, Some(&root.join("home"))), "a home lies in it");
+        assert!(is_shared(&root.join("absent"), None));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{Observed, Proposal, guarded::Guarded};
 use crate::{
     Isolation,
     jail::system::{SOFTWARE, made_up},
-    needs::{is_shared, own_files},
+    needs::{own_files, shared::Shared},
 };
 
 /// So many things in one folder become the folder.
@@ -34,7 +34,8 @@ const READ_BY_ALL: &[&str] = &["/etc/host.conf", "/etc/gai.conf"];
 
 pub(super) fn propose(observed: &Observed, given: &Isolation, home: Option<&Path>) -> Proposal {
     let guarded = Guarded::of(home);
-    let mut draft = Draft { given, home, guarded, withheld: BTreeMap::new() };
+    let mut draft =
+        Draft { given, home, guarded, shared: Shared::of(home), withheld: BTreeMap::new() };
     let write = draft.written(observed);
     let read = draft.read(observed);
     let sockets = observed.connect.iter().filter_map(|to| to.strip_prefix("unix:/"));
@@ -52,6 +53,7 @@ struct Draft<'a> {
     given: &'a Isolation,
     home: Option<&'a Path>,
     guarded: Guarded,
+    shared: Shared,
     withheld: BTreeMap<PathBuf, &'static str>,
 }
 
@@ -141,9 +143,7 @@ impl Draft<'_> {
 
     /// Whether a folder is not one program's.
     fn holds_more(&self, folder: &Path) -> bool {
-        is_shared(folder, self.home)
-            || self.guarded.is_home(folder)
-            || self.guarded.is_below(folder)
+        self.shared.has(folder) || self.guarded.is_home(folder) || self.guarded.is_below(folder)
     }
 
     /// Whether it may be read without being named.
