@@ -106,6 +106,7 @@ pub fn spawn(profile: &Profile, _jailer: &Jailer) -> Result<Child, SpawnError> {
         stdout: started.stdout.take().map(OwnedFd::from),
         stderr: started.stderr.take().map(OwnedFd::from),
         egress: None,
+        pid: started.id(),
         program: Arc::new(program),
     })
 }
@@ -124,14 +125,15 @@ pub struct Child {
     pub stderr: Option<OwnedFd>,
     /// Nothing: a program has no loopback of its own here.
     pub egress: Option<OwnedFd>,
+    pid: u32,
     program: Arc<Program>,
 }
 
 impl Child {
     /// The program's process id, which is also its process group.
     #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.program.pid.as_raw_nonzero().get().unsigned_abs()
+    pub const fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// The process that watches over the program: this one.

@@ -352,6 +352,13 @@ impl Connection {
         over.unwrap_or_else(|| UpstreamError::Died { exit: self.link.exit() })
     }
 
+    /// Waits until it is known how the server's process ended, by looking again and again.
+    pub(super) async fn has_ended(&self, look: Duration) {
+        while self.link.exit().is_none() {
+            tokio::time::sleep(look).await;
+        }
+    }
+
     /// Nothing more comes from the server.
     pub(super) fn nothing_more(&self) {
         self.over(UpstreamError::Died { exit: self.link.exit() });

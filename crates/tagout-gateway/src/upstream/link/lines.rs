@@ -1,5 +1,5 @@
 //! Frames as lines over a child's pipes.
-use std::sync::Weak;
+use std::{sync::Weak, time::Duration};
 
 use bytes::Bytes;
 use tagout_sandbox::{Child, Exit};
@@ -9,6 +9,11 @@ use crate::{
     egress::EgressTask,
     upstream::{Connection, UpstreamError},
 };
+
+/// How long is waited after the end of a child's output for how the child ended.
+const FOR_ITS_END: Duration = Duration::from_secs(1);
+/// How often that is looked for.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A child, and the pipe to it.
 pub(in crate::upstream) struct Lines {
@@ -68,7 +73,12 @@ where
                 connection.wrong("server-frame-endless", error.to_string());
                 false
             }
-            Some(Err(WireError::Broken(_))) | None => false,
+            Some(Err(WireError::Broken(_))) | None => {
+                // Its pipes close a moment before all that it started is gone.
+                let ended = tokio::time::timeout(FOR_ITS_END, connection.has_ended(LOOK)).await;
+                drop(ended);
+                false
+            }
         };
         if !goes_on {
             connection.nothing_more();
