@@ -1,5 +1,5 @@
 //! How much a program may take, as far as the kernel counts it for each process or namespace.
-use std::{fs::File, io, io::Write};
+use std::{fmt, fs::File, io, io::Write};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -45,9 +45,13 @@ pub(super) fn pid_max(processes: u32) -> u64 {
     u64::from(processes).saturating_add(OWN_PROCESSES + 1).max(LEAST_PIDS)
 }
 
-/// Sets a number of this process's own namespaces, where the kernel lets their owner do that.
-pub(super) fn set(name: &str, number: u64) {
+/// Sets what holds for this process's own namespaces, where the kernel lets their owner do that.
+pub(super) fn set(name: &str, to: impl fmt::Display) {
     let file = File::options().write(true).open(format!("/proc/sys/{name}"));
     // What this bounds is bounded in other ways too.
-    file.and_then(|mut file| file.write_all(number.to_string().as_bytes())).ok();
+    file.and_then(|mut file| file.write_all(to.to_string().as_bytes())).ok();
 }
+
+/// The least, the usual and the most bytes that either buffer of a TCP socket grows to: its network
+/// is this machine's memory, where more is of no use.
+pub(super) const TCP_BYTES: &str = "4096 65536 106496";

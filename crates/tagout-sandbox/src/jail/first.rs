@@ -192,6 +192,11 @@ impl First {
         if self.into.holds(Namespaces::PID) && self.isolation.wants(Part::ProcessBound) {
             bounds::set("kernel/pid_max", bounds::pid_max(bounds.processes));
         }
+        if self.into.holds(Namespaces::NETWORK) && self.isolation.wants(Part::MemoryBound) {
+            for buffer in ["net/ipv4/tcp_rmem", "net/ipv4/tcp_wmem"] {
+                bounds::set(buffer, bounds::TCP_BYTES);
+            }
+        }
         if self.into.holds(Namespaces::IPC) {
             bounds::set("kernel/shmall", bounds.tmp / 4096);
             bounds::set("kernel/shmmax", bounds.tmp);

@@ -71,7 +71,7 @@ fn one(listener: &OwnedFd, notice: &Notice, filter: &[Instruction], observed: &m
 
 /// Whether a refusal says something of the program, rather than of the libraries that it uses.
 fn is_telling(name: &str, error: i32) -> bool {
-    !matches!(error, libc::ENOTTY | libc::EINVAL) && !matches!(name, "clone3" | "openat2")
+    !matches!(error, 0 | libc::ENOTTY | libc::EINVAL) && !matches!(name, "clone3" | "openat2")
 }
 
 fn note(listener: &OwnedFd, notice: &Notice, name: &str, observed: &mut Observed) {

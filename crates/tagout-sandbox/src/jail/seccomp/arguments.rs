@@ -154,6 +154,18 @@ macro_rules! send {
 pub(super) const SEND_THIRD: Rule = send!(2);
 pub(super) const SEND_FOURTH: Rule = send!(3);
 
+/// The size of a socket's buffers, whose content counts for no process. Who sets it is told that it is
+/// set, as by a kernel that lets nobody have larger ones.
+pub(super) const SET_OPTION: Rule =
+    Rule::By(&[Arm(&[is(1, &[number(libc::SOL_SOCKET)]), is(2, BUFFERS)], Refuse(0))], Allow);
+
+const BUFFERS: &[u32] = &[
+    number(libc::SO_SNDBUF),
+    number(libc::SO_RCVBUF),
+    number(libc::SO_SNDBUFFORCE),
+    number(libc::SO_RCVBUFFORCE),
+];
+
 /// What terminals, pipes, sockets and files are asked for. A request that is not here is answered
 /// as by a file that does not know it; those that put input into a terminal are refused.
 pub(super) const IOCTL: Rule = Rule::By(

@@ -6,7 +6,8 @@
 //! below.
 use super::arguments::{
     Arm, CLONE, IOCTL, IOPRIO, MODE_SECOND, MODE_THIRD, NODE_THIRD, OF_OTHERS, OPEN_THIRD,
-    PERSONALITY, PRCTL, PRIORITY, PRLIMIT, SECCOMP, SEND_FOURTH, SEND_THIRD, SOCKET, SOCKETPAIR,
+    PERSONALITY, PRCTL, PRIORITY, PRLIMIT, SECCOMP, SEND_FOURTH, SEND_THIRD, SET_OPTION, SOCKET,
+    SOCKETPAIR,
 };
 
 /// How a call is answered.
@@ -295,7 +296,6 @@ const SOCKETS: &[Named] = named![
     SYS_getsockname,
     SYS_getpeername,
     SYS_getsockopt,
-    SYS_setsockopt,
     SYS_recvfrom,
     SYS_recvmsg,
     SYS_recvmmsg,
@@ -366,6 +366,7 @@ const RULED_EVERYWHERE: &[(Named, Rule)] = ruled![
     SYS_setpriority => PRIORITY,
     SYS_socket => SOCKET,
     SYS_socketpair => SOCKETPAIR,
+    SYS_setsockopt => SET_OPTION,
 ];
 
 #[cfg(target_arch = "x86_64")]
