@@ -22,6 +22,7 @@ mod pool;
 mod request;
 mod response;
 mod socket;
+mod strangers;
 mod tls;
 mod vet;
 

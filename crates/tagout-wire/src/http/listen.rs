@@ -26,6 +26,7 @@ use super::{
     request::Request,
     response::{Reply, Response},
     socket::{Paced, Patience, Stream, Turns},
+    strangers::{Guest, Held, Strangers},
     tls::Tls,
 };
 
@@ -104,6 +105,10 @@ pub struct ServerLimits {
     /// Connections beyond the others that are told that, and 503 if they ask for anything else; only
     /// where there is such a path.
     pub reserve: usize,
+    /// Whether the handler says by [`Request::vouch`] when it knows who sent a request. A connection
+    /// of which it has not said so gets `head` in all, and the oldest of them makes room for one that
+    /// comes when there is none.
+    pub vouches: bool,
     /// Bytes of a request's line and headers; more is answered with 431.
     pub header_bytes: usize,
     /// Headers of a request; more is answered with 431.
@@ -142,6 +147,7 @@ impl Default for ServerLimits {
             late: Duration::from_secs(1),
             health: None,
             reserve: 16,
+            vouches: false,
             header_bytes: 32 << 10,
             headers: 100,
             handshake: Duration::from_secs(10),
@@ -175,14 +181,6 @@ struct Server<H> {
     load: Arc<Load>,
 }
 
-/// What a connection holds as long as it lasts.
-struct Held {
-    _permit: OwnedSemaphorePermit,
-    _place: Option<Place>,
-    /// It came when there was no room, and is told nothing but whether the server lives.
-    spare: bool,
-}
-
 /// How long a connection beyond the others may take.
 const SPARE: Duration = Duration::from_secs(2);
 
@@ -211,11 +209,13 @@ pub async fn serve<H: Handler>(
     {
         while tasks.try_join_next().is_some() {}
         let place = places.take(peer.ip(), limits.connections_of(peer.ip()));
-        let Some(held) = room.held(permit, place) else {
+        let Some(held) = room.held(permit, place, peer.ip()) else {
             tracing::debug!(%peer, "has too many connections");
             continue;
         };
-        tasks.spawn(server.clone().connection(stream, peer, held));
+        let spare = held.spare;
+        let guest = room.strangers.came(peer.ip(), held);
+        tasks.spawn(server.clone().connection(stream, peer, (guest, spare)));
     }
     drop(listener);
     let ended = async { while tasks.join_next().await.is_some() {} };
@@ -248,6 +248,8 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 struct Room {
     ordinary: Arc<Semaphore>,
     spare: Arc<Semaphore>,
+    strangers: Arc<Strangers>,
+    vouches: bool,
 }
 
 /// Room for one connection.
@@ -260,7 +262,7 @@ impl Room {
     fn of(limits: &ServerLimits) -> Self {
         let spare = limits.health.map_or(0, |_| limits.reserve);
         let [ordinary, spare] = [limits.connections, spare].map(|n| Arc::new(Semaphore::new(n)));
-        Self { ordinary, spare }
+        Self { ordinary, spare, strangers: Arc::default(), vouches: limits.vouches }
     }
 
     /// Waits for room; nothing once there can be none.
@@ -273,14 +275,30 @@ impl Room {
         }
     }
 
-    /// What a connection holds; nothing where it has to go.
-    fn held(&self, Permit { permit, spare }: Permit, place: Option<Place>) -> Option<Held> {
-        if spare || place.is_some() {
-            return Some(Held { _permit: permit, _place: place, spare });
+    /// What a connection from `peer` holds; nothing where it has to go.
+    fn held(&self, permit: Permit, place: Option<Place>, peer: IpAddr) -> Option<Held> {
+        let Permit { permit, spare } = permit;
+        match (place, spare) {
+            (Some(place), false) => Some(Held { permit, place: Some(place), spare }),
+            (Some(place), true) => {
+                let (permit, spare) = match self.evicted(None) {
+                    Some(old) => (old.permit, false),
+                    None => (permit, true),
+                };
+                Some(Held { permit, place: Some(place), spare })
+            }
+            (None, spare) => self.evicted(Some(peer)).or_else(|| {
+                // Its peer has too many, which must not be all that a probe from there learns.
+                let kept = || Arc::clone(&self.spare).try_acquire_owned().ok();
+                let permit = if spare { permit } else { kept()? };
+                Some(Held { permit, place: None, spare: true })
+            }),
         }
-        // Its peer has too many, which must not be all that a probe from there learns.
-        let permit = Arc::clone(&self.spare).try_acquire_owned().ok()?;
-        Some(Held { _permit: permit, _place: None, spare: true })
+    }
+
+    /// What the oldest connection without a credential held, from where `peer` is if that is said.
+    fn evicted(&self, peer: Option<IpAddr>) -> Option<Held> {
+        if self.vouches { self.strangers.evict(peer) } else { None }
     }
 }
 
@@ -305,25 +323,51 @@ fn gone_before_accepted(error: &io::Error) -> bool {
 }
 
 impl<H: Handler> Server<H> {
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, held: Held) {
-        let Some(Some(stream)) =
-            self.stop.run_until_cancelled(self.handshake(stream, held.spare)).await
-        else {
-            return;
-        };
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        (guest, spare): (Arc<Guest>, bool),
+    ) {
+        tokio::select! {
+            () = guest.evicted() => tracing::debug!(%peer, "made room for another"),
+            () = self.spoken_with(stream, peer, (&guest, spare)) => {}
+        }
+    }
+
+    /// Until a connection has shown no credential for too long.
+    async fn is_stranger(&self, guest: &Guest) {
+        if !self.limits.vouches || timeout(self.limits.head, guest.vouched()).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn spoken_with(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        (guest, spare): (&Arc<Guest>, bool),
+    ) {
+        let stream = self.stop.run_until_cancelled(self.handshake(stream, spare)).await;
+        let Some(Some(stream)) = stream else { return };
         let turns = Turns::default();
         let ServerLimits { idle, head, write, .. } = self.limits;
-        let patience = match held.spare {
+        let patience = match spare {
             false => Patience { idle, head, write },
             true => {
                 Patience { idle: SPARE.min(idle), head: SPARE.min(head), write: SPARE.min(write) }
             }
         };
         let stream = Paced::new(stream, turns.clone(), patience);
-        let service = service_fn(|request| self.answer(request, (peer, held.spare), &turns));
+        let service = service_fn(|request| self.answer(request, (peer, spare), (&turns, guest)));
         let connection = self.builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
-        let ended = match self.stop.run_until_cancelled(connection.as_mut()).await {
+        let until_stop = self.stop.run_until_cancelled(connection.as_mut());
+        let ended = tokio::select! {
+            () = self.is_stranger(guest) => return,
+            ended = until_stop => ended,
+        };
+        let ended = match ended {
             Some(ended) => ended,
             None => {
                 connection.as_mut().graceful_shutdown();
@@ -355,7 +399,7 @@ impl<H: Handler> Server<H> {
         &self,
         request: ::http::Request<Incoming>,
         (peer, spare): (SocketAddr, bool),
-        turns: &Turns,
+        (turns, guest): (&Turns, &Arc<Guest>),
     ) -> Result<::http::Response<Reply>, Infallible> {
         let turn = turns.begin();
         // How long such a body is can be told in two ways, on which a proxy may not agree with us.
@@ -367,14 +411,15 @@ impl<H: Handler> Server<H> {
                 refused(refusal)
             }
             Ok(()) if self.asks_for_health(&request) => {
-                last |= spare;
+                // Whoever asks it has shown no credential, and does not stay.
+                last = true;
                 healthy()
             }
             Ok(()) => match self.load.begin().filter(|_| !spare) {
                 None => overloaded(),
                 Some(_under_way) => {
-                    let secure = self.tls.is_some();
-                    let request = Request::new(request, peer, secure, self.limits.body);
+                    let from = (peer, self.tls.is_some());
+                    let request = Request::new(request, from, self.limits.body, Arc::clone(guest));
                     self.handler.handle(request).await
                 }
             },

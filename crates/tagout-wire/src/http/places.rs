@@ -47,7 +47,7 @@ impl Drop for Place {
 
 /// What one neighbour has to itself: an IPv4 address, or the half of an IPv6 address that is not
 /// its own to choose.
-fn household(peer: IpAddr) -> IpAddr {
+pub(super) fn household(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(six) if !six.is_loopback() => IpAddr::V6((u128::from(six) >> 64 << 64).into()),
         IpAddr::V4(_) | IpAddr::V6(_) => peer.to_canonical(),

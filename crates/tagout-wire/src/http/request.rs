@@ -1,5 +1,5 @@
 //! What a client asks.
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use ::http::{HeaderMap, Method};
 use bytes::{Bytes, BytesMut};
@@ -7,6 +7,8 @@ use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
+
+use super::strangers::Guest;
 
 /// A request whose host and origin are allowed.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub struct Request {
     pub secure: bool,
     body: Option<Incoming>,
     patience: Duration,
+    guest: Arc<Guest>,
 }
 
 /// Why there is no body. The connection ends after the answer.
@@ -47,9 +50,9 @@ pub enum BodyError {
 impl Request {
     pub(super) fn new(
         request: ::http::Request<Incoming>,
-        peer: SocketAddr,
-        secure: bool,
+        (peer, secure): (SocketAddr, bool),
         patience: Duration,
+        guest: Arc<Guest>,
     ) -> Self {
         let (parts, body) = request.into_parts();
         Self {
@@ -61,7 +64,14 @@ impl Request {
             secure,
             body: Some(body),
             patience,
+            guest,
         }
+    }
+
+    /// Says that whoever sent it is known: from here on its connection makes room for no other, and
+    /// has time.
+    pub fn vouch(&self) {
+        self.guest.vouch();
     }
 
     /// The whole body, of at most `limit` bytes; empty when it was asked for before. A length that

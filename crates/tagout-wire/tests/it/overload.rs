@@ -1,8 +1,10 @@
 //! Too much to do: what is told early, and the one question that is always answered.
+use std::time::Duration;
+
 use tagout_wire::http::ServerLimits;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::peers::{Seen, Served, rest, status, until};
+use crate::peers::{FOREVER, Seen, Served, rest, status, until};
 
 const WAIT: &[u8] = b"POST /wait HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}";
 const WHAT: &[u8] = b"GET /what HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -79,4 +81,57 @@ async fn health_tells_nothing_else_and_no_other_host() {
         server.raw(asked(line, "localhost")).await;
     }
     assert_eq!(server.requests(), 4);
+}
+
+#[tokio::test]
+async fn who_asks_for_health_does_not_stay() {
+    let server = Served::limited(limits()).await;
+    // It keeps its side open.
+    let answer = server.raw(HEALTH).await;
+    assert!(answer.contains("connection: close") && answer.ends_with("ok\n"), "{answer}");
+}
+
+const KNOWN: &[u8] = b"GET /known HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+#[tokio::test]
+async fn strangers_make_room_for_whoever_comes_after_them() {
+    for limits in [
+        ServerLimits { connections_of_loopback: 4, reserve: 2, ..limits() },
+        ServerLimits { connections: 4, reserve: 2, ..limits() },
+    ] {
+        let server = Served::limited(ServerLimits { vouches: true, ..limits }).await;
+        let mut known = server.connect().await;
+        known.write_all(KNOWN).await.unwrap();
+        until(&mut known, "known").await;
+        let mut strangers = Vec::new();
+        for _ in 0..16 {
+            strangers.push(server.connect().await);
+        }
+        // Who comes now is not told that there is too much to do, and who is known has stayed.
+        let mut second = server.connect().await;
+        second.write_all(KNOWN).await.unwrap();
+        let answer = until(&mut second, "known").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        known.write_all(KNOWN).await.unwrap();
+        until(&mut known, "known").await;
+        assert_eq!(rest(&mut strangers[0]).await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_has_little_time_whatever_it_does() {
+    let head = Duration::from_millis(300);
+    let limits = ServerLimits { vouches: true, head, body: FOREVER * 9, ..limits() };
+    let server = Served::limited(limits).await;
+    let mut known = server.connect().await;
+    known.write_all(KNOWN).await.unwrap();
+    until(&mut known, "known").await;
+    let mut idle = server.connect().await;
+    idle.write_all(WHAT).await.unwrap();
+    assert!(rest(&mut idle).await.starts_with("HTTP/1.1 200"));
+    let unsaid = "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n{";
+    assert_eq!(server.raw(unsaid).await, "");
+    // All that time the other stayed.
+    known.write_all(KNOWN).await.unwrap();
+    until(&mut known, "known").await;
 }

@@ -67,6 +67,10 @@ impl Handler for Probe {
         self.requests.fetch_add(1, Ordering::SeqCst);
         self.peers.lock().unwrap().insert(request.peer);
         match request.path.as_str() {
+            "/known" => {
+                request.vouch();
+                text("known")
+            }
             "/echo" => match request.body(BODY_LIMIT).await {
                 Ok(body) => text(body),
                 Err(BodyError::TooLarge { .. }) => Response::empty(StatusCode::PAYLOAD_TOO_LARGE),
