@@ -146,6 +146,12 @@ impl Vault {
         }
     }
 
+    /// The token that there is now.
+    #[must_use]
+    pub fn token(&self) -> Option<&Secret<String>> {
+        self.token.as_ref().map(|token| &token.text)
+    }
+
     /// When the token wants to be renewed; nothing where it does not.
     #[must_use]
     pub fn renews_at(&self) -> Option<Timestamp> {
@@ -185,14 +191,19 @@ impl Vault {
         let url = format!("{}/v1/auth/token/renew-self", self.settings.address);
         let make = || Ok(self.request(&url, Some(Secret::new(b"{}".to_vec()))));
         let answer = answered(world, of, make, |answer| is_passing(answer.status)).await?;
-        let renewed = serde_json::from_slice::<OfAuth>(answer.body.expose()).ok();
-        match (answer.status, renewed) {
-            (200, Some(OfAuth { auth })) => self.take(world, of, auth),
+        match answer.status {
+            200 => {
+                let renewed = serde_json::from_slice::<OfAuth>(answer.body.expose());
+                let problem = "comes from a Vault whose renewal cannot be read";
+                let renewed = renewed.map_err(|_| SecretError::unusable(of, problem))?;
+                self.take(world, of, renewed.auth)
+            }
             // It has come to its longest end, or was taken back.
-            (_, _) => {
+            400 | 403 | 404 => {
                 self.token = None;
                 Ok(())
             }
+            status => Err(refused(of, status)),
         }
     }
 
@@ -206,6 +217,15 @@ impl Vault {
 
     /// A request under the token, if there is one.
     fn request(&self, url: &str, body: Option<Secret<Vec<u8>>>) -> Request {
+        self.request_under(url, body, self.token())
+    }
+
+    fn request_under(
+        &self,
+        url: &str,
+        body: Option<Secret<Vec<u8>>>,
+        token: Option<&Secret<String>>,
+    ) -> Request {
         let mut headers = vec![
             ("accept", HeaderText::Plain("application/json".to_owned())),
             // Vault's agents and proxies want it of whoever is no browser.
@@ -217,8 +237,8 @@ impl Vault {
         if let Some(namespace) = &self.settings.namespace {
             headers.push(("x-vault-namespace", HeaderText::Plain(namespace.clone())));
         }
-        if let Some(token) = &self.token {
-            let text = Secret::new(token.text.expose().clone());
+        if let Some(token) = token {
+            let text = Secret::new(token.expose().clone());
             headers.push(("x-vault-token", HeaderText::Secret(text)));
         }
         Request { url: url.to_owned(), headers, body, answer_bytes: ANSWER_BYTES }

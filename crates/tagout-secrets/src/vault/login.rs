@@ -37,19 +37,16 @@ impl Vault {
     ) -> Result<(), SecretError> {
         let text = (world.local)(token)?;
         let now = world.clock.now();
-        self.token = Some(Token::new(text, now, 0, false));
         let url = format!("{}/v1/auth/token/lookup-self", self.settings.address);
-        let make = || Ok(self.request(&url, None));
+        let make = || Ok(self.request_under(&url, None, Some(&text)));
         let answer = answered(world, of, make, |answer| is_passing(answer.status)).await?;
         if answer.status != 200 {
-            self.token = None;
             return Err(refused(of, answer.status));
         }
         let looked = serde_json::from_slice::<Looked>(answer.body.expose());
         let Looked { data } =
             looked.map_err(|_| SecretError::unusable(of, "comes from what is no Vault"))?;
-        let text = self.token.take().map(|token| token.text);
-        self.token = text.map(|text| Token::new(text, now, data.ttl, data.renewable));
+        self.token = Some(Token::new(text, now, data.ttl, data.renewable));
         Ok(())
     }
 

@@ -188,3 +188,56 @@ async fn answers_that_are_none_are_errors_without_what_they_hold() {
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
 }
+
+/// A Vault whose answers to `lookup-self` and `renew-self` are as told.
+fn keeping(looked: Arc<AtomicU32>, renewed: Arc<AtomicU32>) -> Keeper {
+    let status = |of: &AtomicU32| u16::try_from(of.load(Ordering::SeqCst)).unwrap();
+    let keeper = Keeper::start(move |asked: &Asked| match asked.path.as_str() {
+        "/v1/auth/token/lookup-self" => {
+            let data = json!({ "data": { "ttl": 300, "renewable": true } });
+            (status(&looked), data.to_string())
+        }
+        "/v1/auth/token/renew-self" => match status(&renewed) {
+            200 => auth("s.token", 300),
+            other => (other, "{}".to_owned()),
+        },
+        _ => secret(&json!({ "token": "hunter2" })),
+    });
+    keeper.unwrap()
+}
+
+#[tokio::test]
+async fn a_token_that_could_not_be_looked_up_is_not_taken_for_one_without_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let looked = Arc::new(AtomicU32::new(500));
+    let keeper = keeping(Arc::clone(&looked), Arc::new(AtomicU32::new(200)));
+    let (wire, clock) = (Wire::new(), Hands::at_noon());
+    let world = world(&wire, &clock);
+    let mut vault = Vault::new(settings(&keeper, Login::Token(kept(&folder, "token", "s.token"))));
+    let wanted = path("vault://kv/x#token");
+    let error = vault.read(world, &wanted).await.unwrap_err();
+    assert_eq!(error.code(), "secret-unreachable", "{error}");
+    assert!(vault.token().is_none(), "nothing is known of it");
+    looked.store(200, Ordering::SeqCst);
+    assert_eq!(vault.read(world, &wanted).await.unwrap().value.expose(), "hunter2");
+    assert!(vault.renews_at().is_some(), "it has an end, and is renewed before");
+}
+
+#[tokio::test]
+async fn a_token_that_a_busy_vault_does_not_renew_is_kept_and_one_that_it_refuses_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let renewed = Arc::new(AtomicU32::new(500));
+    let keeper = keeping(Arc::new(AtomicU32::new(200)), Arc::clone(&renewed));
+    let (wire, clock) = (Wire::new(), Hands::at_noon());
+    let world = world(&wire, &clock);
+    let mut vault = Vault::new(settings(&keeper, Login::Token(kept(&folder, "token", "s.token"))));
+    let wanted = path("vault://kv/x#token");
+    let of = Source::Vault(wanted.clone());
+    vault.read(world, &wanted).await.unwrap();
+    clock.pass(200);
+    assert!(vault.keep(world, &of).await.is_err());
+    assert_eq!(vault.token().unwrap().expose(), "s.token", "it is good for 100 seconds more");
+    renewed.store(403, Ordering::SeqCst);
+    vault.keep(world, &of).await.unwrap();
+    assert!(vault.token().is_none(), "the next read logs in anew");
+}
