@@ -3,11 +3,15 @@
 //!
 //! Options are read strictly. What a launcher would understand and this does not is refused, and
 //! not guessed: a guess may be of another package than the one that runs.
+mod behind;
+mod interpreter;
 mod npm;
 mod python;
+mod words;
 
 use std::{fmt, path::Path};
 
+use self::words::{Wanted, Word, Words};
 pub(crate) use self::{npm::is_version as npm_version, python::is_version as python_version};
 
 /// What a command line does.
@@ -86,6 +90,14 @@ pub enum Unfit {
         /// What is not understood.
         what: String,
     },
+    /// A program may start something that fetches, in a way that is not looked into any further.
+    #[error("`{program}` is given `{launcher}`, which fetches what it runs")]
+    Behind {
+        /// The program that is started.
+        program: String,
+        /// What it may start.
+        launcher: String,
+    },
     /// It would be fetched whenever it is started.
     #[error(
         "`{launcher}` fetches `{name}` {version} whenever it is started, and it is not installed"
@@ -143,7 +155,9 @@ impl Unfit {
         match self {
             Self::Unpinned(_) | Self::Elsewhere { .. } => "supply-unpinned",
             Self::Fetched { .. } => "supply-not-installed",
-            Self::NotUnderstood { .. } | Self::Installs { .. } => "supply-launcher",
+            Self::NotUnderstood { .. } | Self::Behind { .. } | Self::Installs { .. } => {
+                "supply-launcher"
+            }
         }
     }
 
@@ -159,26 +173,36 @@ impl Unfit {
             Self::NotUnderstood { .. } => {
                 "start the program itself, or write the launcher's plainest form"
             }
+            Self::Behind { .. } => {
+                "write the launcher itself, with a version: `npx -y PACKAGE@VERSION`, \
+                 `uvx PACKAGE==VERSION`; where the word is data, write it as `--OPTION=WORD`"
+            }
             Self::Installs { .. } => "install it yourself, and start the program itself",
         }
     }
 }
 
-/// Whether `command` may be started as it is, by whatever name its program goes.
+/// Whether `command` may be started as it is, by whatever name its program and its files go.
 ///
 /// # Errors
 /// It fetches what it runs.
 pub fn starts(command: &[String], resolved: &Path) -> Result<(), Unfit> {
+    let launcher = command.first().map(|program| called(program)).unwrap_or_default().to_owned();
+    let real = resolved.canonicalize().ok().filter(|real| real.to_str().is_some());
+    let is_corepack = real.iter().flat_map(|real| real.iter()).any(|part| part == "corepack");
+    if is_corepack {
+        return Err(Unfit::NotUnderstood { launcher, what: "corepack".to_owned() });
+    }
     let as_found = || {
-        let real = resolved.canonicalize().ok()?;
-        let args = command.get(1..).unwrap_or_default().iter().cloned();
-        Some(std::iter::once(real.to_str()?.to_owned()).chain(args).collect::<Vec<_>>())
+        let program = real.as_deref().and_then(Path::to_str).map(str::to_owned);
+        let program = program.or_else(|| command.first().cloned());
+        let args = command.iter().skip(1).map(|argument| leads_to(argument));
+        program.into_iter().chain(args).collect::<Vec<_>>()
     };
     let what = match launch(command)? {
-        Launch::Local => launch(&as_found().unwrap_or_else(|| command.to_vec()))?,
+        Launch::Local => launch(&as_found())?,
         package @ Launch::Package(_) => package,
     };
-    let launcher = command.first().map(|program| called(program)).unwrap_or_default().to_owned();
     match what {
         Launch::Local => Ok(()),
         Launch::Package(Package { name, version, .. }) => {
@@ -187,33 +211,49 @@ pub fn starts(command: &[String], resolved: &Path) -> Result<(), Unfit> {
     }
 }
 
+/// Where an argument leads that names a file by another name.
+fn leads_to(argument: &str) -> String {
+    let path = Path::new(argument);
+    let linked = path.is_absolute() && path.is_file();
+    let real = linked.then(|| path.canonicalize().ok()).flatten();
+    real.and_then(|real| real.to_str().map(str::to_owned)).unwrap_or_else(|| argument.to_owned())
+}
+
 /// What `command` does: the program, then its arguments.
 ///
 /// # Errors
 /// It fetches what it runs, and nothing says exactly what that is.
 pub fn launch(command: &[String]) -> Result<Launch, Unfit> {
     let Some((program, args)) = command.split_first() else { return Ok(Launch::Local) };
-    let name = called(program);
-    let words = Words { launcher: name.to_owned(), command, at: 1 };
-    match name {
-        "npx" => npm::npx(words),
-        "npm" => npm::npm(words),
+    // Some file systems know no capitals.
+    let name = called(program).to_ascii_lowercase();
+    let words = Words::new(&name, command);
+    match name.as_str() {
+        "npx" | "npx-cli.js" => npm::npx(words),
+        "npm" | "npm-cli.js" => npm::npm(words),
         "bunx" => npm::bunx(words),
         "bun" => npm::bun(words),
-        "pnpx" => npm::dlx(words),
-        "pnpm" => npm::pnpm(words),
-        "yarn" => npm::yarn(words),
+        "pnpx" | "pnpx.cjs" | "pnpx.js" => npm::dlx(words),
+        "pnpm" | "pnpm.cjs" | "pnpm.js" => npm::pnpm(words),
+        "yarn" | "yarnpkg" | "yarn.js" | "yarn.cjs" => npm::yarn(words),
         "uvx" => python::uvx(words),
         "uv" => python::uv(words),
         "pipx" => python::pipx(words),
-        _ if is_pip(name) => Err(Unfit::Installs { launcher: name.to_owned() }),
-        "corepack" | "npx-cli.js" | "npm-cli.js" => Err(words.not_understood(name)),
-        "env" | "sh" | "bash" | "dash" | "zsh" | "ash" | "busybox" | "cmd" | "powershell"
-        | "pwsh" | "sudo" | "nice" | "nohup" | "timeout" | "xargs" | "setsid" | "stdbuf" => {
-            hidden(name, args)
+        "corepack" => Err(words.not_understood(&name)),
+        _ if is_pip(&name) => Err(Unfit::Installs { launcher: name }),
+        _ if behind::is_shell(&name) => behind::shell(&name, args),
+        _ => interpreter::read(&name, args),
+    }
+}
+
+/// What a launcher starts in its turn, which has to be there.
+fn nested(words: &Words<'_>, command: &[String]) -> Result<Launch, Unfit> {
+    match launch(command) {
+        Ok(Launch::Local) => Ok(Launch::Local),
+        Ok(Launch::Package(_)) | Err(_) => {
+            let launcher = command.first().map(|word| called(word)).unwrap_or_default().to_owned();
+            Err(Unfit::Behind { program: words.launcher.clone(), launcher })
         }
-        _ if is_interpreter(name) => interpreted(name, args),
-        _ => Ok(Launch::Local),
     }
 }
 
@@ -229,14 +269,9 @@ fn is_pip(name: &str) -> bool {
     rest.is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.'))
 }
 
-fn is_interpreter(name: &str) -> bool {
-    let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    ["node", "nodejs", "python", "pypy", "deno", "py"].contains(&plain)
-}
-
 /// Whether something that fetches programs is called so.
 fn fetches(name: &str) -> bool {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 24] = [
         "npx",
         "npm",
         "bunx",
@@ -244,147 +279,29 @@ fn fetches(name: &str) -> bool {
         "pnpx",
         "pnpm",
         "yarn",
+        "yarnpkg",
         "uvx",
         "uv",
         "pipx",
+        "corepack",
+        "deno",
+        "npx-cli",
+        "npm-cli",
         "npx-cli.js",
         "npm-cli.js",
+        "pnpm.cjs",
+        "pnpx.cjs",
+        "pnpm.js",
+        "pnpx.js",
+        "yarn.js",
+        "yarn.cjs",
+        "easy_install",
     ];
-    NAMES.contains(&name) || is_pip(name)
+    let name = name.to_ascii_lowercase();
+    NAMES.contains(&name.as_str()) || is_pip(&name)
 }
 
-/// A program that runs what its arguments say, in a way that is not looked into any further.
-fn hidden(name: &str, args: &[String]) -> Result<Launch, Unfit> {
-    let separators = |c: char| c.is_whitespace() || ";&|()'\"`$={}<>".contains(c);
-    let mut words = args.iter().flat_map(|argument| argument.split(separators));
-    match words.find(|word| fetches(called(word))) {
-        Some(word) => {
-            Err(Unfit::NotUnderstood { launcher: name.to_owned(), what: word.to_owned() })
-        }
-        None => Ok(Launch::Local),
-    }
-}
-
-/// An interpreter may be given a launcher as a module or a script, or fetch by itself.
-fn interpreted(name: &str, args: &[String]) -> Result<Launch, Unfit> {
-    let refused =
-        |what: &str| Unfit::NotUnderstood { launcher: name.to_owned(), what: what.to_owned() };
-    let mut before = "";
-    for argument in args {
-        // All after the script or the module is the program's own.
-        let module = match (before, argument.strip_prefix("-m")) {
-            ("-m", _) => Some(argument.as_str()),
-            (_, Some(module)) if !module.is_empty() => Some(module),
-            (_, Some(_) | None) => None,
-        };
-        if let Some(module) = module {
-            return if fetches(module) { Err(refused(argument)) } else { Ok(Launch::Local) };
-        }
-        if name == "deno"
-            && ["npm:", "jsr:", "http:", "https:"].iter().any(|s| argument.starts_with(s))
-        {
-            return Err(refused(argument));
-        }
-        let is_value =
-            ["-W", "-X", "-r", "--require", "--import", "-C", "--conditions"].contains(&before);
-        let is_script = !argument.starts_with('-') && !is_value;
-        if is_script && (name != "deno" || argument != "run") {
-            let fetches = fetches(called(argument)) && before != "-c" && before != "-e";
-            return if fetches { Err(refused(argument)) } else { Ok(Launch::Local) };
-        }
-        before = argument;
-    }
-    Ok(Launch::Local)
-}
-
-/// A command while it is read.
-struct Words<'a> {
-    launcher: String,
-    command: &'a [String],
-    /// The place of the next word.
-    at: usize,
-}
-
-/// A word that is an option, or not.
-enum Word<'a> {
-    /// An option, and the value after its `=`.
-    Option(&'a str, Option<&'a str>),
-    /// `--`.
-    End,
-    Plain(&'a str),
-}
-
-/// What is asked for, and where it stands: the word, and what of it stands before.
-#[derive(Clone, Copy)]
-struct Wanted<'a> {
-    text: &'a str,
-    at: usize,
-    /// What stands before it in its word: an option and its `=`.
-    option: &'a str,
-}
-
-impl<'a> Words<'a> {
-    fn next(&mut self) -> Option<Word<'a>> {
-        let word = self.command.get(self.at)?.as_str();
-        self.at += 1;
-        Some(match word.split_once('=') {
-            _ if word == "--" => Word::End,
-            Some((option, value)) if word.starts_with('-') => Word::Option(option, Some(value)),
-            Some(_) | None if word.starts_with('-') => Word::Option(word, None),
-            Some(_) | None => Word::Plain(word),
-        })
-    }
-
-    /// The value of an option: after its `=`, or the next word.
-    fn value(&mut self, option: &'a str, given: Option<&'a str>) -> Result<Wanted<'a>, Unfit> {
-        if let Some(text) = given {
-            let word = self.command.get(self.at - 1).map_or("", String::as_str);
-            let option = word.strip_suffix(text).unwrap_or(option);
-            return Ok(Wanted { text, at: self.at - 1, option });
-        }
-        let text = self.command.get(self.at).ok_or_else(|| self.not_understood(option))?;
-        self.at += 1;
-        Ok(Wanted { text, at: self.at - 1, option: "" })
-    }
-
-    /// The word that was read last, as what is asked for.
-    fn last(&self, text: &'a str) -> Wanted<'a> {
-        Wanted { text, at: self.at - 1, option: "" }
-    }
-
-    fn rest(&self) -> Vec<String> {
-        self.command.get(self.at..).unwrap_or_default().to_vec()
-    }
-
-    fn not_understood(&self, what: &str) -> Unfit {
-        Unfit::NotUnderstood { launcher: self.launcher.clone(), what: what.to_owned() }
-    }
-
-    fn elsewhere(&self, written: &str) -> Unfit {
-        Unfit::Elsewhere { launcher: self.launcher.clone(), written: written.to_owned() }
-    }
-
-    /// The refusal of what names no version; `before` is what stands before one.
-    fn unpinned(
-        &self,
-        (ecosystem, name): (Ecosystem, &str),
-        wanted: Wanted<'_>,
-        before: &str,
-    ) -> Unfit {
-        let (front, back) = self.command.split_at_checked(wanted.at).unwrap_or_default();
-        Unfit::Unpinned(Box::new(Unpinned {
-            launcher: self.launcher.clone(),
-            ecosystem,
-            name: name.to_owned(),
-            wanted: wanted.text.to_owned(),
-            line: (front.to_vec(), back.get(1..).unwrap_or_default().to_vec()),
-            before: format!("{}{before}", wanted.option),
-        }))
-    }
-
-    /// Whether one of the words that are left is one of `names`.
-    fn has(&self, names: &[&str]) -> bool {
-        let left = self.command.get(self.at..).unwrap_or_default();
-        left.iter().any(|word| names.contains(&word.as_str()))
-    }
+/// Whether it names something that is not here.
+fn is_elsewhere(text: &str) -> bool {
+    text.contains("://") || ["npm:", "jsr:", "data:", "git+"].iter().any(|s| text.starts_with(s))
 }

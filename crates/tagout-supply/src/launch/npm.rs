@@ -1,5 +1,7 @@
 //! `npx` and its like.
-use super::{Ecosystem, Launch, Package, Unfit, Wanted, Word, Words};
+use super::{
+    Ecosystem, Launch, Package, Unfit, Wanted, Word, Words, called, fetches, is_elsewhere, nested,
+};
 
 /// Options that change nothing of what is run.
 const IDLE: [&str; 12] = [
@@ -29,49 +31,142 @@ pub(super) fn dlx(words: Words<'_>) -> Result<Launch, Unfit> {
     run(words, &["-s", "--silent", "-q", "--quiet"])
 }
 
+/// A package manager's subcommands and options. What stands in none of the lists is refused: it may
+/// fetch something.
+struct Manager {
+    /// Subcommands that fetch a package and run it.
+    runs: &'static [&'static str],
+    /// Subcommands that run a script of the package that is there.
+    scripts: &'static [&'static str],
+    /// Subcommands that run a program with its arguments.
+    executes: &'static [&'static str],
+    /// Whether a file may stand in place of a subcommand.
+    files: bool,
+    /// Options that change nothing.
+    idle: &'static [&'static str],
+    /// Options with a value that say where the package is.
+    places: &'static [&'static str],
+}
+
+const SCRIPTS: [&str; 8] = ["run", "run-script", "start", "stop", "restart", "test", "t", "tst"];
+
 pub(super) fn npm(words: Words<'_>) -> Result<Launch, Unfit> {
-    const RUNS: [&str; 2] = ["exec", "x"];
-    const OTHERS: [&str; 4] = ["init", "create", "innit", "it"];
-    under(words, (&RUNS, &OTHERS), &IDLE)
+    let manager = Manager {
+        runs: &["exec", "x"],
+        scripts: &SCRIPTS,
+        executes: &[],
+        files: false,
+        idle: &IDLE,
+        places: &["--prefix", "-C", "-w", "--workspace", "--loglevel"],
+    };
+    under(words, &manager)
 }
 
 pub(super) fn bun(words: Words<'_>) -> Result<Launch, Unfit> {
-    under(words, (&["x"], &["create", "c"]), &["--bun", "--silent", "-y", "--yes"])
+    let manager = Manager {
+        runs: &["x"],
+        scripts: &["run", "start", "test"],
+        executes: &[],
+        files: true,
+        idle: &["--bun", "-b", "--silent", "-y", "--yes", "--watch", "--hot", "--smol"],
+        places: &["--cwd"],
+    };
+    under(words, &manager)
 }
 
 pub(super) fn pnpm(words: Words<'_>) -> Result<Launch, Unfit> {
-    under(words, (&["dlx"], &["create"]), &["-s", "--silent"])
+    let manager = Manager {
+        runs: &["dlx"],
+        scripts: &SCRIPTS,
+        executes: &["exec"],
+        files: false,
+        idle: &["-s", "--silent"],
+        places: &["-C", "--dir", "-F", "--filter"],
+    };
+    under(words, &manager)
 }
 
 pub(super) fn yarn(words: Words<'_>) -> Result<Launch, Unfit> {
-    under(words, (&["dlx"], &["create"]), &["-q", "--quiet"])
+    let manager = Manager {
+        runs: &["dlx"],
+        scripts: &["run", "start", "test"],
+        executes: &["exec"],
+        files: false,
+        idle: &["-q", "--quiet", "-s", "--silent"],
+        places: &["--cwd"],
+    };
+    under(words, &manager)
 }
 
-/// A package manager whose subcommand may fetch and run something: one of the first; others fetch
-/// something that is not known before.
-fn under(
-    mut words: Words<'_>,
-    (runs, others): (&[&str], &[&str]),
-    idle: &[&str],
-) -> Result<Launch, Unfit> {
-    let launcher = words.launcher.clone();
+/// What a package manager does by its subcommand.
+fn under(mut words: Words<'_>, manager: &Manager) -> Result<Launch, Unfit> {
+    let mut placed = None;
     while let Some(word) = words.next() {
         match word {
-            Word::Plain(name) if runs.contains(&name) => {
-                words.launcher = format!("{launcher} {name}");
-                return run(words, idle);
+            Word::Plain(name) if manager.runs.contains(&name) => {
+                if let Some(option) = placed {
+                    return Err(words.not_understood(option));
+                }
+                words.launcher = format!("{} {name}", words.launcher);
+                return run(words, manager.idle);
             }
-            Word::Plain(name) if others.contains(&name) => return Err(words.not_understood(name)),
-            // What is run is a script of a package that is there.
-            Word::Plain(_) => return Ok(Launch::Local),
-            Word::Option(name, None) if idle.contains(&name) => {}
-            Word::Option(name, _) if words.has(runs) || words.has(others) => {
-                return Err(words.not_understood(name));
+            Word::Plain(name) if manager.scripts.contains(&name) => {
+                return script(words, manager, name.starts_with("run"));
             }
-            Word::Option(..) | Word::End => return Ok(Launch::Local),
+            Word::Plain(name) if manager.executes.contains(&name) => {
+                return executed(words);
+            }
+            Word::Plain(name)
+                if manager.files && name.contains(['.', '/']) && !is_elsewhere(name) =>
+            {
+                return if fetches(called(name)) {
+                    Err(words.not_understood(name))
+                } else {
+                    Ok(Launch::Local)
+                };
+            }
+            Word::Plain(name) => return Err(words.not_understood(name)),
+            Word::Option(name, None) if manager.idle.contains(&name) => {}
+            Word::Option(name, value) if manager.places.contains(&name) => {
+                words.value(name, value)?;
+                placed = Some(name);
+            }
+            Word::Option(name, _) => return Err(words.not_understood(name)),
+            Word::End => {}
         }
     }
     Ok(Launch::Local)
+}
+
+/// A script of the package that is there. Where it is named, some take a program's name, too.
+fn script(mut words: Words<'_>, manager: &Manager, named: bool) -> Result<Launch, Unfit> {
+    while let Some(word) = words.next().filter(|_| named) {
+        match word {
+            Word::Plain(name) if fetches(called(name)) || is_elsewhere(name) => {
+                return Err(words.not_understood(name));
+            }
+            Word::Plain(_) => break,
+            Word::Option(name, None) if manager.idle.contains(&name) => {}
+            Word::Option(name, value) if manager.places.contains(&name) => {
+                words.value(name, value)?;
+            }
+            Word::Option(name, _) => return Err(words.not_understood(name)),
+            Word::End => {}
+        }
+    }
+    Ok(Launch::Local)
+}
+
+/// A program and its arguments.
+fn executed(mut words: Words<'_>) -> Result<Launch, Unfit> {
+    loop {
+        match words.next() {
+            Some(Word::End) => {}
+            Some(Word::Plain(_)) => return nested(&words, &words.last_and_rest()),
+            Some(Word::Option(name, _)) => return Err(words.not_understood(name)),
+            None => return Ok(Launch::Local),
+        }
+    }
 }
 
 /// Options, then a package and its arguments; or a program of the package that an option names.

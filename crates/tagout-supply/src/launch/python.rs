@@ -1,5 +1,5 @@
 //! `uvx` and its like.
-use super::{Ecosystem, Launch, Package, Unfit, Wanted, Word, Words};
+use super::{Ecosystem, Launch, Package, Unfit, Wanted, Word, Words, is_elsewhere, nested};
 
 /// Options that change nothing of what is run.
 const IDLE: [&str; 8] = [
@@ -38,7 +38,9 @@ pub(super) fn uv(mut words: Words<'_>) -> Result<Launch, Unfit> {
             }
             // A project that is there, with its lock; or a script, which may name what it needs.
             Some(Word::Plain("run")) => return in_project(words),
-            Some(Word::Plain(_) | Word::End) | None => return Ok(Launch::Local),
+            Some(Word::Plain(name)) => return Err(words.not_understood(name)),
+            Some(Word::End) => return Err(words.not_understood("--")),
+            None => return Ok(Launch::Local),
             Some(Word::Option("--directory" | "--project", value)) => {
                 words.value("--directory", value)?;
             }
@@ -61,11 +63,25 @@ fn in_project(mut words: Words<'_>) -> Result<Launch, Unfit> {
                 if IDLE.contains(&name)
                     || ["--frozen", "--locked", "--no-sync", "--offline", "--no-dev"]
                         .contains(&name) => {}
-            Some(Word::Option("-m" | "--module", None)) => return Ok(Launch::Local),
+            Some(Word::Option("-m" | "--module", None)) => {
+                return nested(&words, &python(&["-m"], words.rest()));
+            }
             Some(Word::Option(name, _)) => return Err(words.not_understood(name)),
-            Some(Word::Plain(_) | Word::End) | None => return Ok(Launch::Local),
+            Some(Word::Plain(text)) if is_elsewhere(text) => return Err(words.elsewhere(text)),
+            Some(Word::Plain(text)) if text.ends_with(".py") || text.ends_with(".pyw") => {
+                return nested(&words, &python(&[], words.last_and_rest()));
+            }
+            Some(Word::Plain(_)) => return nested(&words, &words.last_and_rest()),
+            Some(Word::End) => {}
+            None => return Ok(Launch::Local),
         }
     }
+}
+
+/// What Python is given.
+fn python(options: &[&str], rest: Vec<String>) -> Vec<String> {
+    let front = std::iter::once(&"python").chain(options).map(|&word| word.to_owned());
+    front.chain(rest).collect()
 }
 
 pub(super) fn pipx(mut words: Words<'_>) -> Result<Launch, Unfit> {
@@ -78,7 +94,8 @@ pub(super) fn pipx(mut words: Words<'_>) -> Result<Launch, Unfit> {
             Err(Unfit::Installs { launcher: "pipx".to_owned() })
         }
         Some(Word::Plain(what) | Word::Option(what, _)) => Err(words.not_understood(what)),
-        Some(Word::End) | None => Ok(Launch::Local),
+        Some(Word::End) => Err(words.not_understood("--")),
+        None => Ok(Launch::Local),
     }
 }
 
@@ -120,17 +137,22 @@ fn package(
     (program, with): (Option<String>, &[Wanted<'_>]),
 ) -> Result<Launch, Unfit> {
     let text = wanted.text;
-    if ["./", "../", "/", "file:"].iter().any(|start| text.starts_with(start)) || text == "." {
-        return Ok(Launch::Local);
-    }
-    let (name, extras, version) = pinned(words, wanted)?;
     let along = with.iter().map(|one| {
         let (name, extras, version) = pinned(words, *one)?;
         if extras.is_empty() { Ok((name, version)) } else { Err(words.not_understood(one.text)) }
     });
+    // What is beside what is run runs too.
+    let along = along.collect::<Result<Vec<_>, _>>()?;
+    if ["./", "../", "/", "file:"].iter().any(|start| text.starts_with(start)) || text == "." {
+        return match with.first() {
+            Some(one) => Err(words.not_understood(&format!("--with {}", one.text))),
+            None => Ok(Launch::Local),
+        };
+    }
+    let (name, extras, version) = pinned(words, wanted)?;
     Ok(Launch::Package(Package {
         ecosystem: Ecosystem::Python,
-        with: along.collect::<Result<_, _>>()?,
+        with: along,
         program,
         args: words.rest(),
         name,

@@ -44,6 +44,29 @@ fn what_runs_what_is_there_is_local() {
         "sh -c /srv/start",
         "env A=b /srv/start",
         "deno run server.ts",
+        "deno run -A --allow-net=example.com server.ts npm:x",
+        "deno server.ts",
+        "deno task start",
+        "npm test",
+        "npm-cli.js run serve",
+        "npx-cli.js ./here",
+        "yarn run serve",
+        "yarn exec server",
+        "pnpm exec server x",
+        "pnpm --dir /srv run serve",
+        "bun --cwd /srv run serve",
+        "uv run server",
+        "uv run python -m mcp_server",
+        "uv run -m mcp_server --port 1",
+        "uv run server.py uvx thing",
+        "node --env-file .env --no-warnings /srv/index.js npx",
+        "node --enable-source-maps --max-old-space-size=99 index.js",
+        "node -e require('/srv/index.js')",
+        "python3 -IBu -W ignore -X utf8 server.py pip",
+        "python3 -Im mcp_server",
+        "/usr/bin/server --manager=npm",
+        "tini -- /usr/bin/server",
+        "op run -- /usr/bin/server /",
         "piper",
     ] {
         assert_eq!(launch(&words(line)), Ok(Launch::Local), "{line}");
@@ -114,6 +137,13 @@ fn what_names_no_version_is_refused_with_the_line_that_does() {
         ("uvx --from b[x] tool", "uvx --from b[x]==9.8.7 tool"),
         ("uvx --with c --from b==1 tool", "uvx --with c==9.8.7 --from b==1 tool"),
         ("uv tool run b", "uv tool run b==9.8.7"),
+        ("uvx --with b --from ./p t", "uvx --with b==9.8.7 --from ./p t"),
+        ("uvx --with b ./p", "uvx --with b==9.8.7 ./p"),
+        ("npm -- exec b", "npm -- exec b@9.8.7"),
+        ("npx-cli.js -y b", "npx-cli.js -y b@9.8.7"),
+        ("/opt/pnpm.cjs dlx b", "/opt/pnpm.cjs dlx b@9.8.7"),
+        ("yarnpkg dlx b", "yarnpkg dlx b@9.8.7"),
+        ("NPX b", "NPX b@9.8.7"),
         ("pipx run b", "pipx run b==9.8.7"),
     ] {
         assert_eq!(pinned(line).as_deref(), Some(better), "{line}");
@@ -133,6 +163,8 @@ fn what_no_version_holds_fast_is_refused() {
         "uvx --from git+https://example.com/a b",
         "uvx --from https://example.com/a.whl b",
         "pipx run --spec git+https://example.com/a b",
+        "uv run https://example.com/x.py",
+        "uv run --frozen -- https://example.com/x.py",
     ] {
         let refused = launch(&words(line));
         assert!(matches!(refused, Err(Unfit::Elsewhere { .. })), "{line}: {refused:?}");
@@ -181,10 +213,98 @@ fn what_is_not_understood_is_refused() {
         "corepack pnpm dlx b",
         "pipx install b",
         "pipx --global run b",
+        "pipx -- run b",
+        "uv run npx -y b",
+        "uv run -- npx -y b@1.2.3",
+        "uv run -m pip install b",
+        "uv run python -m pip install b",
+        "uv run server npx",
+        "uv add b",
+        "uvx --with b==1 --from ./p t",
+        "uvx --with b==1 ./p",
+        "deno serve npm:b",
+        "deno x npm:b",
+        "deno x b",
+        "deno install b",
+        "deno run -c deno.json npm:b",
+        "deno run --config=deno.json jsr:@a/b",
+        "deno run --unknown x server.ts",
+        "deno https://example.com/x.ts",
+        "deno eval import('npm:b')",
+        "node --env-file .env /usr/lib/node_modules/npm/bin/npx-cli.js -y b",
+        "node --unknown .env /usr/lib/node_modules/npm/bin/npx-cli.js -y b",
+        "node /usr/lib/node_modules/npm/bin/npx-cli -y b",
+        "node /usr/lib/node_modules/npm -y b",
+        "node /usr/lib/node_modules/npm/lib/cli.js exec b",
+        "node -r /usr/lib/node_modules/npm/bin/npx-cli.js x.js",
+        "node --import=/usr/lib/node_modules/npm/bin/npx-cli.js x.js",
+        "node -e require('child_process').execSync('npx b')",
+        "node /opt/pnpm.cjs dlx b",
+        "node /opt/yarn.js dlx b",
+        "python3 -Im pip install b",
+        "python3 -IWignore -m pip install b",
+        "python3 -m runpy pip",
+        "python3 -c os.system('npx')",
+        "python3 /usr/lib/python3/dist-packages/pip install b",
+        "python3 --unknown x server.py",
+        "pnpm exec npx b",
+        "pnpm exec -- npx b@1.2.3",
+        "pnpm npx b",
+        "yarn exec npx b",
+        "yarn run npx b",
+        "yarn add b",
+        "bun run npx b",
+        "bun install b",
+        "npm exe b",
+        "npm install b",
+        "npm --unknown value start",
+        "NPX.EXE -c b",
+        "op run -- npx -y b",
+        "mise exec node@22 -- npx -y b",
+        "mise exec npm:b -- b",
+        "tini -- npx -y b@1.2.3",
+        "tini -- /usr/bin/npx -y b",
+        "su -c 'npx b'",
     ] {
         let refused = launch(&words(line));
-        let expected = matches!(refused, Err(Unfit::NotUnderstood { .. } | Unfit::Installs { .. }));
+        let expected = matches!(
+            refused,
+            Err(Unfit::NotUnderstood { .. } | Unfit::Behind { .. } | Unfit::Installs { .. })
+        );
         assert!(expected, "{line}: {refused:?}");
         assert_eq!(refused.unwrap_err().code(), "supply-launcher");
     }
+}
+
+#[test]
+fn a_launcher_is_known_by_where_its_name_leads() {
+    let folder = tempfile::tempdir().unwrap();
+    let modules = folder.path().join("lib/node_modules");
+    let bin = folder.path().join("bin");
+    std::fs::create_dir_all(modules.join("npm/bin")).unwrap();
+    std::fs::create_dir_all(modules.join("corepack/dist")).unwrap();
+    std::fs::create_dir_all(&bin).unwrap();
+    for (file, link) in [
+        ("npm/bin/npm-cli.js", "npm"),
+        ("npm/bin/npx-cli.js", "npx"),
+        ("npm/bin/npx-cli.js", "innocent"),
+        ("npm/bin/npx-cli.js", "innocent.js"),
+        ("corepack/dist/pnpm.js", "pnpm"),
+    ] {
+        std::fs::write(modules.join(file), "#!/usr/bin/env node\n").unwrap();
+        std::os::unix::fs::symlink(modules.join(file), bin.join(link)).unwrap();
+    }
+    let started = |line: &str| {
+        let program = line.split(' ').next().unwrap();
+        tagout_supply::starts(&words(line), &bin.join(program)).map_err(|unfit| unfit.code())
+    };
+    for line in ["npm start", "npm run x", "npx ./server", "innocent ./server"] {
+        assert_eq!(started(line), Ok(()), "{line}");
+    }
+    assert_eq!(started("npm exec b@1.2.3"), Err("supply-not-installed"));
+    assert_eq!(started("innocent b@1.2.3"), Err("supply-not-installed"));
+    assert_eq!(started("innocent b"), Err("supply-unpinned"));
+    assert_eq!(started("pnpm start"), Err("supply-launcher"));
+    let script = format!("node {}", bin.join("innocent.js").display());
+    assert_eq!(started(&script), Err("supply-launcher"));
 }
