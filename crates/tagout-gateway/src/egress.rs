@@ -1,5 +1,6 @@
 //! What a started server reaches: the proxy behind its one way out, and what of it goes on record.
 use std::{
+    collections::BTreeMap,
     net::TcpListener,
     os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use tagout_audit::{Durability, Log, Note};
 use tagout_proto::{Principal, ServerName};
-use tagout_wire::egress::{Allow, Connection, EgressBounds, Guard, Kind, Proxy};
+use tagout_wire::egress::{Allow, Budget, Connection, EgressBounds, Guard, Kind, Proxy};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -34,16 +35,51 @@ pub struct EgressTask {
     _stop: DropGuard,
 }
 
+/// What every server has used of the network, for as long as the gateway runs: started again, it does
+/// not begin anew.
+#[derive(Debug, Default)]
+pub struct Budgets(Mutex<BTreeMap<Owner, Arc<Budget>>>);
+
+/// A server, and whose its process is: who that is, and who says so.
+type Owner = (ServerName, Option<(Arc<str>, Arc<str>)>);
+
+impl Budgets {
+    /// How many are kept. Whoever comes after these shares one with all others of the same server
+    /// until some of them are whole again.
+    const MOST: usize = 4096;
+
+    /// That of one server and principal.
+    #[must_use]
+    pub fn of(&self, record: &EgressRecord, bounds: EgressBounds) -> Arc<Budget> {
+        // The guarded section does not panic.
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let whose = record.principal.as_ref();
+        let whose = whose.map(|one| (Arc::clone(&one.authenticated_by), Arc::clone(&one.user)));
+        let mut owner = (record.server.clone(), whose);
+        if all.len() >= Self::MOST && !all.contains_key(&owner) {
+            all.retain(|_, budget| Arc::strong_count(budget) > 1 || !budget.is_whole());
+            if all.len() >= Self::MOST {
+                owner.1 = None;
+            }
+        }
+        let budget = all.entry(owner).or_insert_with(|| Arc::new(Budget::new(bounds)));
+        if *budget.bounds() != bounds {
+            *budget = Arc::new(Budget::new(bounds));
+        }
+        Arc::clone(budget)
+    }
+}
+
 /// Serves the proxy on `listener`, which stands in the network of one server, until what this gives
 /// is dropped. Within a runtime.
 #[must_use]
 pub fn serve(
     listener: OwnedFd,
     allow: &Allow,
-    bounds: EgressBounds,
+    budget: Arc<Budget>,
     record: EgressRecord,
 ) -> EgressTask {
-    serve_with(listener, (allow, Guard::new()), bounds, record)
+    serve_with(listener, (allow, Guard::new()), budget, record)
 }
 
 /// As [`serve`], with a guard of one's own.
@@ -51,14 +87,14 @@ pub fn serve(
 pub fn serve_with(
     listener: OwnedFd,
     (allow, guard): (&Allow, Guard),
-    bounds: EgressBounds,
+    budget: Arc<Budget>,
     record: EgressRecord,
 ) -> EgressTask {
     let stop = CancellationToken::new();
     let book = Arc::new(Book { record, flood: Mutex::default() });
     let writes = Arc::clone(&book);
     let report = Arc::new(move |connection: &Connection| writes.put(connection));
-    let proxy = Proxy::new(allow.clone(), guard, bounds, report);
+    let proxy = Proxy::within(allow.clone(), guard, budget, report);
     let told = stop.clone();
     tokio::spawn(async move {
         let serving = proxy.serve(TcpListener::from(listener), told.clone());
@@ -179,4 +215,59 @@ fn told(connection: &Connection) -> String {
         text.push_str(&format!("; {}: {refused}", refused.code()));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(dir: &tempfile::TempDir, user: Option<&str>) -> EgressRecord {
+        let clock = Clock::new(|| Timestamp::UNIX_EPOCH);
+        let audit = Log::open(&dir.path().join("audit"), &dir.path().join("head.key"), clock.now());
+        let principal = user.map(|user| Principal {
+            user: user.into(),
+            groups: [user.to_owned()].into(),
+            authenticated_by: "test".into(),
+        });
+        let server = ServerName::try_from("fetch").unwrap();
+        EgressRecord { audit: audit.unwrap(), clock, server, principal }
+    }
+
+    #[test]
+    fn a_budget_is_the_same_at_the_next_start_and_another_for_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let (budgets, bounds) = (Budgets::default(), EgressBounds::default());
+        let mut ann = record(&dir, Some("ann"));
+        let first = budgets.of(&ann, bounds);
+        if let Some(ann) = &mut ann.principal {
+            ann.groups.clear();
+        }
+        assert!(Arc::ptr_eq(&first, &budgets.of(&ann, bounds)));
+        ann.principal = None;
+        assert!(!Arc::ptr_eq(&first, &budgets.of(&ann, bounds)));
+        ann.server = ServerName::try_from("other").unwrap();
+        let others = budgets.of(&ann, bounds);
+        let narrower = EgressBounds { connections: 1, ..bounds };
+        assert!(!Arc::ptr_eq(&others, &budgets.of(&ann, narrower)));
+    }
+
+    #[test]
+    fn so_many_are_kept_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let (budgets, bounds) = (Budgets::default(), EgressBounds::default());
+        let mut one = record(&dir, None);
+        let mut of = |number: usize| {
+            one.principal = Some(Principal {
+                user: number.to_string().into(),
+                groups: Default::default(),
+                authenticated_by: "test".into(),
+            });
+            budgets.of(&one, bounds)
+        };
+        let held: Vec<_> = (0..Budgets::MOST).map(&mut of).collect();
+        let (next, after) = (of(Budgets::MOST), of(Budgets::MOST + 1));
+        assert!(Arc::ptr_eq(&next, &after), "they share one");
+        drop(held);
+        assert!(!Arc::ptr_eq(&next, &of(Budgets::MOST + 2)));
+    }
 }

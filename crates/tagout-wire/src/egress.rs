@@ -27,6 +27,6 @@ pub use guard::{Denied, Guard, Looked, Resolve};
 pub use head::{Head, HeadError, Wish};
 pub use hello::{Hello, HelloError};
 pub use host::{Host, HostError};
-pub use meter::EgressBounds;
+pub use meter::{Budget, EgressBounds};
 pub use proxy::{Proxy, Report};
 pub use report::{Bound, Connection, Kind, Late, Refused};

@@ -13,6 +13,7 @@ use super::{
     maker::Made,
     neighbours::Neighbours,
 };
+use crate::egress::Budgets;
 
 /// What all sessions of one gateway share of their servers.
 #[derive(Default)]
@@ -27,6 +28,7 @@ pub(super) struct Known {
     speaks: Mutex<BTreeMap<ServerName, Speaks>>,
     clients: Mutex<BTreeMap<ServerName, Client>>,
     pub(super) made: Made,
+    pub(super) budgets: Budgets,
     neighbours: OnceLock<Arc<Neighbours>>,
 }
 

@@ -144,7 +144,8 @@ fn way_out(upstream: &Upstream, listener: OwnedFd) -> Option<EgressTask> {
     match &upstream.server.isolated {
         Isolated::Fully(sandbox) => {
             let record = upstream.egress.clone();
-            Some(egress::serve(listener, &sandbox.allow, sandbox.egress, record))
+            let budget = upstream.known.budgets.of(&record, sandbox.egress);
+            Some(egress::serve(listener, &sandbox.allow, budget, record))
         }
         Isolated::Not => None,
     }

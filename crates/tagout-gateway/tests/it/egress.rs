@@ -21,7 +21,9 @@ use tagout_gateway::{
     egress::{EgressRecord, EgressTask, serve_with},
 };
 use tagout_proto::ServerName;
-use tagout_wire::egress::{Allow, EgressBounds, Looked, Resolve, danger::guard_with_a_stand_in};
+use tagout_wire::egress::{
+    Allow, Budget, EgressBounds, Looked, Resolve, danger::guard_with_a_stand_in,
+};
 use tempfile::TempDir;
 
 /// Every name is on this machine.
@@ -69,7 +71,8 @@ impl Served {
         let allow = Allow::parse(&entries).unwrap();
         let guard = guard_with_a_stand_in(Arc::new(Here), Default::default());
         let task = runtime.block_on(async {
-            serve_with(OwnedFd::from(listener), (&allow, guard), EgressBounds::default(), record)
+            let budget = Arc::new(Budget::new(EgressBounds::default()));
+            serve_with(OwnedFd::from(listener), (&allow, guard), budget, record)
         });
         Self { runtime, folder, address, host, second, task: Some(task) }
     }

@@ -57,9 +57,10 @@ impl Default for EgressBounds {
 /// The time for which bytes and connections are counted.
 const WINDOW: Duration = Duration::from_secs(3600);
 
-/// What a server has used.
+/// What a server has used of what it may, in the hour that is counted. Several proxies may share one:
+/// a server that is started again goes on with what is left.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub struct Budget {
     pub(super) bounds: EgressBounds,
     used: Mutex<Used>,
 }
@@ -73,8 +74,23 @@ struct Used {
 }
 
 impl Budget {
-    pub(super) fn new(bounds: EgressBounds) -> Self {
+    /// One of which nothing is used.
+    #[must_use]
+    pub fn new(bounds: EgressBounds) -> Self {
         Self { bounds, used: Mutex::new(Used::none()) }
+    }
+
+    /// What it was made with.
+    #[must_use]
+    pub const fn bounds(&self) -> &EgressBounds {
+        &self.bounds
+    }
+
+    /// Whether it is as good as a new one.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let used = self.used();
+        (used.connections, used.bytes_out, used.bytes_in) == (0, 0, 0)
     }
 
     /// One more connection, if there may be one.

@@ -56,8 +56,13 @@ impl Proxy {
     /// A proxy that lets a server to what `allow` says, where `guard` has nothing against it.
     #[must_use]
     pub fn new(allow: Allow, guard: Guard, bounds: EgressBounds, report: Report) -> Self {
-        let places = Arc::new(Semaphore::new(bounds.at_once));
-        let budget = Arc::new(Budget::new(bounds));
+        Self::within(allow, guard, Arc::new(Budget::new(bounds)), report)
+    }
+
+    /// The same, with a budget that other proxies may use too.
+    #[must_use]
+    pub fn within(allow: Allow, guard: Guard, budget: Arc<Budget>, report: Report) -> Self {
+        let places = Arc::new(Semaphore::new(budget.bounds.at_once));
         Self(Arc::new(Inner { allow, guard, budget, report, places }))
     }
 

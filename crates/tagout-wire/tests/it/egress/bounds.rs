@@ -1,7 +1,7 @@
 //! Bounds on what a server may use of the network.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tagout_wire::egress::{Bound, EgressBounds, Late, Refused};
+use tagout_wire::egress::{Bound, Budget, EgressBounds, Late, Refused};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -66,6 +66,24 @@ async fn so_many_in_all() {
         drop(behind.tunnel(&place).await);
         assert_eq!(behind.code().await, "");
     }
+    assert_eq!(status(&behind.get(&format!("http://{place}/")).await), "429");
+    assert_eq!(behind.next().await.refused, Some(Refused::Bound(Bound::Connections)));
+}
+
+#[tokio::test]
+async fn a_next_start_goes_on_with_what_is_left() {
+    let echo = echo().await;
+    let place = format!("app.example:{echo}");
+    let budget = Arc::new(Budget::new(EgressBounds { connections: 3, ..bounds() }));
+    for many in [2, 1] {
+        let mut behind = Behind::again(&[&place], &budget);
+        for _ in 0..many {
+            drop(behind.tunnel(&place).await);
+            assert_eq!(behind.code().await, "");
+        }
+    }
+    assert!(!budget.is_whole());
+    let mut behind = Behind::again(&[&place], &budget);
     assert_eq!(status(&behind.get(&format!("http://{place}/")).await), "429");
     assert_eq!(behind.next().await.refused, Some(Refused::Bound(Bound::Connections)));
 }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use tagout_wire::egress::{
-    Allow, Connection, EgressBounds, Guard, Looked, Proxy, Resolve, danger::guard_with_a_stand_in,
+    Allow, Budget, Connection, EgressBounds, Guard, Looked, Proxy, Resolve,
+    danger::guard_with_a_stand_in,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -94,12 +95,23 @@ impl Behind {
         guard: Guard,
         (names, bounds): (Arc<Names>, EgressBounds),
     ) -> Self {
+        Self::within(allow, guard, (names, Arc::new(Budget::new(bounds))))
+    }
+
+    /// The next start of a server, with what the last one left of its budget.
+    pub(crate) fn again(allow: &[&str], budget: &Arc<Budget>) -> Self {
+        let names = internet();
+        let guard = guard_with_a_stand_in(names.clone(), Default::default());
+        Self::within(allow, guard, (names, Arc::clone(budget)))
+    }
+
+    fn within(allow: &[&str], guard: Guard, (names, budget): (Arc<Names>, Arc<Budget>)) -> Self {
         let listener = StdListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, reported) = tokio::sync::mpsc::channel(256);
         let report = Arc::new(move |one: &Connection| sender.try_send(one.clone()).is_ok());
         let allow = Allow::parse(allow).unwrap();
-        let proxy = Proxy::new(allow, guard, bounds, report);
+        let proxy = Proxy::within(allow, guard, budget, report);
         let stop = CancellationToken::new();
         let task = tokio::spawn(proxy.serve(listener, stop.clone()));
         Self { address, names, reported, stop, task }
