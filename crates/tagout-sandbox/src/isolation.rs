@@ -22,9 +22,16 @@ pub struct Isolation {
     /// Folders and files that it sees at their own paths and may change; nothing in them may be
     /// executed. Absolute; each must exist.
     pub write: BTreeSet<PathBuf>,
-    /// Files and folders that it does not see, wherever they lie below what it may read or write:
-    /// an empty one is in their place. Those that are not there, or not below, are nothing to it.
+    /// Files and folders that it does not see, wherever they lie below what it may read or write,
+    /// whether they are there yet or not: an empty one is in their place. A folder on the way to
+    /// one of them shows what was in it at the start; what is put there later it does not see.
     pub hide: BTreeSet<PathBuf>,
+    /// Folders that it sees at their own paths with nothing in them, where they are in nothing that
+    /// it may read or write. Absolute; each must exist.
+    pub empty: BTreeSet<PathBuf>,
+    /// Folders in which no link is followed on the way to what it may read or write, as in those
+    /// that it may write itself: others may write there, and lead it elsewhere.
+    pub unlinked: BTreeSet<PathBuf>,
     /// Whether it sees the system's software: what stands below `/usr` and what programs need of
     /// `/etc`.
     pub system: bool,
@@ -47,9 +54,14 @@ impl Isolation {
         !self.off.contains(&part)
     }
 
+    fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let Self { read, write, hide, empty, unlinked, .. } = self;
+        [read, write, hide, empty, unlinked].into_iter().flatten()
+    }
+
     /// Refuses what the operating system would misread rather than refuse.
     pub(crate) fn check(&self) -> Result<(), SpawnError> {
-        for path in self.read.iter().chain(&self.write).chain(&self.hide) {
+        for path in self.paths() {
             if !path.is_absolute() {
                 return Err(SpawnError::NotAbsolute { path: path.clone() });
             }

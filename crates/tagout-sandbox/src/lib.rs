@@ -74,6 +74,7 @@ mod resolve;
 #[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod spawn;
 mod survey;
+mod way;
 
 #[cfg(not(all(target_os = "linux", not(tagout_elsewhere))))]
 use self::elsewhere as starts;
@@ -96,3 +97,4 @@ pub use profile::Profile;
 pub use resolve::resolve;
 pub use starts::spawn;
 pub use survey::{Found, Survey, survey};
+pub use way::{Way, way_of};

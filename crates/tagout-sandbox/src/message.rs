@@ -23,7 +23,7 @@ pub(crate) use self::order::Order;
 use crate::{Found, Part, Stage, Survey, handover};
 
 /// Raised with every change of what is said here.
-pub(crate) const VERSION: i32 = 5;
+pub(crate) const VERSION: i32 = 6;
 /// Ask the program to end, and kill it after its grace.
 pub(crate) const STOP: u8 = b's';
 /// Kill the program now.

@@ -99,6 +99,8 @@ fn isolated(words: &[String]) -> Done {
             "read" => drop(isolation.read.insert(value.into())),
             "write" => drop(isolation.write.insert(value.into())),
             "hide" => drop(isolation.hide.insert(value.into())),
+            "empty" => drop(isolation.empty.insert(value.into())),
+            "unlinked" => drop(isolation.unlinked.insert(value.into())),
             "cwd" => profile.cwd = Some(value.into()),
             "egress" => isolation.egress = true,
             "say-pid" => say_pid = true,

@@ -3,7 +3,7 @@ use std::{
     fs::File,
     io::{self, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use rustix::{
@@ -48,7 +48,13 @@ pub(super) fn take(path: &Path, bind: Bind, mapped: Option<BorrowedFd<'_>>) -> i
     // By a descriptor, because between two looks at a path somebody may put a link there.
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let place = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
-        Err(Errno::NOSYS) => openat(CWD, path, flags | OFlags::NOFOLLOW, Mode::empty())?,
+        Err(Errno::NOSYS) => openat(CWD, path, flags | OFlags::NOFOLLOW, Mode::empty()),
+        place => place,
+    };
+    let place = match place {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) if bind.may_be_gone => {
+            return nothing(bind.is_folder);
+        }
         place => place?,
     };
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
@@ -65,6 +71,18 @@ pub(super) fn take(path: &Path, bind: Bind, mapped: Option<BorrowedFd<'_>>) -> i
         set_attributes(tree.as_fd(), attributes, true, None)?;
     }
     Ok(tree)
+}
+
+/// Something to be mounted where what was there is gone.
+fn nothing(is_folder: bool) -> io::Result<OwnedFd> {
+    let empty = if is_folder {
+        memory(4096, 1, "0555")?
+    } else {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        open_tree(CWD, "/dev/null", flags)?
+    };
+    set_attributes(empty.as_fd(), READ_ONLY, false, None)?;
+    Ok(empty)
 }
 
 /// What a root is made from.
@@ -84,30 +102,23 @@ impl Making<'_> {
     /// Makes the root, and enters it. Nothing of the machine's own root is left in sight.
     pub(super) fn enter(mut self) -> Result<(), Failure> {
         rustix::process::umask(Mode::WGRP | Mode::WOTH);
-        let base = self.base()?;
+        let base = Self::base()?;
         let root = Root(base.as_fd());
         self.own_parts(&root)?;
         self.binds(&root)?;
         self.files(&root)?;
-        self.cover(&root)?;
+        Self::cover(&root)?;
         root.enter().map_err(Stage::Root.failed())
     }
 
     /// The mount that everything else is in, placed where the machine has one already.
-    fn base(&mut self) -> Result<OwnedFd, Failure> {
-        let slash = Path::new("/");
+    fn base() -> Result<OwnedFd, Failure> {
         // Nothing that is mounted from here on shows outside.
         let old = open_tree(CWD, "/", OpenTreeFlags::OPEN_TREE_CLOEXEC);
         let old = old.map_err(Stage::Mounts.refused())?;
         set_attributes(old.as_fd(), MountAttrFlags::empty(), true, None)
             .map_err(Stage::Mounts.failed())?;
-        let base = match self.plan.binds.get(slash) {
-            Some(bind) => match &mut self.taken {
-                Some(taken) => taken.remove(0),
-                None => take(slash, *bind, None).map_err(Stage::Mounts.failed())?,
-            },
-            None => memory(BYTES_OF_ROOT, FILES_OF_ROOT, "0755").map_err(Stage::Root.failed())?,
-        };
+        let base = memory(BYTES_OF_ROOT, FILES_OF_ROOT, "0755").map_err(Stage::Root.failed())?;
         attach(&base, CWD, "/").map_err(Stage::Root.failed())?;
         Ok(base)
     }
@@ -123,9 +134,6 @@ impl Making<'_> {
             for (name, target) in OPEN {
                 root.link(Path::new(name), Path::new(target))?;
             }
-            if self.plan.is_whole() && root.has("sys") {
-                root.mount_new("sys", &memory(0, 1, "0555")?)?;
-            }
             Ok(())
         };
         make().map_err(Stage::Root.failed())
@@ -135,7 +143,8 @@ impl Making<'_> {
         let attributes = READ_ONLY | NO_PROGRAMS;
         if !self.processes {
             // Without a PID namespace, the only one that tells a process of itself is the machine's.
-            let bind = Bind { kind: Kind::Read, is_folder: true, owner: (0, 0) };
+            let bind =
+                Bind { kind: Kind::Read, is_folder: true, owner: (0, 0), may_be_gone: false };
             let proc = take(Path::new("/proc"), bind, None).map_err(Stage::Proc.failed())?;
             return root.mount_new("proc", &proc).map_err(Stage::Proc.failed());
         }
@@ -164,8 +173,7 @@ impl Making<'_> {
     /// What is given to it of the machine.
     fn binds(&mut self, root: &Root<'_>) -> Result<(), Failure> {
         let mut taken = self.taken.take().map(Vec::into_iter);
-        let named = self.plan.binds.iter().filter(|(path, _)| path.as_path() != Path::new("/"));
-        for (path, bind) in named {
+        for (path, bind) in &self.plan.binds {
             let mut place = || -> io::Result<()> {
                 let tree = match &mut taken {
                     Some(taken) => taken.next().ok_or(Errno::BADMSG)?,
@@ -177,10 +185,11 @@ impl Making<'_> {
             };
             place().map_err(|e| Failure::Path(path.clone(), format!("cannot be given: {e}")))?;
         }
-        if !self.plan.is_whole() {
-            for (link, target) in &self.plan.links {
-                root.link(within(link), target).map_err(Stage::Root.failed())?;
-            }
+        for (link, target) in &self.plan.links {
+            root.link(within(link), target).map_err(Stage::Root.failed())?;
+        }
+        for (path, is_folder) in &self.plan.hidden {
+            root.place(within(path), *is_folder).map_err(Stage::Root.failed())?;
         }
         Ok(())
     }
@@ -188,11 +197,12 @@ impl Making<'_> {
     /// Files that are made for it.
     fn files(&self, root: &Root<'_>) -> Result<(), Failure> {
         let made = || -> io::Result<()> {
-            let whole = self.plan.is_whole();
             let (user, group) = (self.ids.user.inside, self.ids.group.inside);
-            for (path, content) in made_up(user, group).iter().filter(|_| !whole) {
+            for (path, content) in made_up(user, group) {
                 // Who was given the machine's own has it.
-                if !root.has(path) {
+                let given = Path::new("/").join(path);
+                let given = given.ancestors().any(|above| self.plan.binds.contains_key(above));
+                if !given && !root.has(path) {
                     root.file(Path::new(path), content.as_bytes(), Mode::from_raw_mode(0o444))?;
                 }
             }
@@ -200,9 +210,6 @@ impl Making<'_> {
                 return Ok(());
             }
             let secrets = memory(BYTES_OF_ROOT, FILES_OF_ROOT, "0700")?;
-            if whole && !root.has("run/secrets") {
-                root.mount_new("run", &memory(0, 64, "0755")?)?;
-            }
             root.mount_new("run/secrets", &secrets)?;
             for (name, file) in &self.isolation.files {
                 let path = Path::new("run/secrets").join(name);
@@ -213,23 +220,20 @@ impl Making<'_> {
         made().map_err(Stage::Files.failed())
     }
 
-    /// Puts something empty over what is not to be seen.
-    fn cover(&self, root: &Root<'_>) -> Result<(), Failure> {
-        let masked = MASKED.iter().filter_map(|path| Some((PathBuf::from(path), root.is(path)?)));
-        // Some may lie where the program has something of its own.
-        let hidden = self.plan.hidden.iter().map(|(path, dir)| (within(path).to_owned(), *dir));
-        let hidden = hidden.filter(|(path, _)| root.has(path));
+    /// Puts something empty over what is not to be seen of `/proc`.
+    fn cover(root: &Root<'_>) -> Result<(), Failure> {
         // Of what is mounted once, the others are copies.
-        let mut folder: Option<PathBuf> = None;
-        for (path, is_folder) in masked.chain(hidden) {
-            let covered = match (is_folder, &folder) {
+        let mut folder: Option<&str> = None;
+        for path in MASKED {
+            let Some(is_folder) = root.is(path) else { continue };
+            let covered = match (is_folder, folder) {
                 (false, _) => root.copy_of(Path::new("dev/null")),
-                (true, Some(first)) => root.copy_of(first),
+                (true, Some(first)) => root.copy_of(Path::new(first)),
                 (true, None) => memory(4096, 1, "0555"),
             };
             let covered = covered.and_then(|empty| {
                 set_attributes(empty.as_fd(), READ_ONLY, false, None)?;
-                attach(&empty, root.0, &path)
+                attach(&empty, root.0, path)
             });
             covered.map_err(Stage::Root.failed())?;
             folder = folder.or(is_folder.then_some(path));

@@ -39,7 +39,40 @@ pub(super) fn take_all() -> Survey {
 fn found(part: Part) -> Found {
     match tried(part) {
         Ok(how) => Found::Present(how),
-        Err(e) => Found::Missing { why: e.to_string(), remedy: part.remedy() },
+        Err(e) => Found::Missing { why: why(part, &e), remedy: part.remedy() },
+    }
+}
+
+/// The system's word, and where it is about a number that somebody set, where that stands.
+fn why(part: Part, error: &io::Error) -> String {
+    if error.raw_os_error() != Some(libc::ENOSPC) {
+        return error.to_string();
+    }
+    // Without one of users, others cannot be tried.
+    let users = !geteuid().is_root() && try_out(Namespaces::USER).is_err();
+    match number_of(if users { Part::Users } else { part }) {
+        Some(name) => format!("there may be no more of them: see `/proc/sys/user/{name}`"),
+        None => error.to_string(),
+    }
+}
+
+/// How many namespaces of the kind that a part is there may be.
+const fn number_of(part: Part) -> Option<&'static str> {
+    match part {
+        Part::Users => Some("max_user_namespaces"),
+        Part::Mounts => Some("max_mnt_namespaces"),
+        Part::Processes => Some("max_pid_namespaces"),
+        Part::Ipc => Some("max_ipc_namespaces"),
+        Part::HostName => Some("max_uts_namespaces"),
+        Part::Network => Some("max_net_namespaces"),
+        Part::LandlockFiles
+        | Part::LandlockNetwork
+        | Part::LandlockScopes
+        | Part::Seccomp
+        | Part::Privileges
+        | Part::MemoryBound
+        | Part::ProcessBound
+        | Part::ProcessLimits => None,
     }
 }
 
@@ -47,9 +80,7 @@ fn tried(part: Part) -> io::Result<String> {
     match part {
         Part::Users => users(),
         Part::Mounts => trial(part, take_root).map(|()| mapped()),
-        Part::Processes => {
-            trial(part, own_proc).map(|()| String::from("with a `/proc` of its own"))
-        }
+        Part::Processes => processes_apart(),
         Part::Ipc | Part::HostName => trial(part, || Ok(())).map(|()| String::from("of its own")),
         Part::Network => trial(part, loopback_up).map(|()| String::from("with its own loopback")),
         Part::LandlockFiles | Part::LandlockNetwork | Part::LandlockScopes => landlock(part),
@@ -64,7 +95,10 @@ fn tried(part: Part) -> io::Result<String> {
              beside it a limit on the data of each process",
         )),
         Part::ProcessBound => Ok(processes()),
-        Part::ProcessLimits => Ok(String::from("rlimits")),
+        Part::ProcessLimits => Ok(String::from(
+            "rlimits; what a server writes where it may write is bounded for each file, not in sum: \
+             that takes a quota, or a file system of its own",
+        )),
     }
 }
 
@@ -96,6 +130,17 @@ fn landlock(part: Part) -> io::Result<String> {
     }
 }
 
+/// A PID namespace, and its own `/proc`, which takes mounts of one's own too.
+fn processes_apart() -> io::Result<String> {
+    trial(Part::Processes, || Ok(()))?;
+    let mounts = trial(Part::Mounts, || Ok(())).is_ok();
+    if mounts {
+        trial_with(Namespaces::PID.and(Namespaces::MOUNT), own_proc)?;
+    }
+    let proc = if mounts { "with a `/proc` of its own" } else { "without a `/proc` of its own" };
+    Ok(String::from(proc))
+}
+
 fn processes() -> String {
     let own_numbers = trial(Part::Processes, || {
         let mut file = File::options().write(true).open("/proc/sys/kernel/pid_max")?;
@@ -114,7 +159,11 @@ fn processes() -> String {
 /// What a mount namespace is for.
 fn take_root() -> io::Result<()> {
     let slash = Path::new("/");
-    take(slash, Bind { kind: Kind::Read, is_folder: true, owner: (0, 0) }, None)?;
+    take(
+        slash,
+        Bind { kind: Kind::Read, is_folder: true, owner: (0, 0), may_be_gone: false },
+        None,
+    )?;
     let memory = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&memory)?;
     fsmount(&memory, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NOSUID)?;
@@ -127,7 +176,7 @@ fn mapped() -> String {
     if !ids.others {
         return String::from("files are seen as this user sees them");
     }
-    let bind = Bind { kind: Kind::Read, is_folder: true, owner: (0, 0) };
+    let bind = Bind { kind: Kind::Read, is_folder: true, owner: (0, 0), may_be_gone: false };
     let tried = owned_by((0, 0), &ids).and_then(|map| {
         let tree = take(Path::new("/usr"), bind, None)?;
         let attributes = MountAttrFlags::empty();
@@ -154,14 +203,17 @@ fn own_proc() -> io::Result<()> {
 /// Tries something in the namespace that a part is, made as it would be for a program.
 fn trial(part: Part, what: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let one = NAMESPACES.iter().find(|(this, _)| *this == part).map(|(_, one)| *one);
-    // A `/proc` can only be mounted with mounts of one's own.
-    let one = one.unwrap_or_default().and(Namespaces::MOUNT);
+    let one = one.unwrap_or_default();
+    trial_with(one, what)
+}
+
+fn trial_with(into: Namespaces, what: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let users = if geteuid().is_root() && try_out(Namespaces::USER).is_err() {
         Namespaces::default()
     } else {
         Namespaces::USER
     };
-    trial_in(one.and(users), what)
+    trial_in(into.and(users), what)
 }
 
 fn trial_in(into: Namespaces, what: impl FnOnce() -> io::Result<()>) -> io::Result<()> {

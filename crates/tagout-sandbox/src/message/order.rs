@@ -85,9 +85,9 @@ impl Out {
     }
 
     fn isolation(&mut self, isolation: &Isolation) {
-        let Isolation { read, write, hide, system, files, egress, bounds, accepted, off } =
-            isolation;
-        for paths in [read, write, hide] {
+        let Isolation { read, write, hide, empty, unlinked, .. } = isolation;
+        let Isolation { system, files, egress, bounds, accepted, off, .. } = isolation;
+        for paths in [read, write, hide, empty, unlinked] {
             self.list(paths.iter(), Self::text);
         }
         self.number(u8::from(*system));
@@ -154,6 +154,8 @@ fn isolation(texts: &mut Texts<'_>) -> Option<Isolation> {
         read: list(texts, path)?,
         write: list(texts, path)?,
         hide: list(texts, path)?,
+        empty: list(texts, path)?,
+        unlinked: list(texts, path)?,
         system: flag(texts)?,
         files: list(texts, |texts| {
             Some((texts.next()?, PrivateFile::new(texts.next()?.into_vec())))
@@ -192,6 +194,8 @@ mod tests {
             read: ["/a".into(), "/b".into()].into(),
             write: ["/c".into()].into(),
             hide: ["/b/d".into()].into(),
+            empty: ["/e".into()].into(),
+            unlinked: ["/c".into(), "/f".into()].into(),
             system: true,
             files: [("token".into(), PrivateFile::new(vec![0, 1, 0xff]))].into(),
             egress: true,

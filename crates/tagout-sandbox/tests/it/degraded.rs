@@ -75,7 +75,6 @@ fn without_mounts_nothing_that_needs_them_is_started() {
         &[accepted, "secret=token"],
         &[accepted, &below],
         &[accepted, &there],
-        &[accepted, &later],
         &[accepted, &hide("beside"), "accept=landlock-files", "off=landlock-files"],
     ] {
         let said = within(settings);
@@ -83,6 +82,8 @@ fn without_mounts_nothing_that_needs_them_is_started() {
         let kept = said.starts_with(lacks) || said == "ran\n";
         assert!(kept, "{settings:?}: {said}");
     }
-    let said = within(&[accepted, &hide("beside")]);
-    assert_eq!(said, "ran\nhunter2", "what it is not to see lies elsewhere");
+    for elsewhere in [hide("beside"), later] {
+        let said = within(&[accepted, &elsewhere]);
+        assert_eq!(said, "ran\nhunter2", "what it is not to see lies elsewhere");
+    }
 }

@@ -30,7 +30,8 @@ impl Yard {
             println!("skipped: this machine lacks {missing:?}");
             return None;
         }
-        let dir = tempfile::tempdir().unwrap();
+        // Not in `/tmp`: what lies there does so in the program's own.
+        let dir = tempfile::tempdir_in("/var/tmp").unwrap();
         let probe = dir.path().join("probe");
         fs::copy(PROBE, &probe).unwrap();
         for path in [dir.path(), &probe] {
@@ -226,6 +227,88 @@ fn it_reads_and_writes_what_it_is_given_and_nothing_else() {
         assert_eq!(allowed, YES, "{}\n{}", ran.said, ran.complained);
         assert_eq!(ran.said.lines().filter(|l| l.starts_with("no ")).count(), 20);
     });
+}
+
+/// What is to be hidden is not covered: no mount has it, whatever takes its name.
+#[test]
+fn what_is_hidden_stays_so_when_it_is_replaced() {
+    let Some(yard) = Yard::new() else { return };
+    for user in Yard::users() {
+        let out = yard.folder("seen/out");
+        let key = yard.file("seen/key", "old");
+        yard.file("seen/file", "content");
+        let later = yard.path("seen/later");
+        let settings = [
+            format!("read={}", yard.path("seen")),
+            format!("write={out}"),
+            format!("hide={key}"),
+            format!("hide={later}"),
+        ];
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let script = "cd \"$0\"; echo ready > out/ready; while ! test -e out/go; do sleep 0.05; \
+                      done; cat key file; cat later; ls";
+        let command = ["/bin/sh", "-c", script, &yard.path("seen")];
+        let mut child = start(&yard.gateway(user, &settings, &command));
+        while !Path::new(&out).join("ready").exists() {
+            assert_eq!(child.try_wait(), None, "it waits for the word");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        fs::rename(yard.file("seen/new", "new"), &key).unwrap();
+        yard.file("seen/later", "later");
+        yard.file("seen/out/go", "");
+        assert_eq!(all_of(child.stdout.take()), "contentfile\nkey\nout\n");
+        assert_eq!(child.wait(), Exit::Code(0));
+        fs::remove_dir_all(yard.path("seen")).unwrap();
+    }
+}
+
+#[test]
+fn no_link_leads_out_of_what_a_server_writes() {
+    let Some(yard) = Yard::new() else { return };
+    let out = yard.folder("out");
+    yard.folder("private");
+    symlink(yard.path("private"), yard.path("out/sub")).unwrap();
+    let (read, write) = (format!("read={out}/sub"), format!("write={out}"));
+    let (nested, unlinked) = (format!("write={out}/sub"), format!("unlinked={out}"));
+    for settings in [
+        [write.as_str(), read.as_str()],
+        [&write, &nested],
+        [&unlinked, &read],
+        [&unlinked, &nested],
+    ] {
+        let ran = yard.sh("", &settings, "echo ran");
+        let expected = "which a server may have put there";
+        assert!(ran.said.contains(expected), "{settings:?}: {}", ran.said);
+    }
+}
+
+#[test]
+fn an_empty_place_is_there_and_nothing_in_it() {
+    let given = |yard: &Yard| {
+        yard.folder("home");
+        yard.file("home/key", "key");
+        let server = yard.file("home/server", "served");
+        let home = yard.path("home");
+        vec![format!("empty={home}"), format!("cwd={home}"), format!("read={server}")]
+    };
+    for_all(given, "ls; cat server", |ran| assert_eq!(ran.said, "server\nserved"));
+}
+
+#[test]
+fn with_the_whole_file_system_its_own_places_stay_its_own() {
+    let tmp = tempfile::tempdir_in("/tmp").unwrap();
+    fs::set_permissions(tmp.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let script = tmp.path().join("script");
+    fs::write(&script, "#!/bin/sh\nls -d /etc/hosts\nls -A /tmp /run\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let Some(yard) = Yard::new() else { return };
+    let script = script.to_str().unwrap();
+    let name = tmp.path().file_name().unwrap().to_str().unwrap();
+    for user in Yard::users() {
+        let ran = yard.run(user, &["read=/", &format!("read={script}"), "secret=token"], &[script]);
+        let expected = format!("/etc/hosts\n/run:\nsecrets\n\n/tmp:\n{name}\n");
+        assert_eq!(ran.said, expected, "{user}: {}", ran.complained);
+    }
 }
 
 #[test]
