@@ -5,6 +5,7 @@
 //! knows. It misses values of less than [`LEAST_BYTES`] bytes, what is compressed, encrypted,
 //! reversed or cut in pieces, base64 that is broken into lines, other alphabets (base32, HTML's
 //! entities), and of a value of more than [`MOST_BYTES`] bytes the rest, except for its lines.
+mod common;
 mod forms;
 mod json;
 mod view;
@@ -13,10 +14,11 @@ use std::{borrow::Cow, collections::BTreeSet, fmt, ops::Range, sync::Arc};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
+pub use self::common::commonplace;
 use self::{forms::Pattern, view::View};
 
 /// The shortest value that is looked for, in bytes. Shorter ones turn up by chance.
-pub const LEAST_BYTES: usize = 6;
+pub const LEAST_BYTES: usize = 8;
 /// How much of a value is looked for, in bytes; beyond that each of its lines.
 pub const MOST_BYTES: usize = 1024;
 /// Up to so many bytes of forms are made ready in the fastest way.
@@ -117,13 +119,29 @@ impl Live {
 
     /// Every place, also those that overlap; also inside what is escaped.
     fn find(&self, text: &str) -> Vec<Found> {
+        self.find_in(text.as_bytes())
+    }
+
+    fn find_in(&self, bytes: &[u8]) -> Vec<Found> {
         let mut found = Vec::new();
         if self.is_empty() {
             return found;
         }
-        self.scan(text.as_bytes(), &mut |one| found.push(one));
-        self.look_into(&View::new(text.as_bytes()), DEPTH, &mut found);
+        self.scan(bytes, &mut |one| found.push(one));
+        self.look_into(&View::new(bytes), DEPTH, &mut found);
         found
+    }
+
+    /// The last place at `most` or before at which `bytes` can be cut without cutting what is
+    /// looked for.
+    #[must_use]
+    pub fn cut(&self, bytes: &[u8], most: usize) -> usize {
+        let found = self.find_in(bytes);
+        let mut at = most.min(bytes.len());
+        while let Some(one) = found.iter().find(|one| one.start < at && at < one.end) {
+            at = one.start;
+        }
+        at
     }
 
     fn look_into(&self, view: &View<'_>, depth: u32, found: &mut Vec<Found>) {

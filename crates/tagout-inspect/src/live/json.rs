@@ -14,6 +14,8 @@ struct Rebuilding<'a> {
     budget: usize,
     /// Whether arrays and objects are looked at as a whole.
     wholes: bool,
+    /// Whether names and numbers are looked at, too.
+    names: bool,
 }
 
 impl Live {
@@ -26,7 +28,8 @@ impl Live {
             return None;
         }
         let budget = value.raw().len().saturating_mul(PASSES);
-        let mut first = Rebuilding { live: self, caught: Caught::default(), budget, wholes: false };
+        let (caught, names) = (Caught::default(), true);
+        let mut first = Rebuilding { live: self, caught, budget, wholes: false, names };
         let text = first.rebuilt(value);
         if self.find(&text).is_empty() {
             return Some(Cleaned { text, caught: first.caught });
@@ -38,6 +41,20 @@ impl Live {
             return Some(Cleaned { text: format!(r#"{{"secret":{text}}}"#), caught });
         }
         Some(Cleaned { text, caught })
+    }
+
+    /// `value` without live secrets in its strings, each looked at by itself; names stay, also where
+    /// `required` lists them, and numbers. Nothing where there are no secrets.
+    #[must_use]
+    pub fn cleaned_texts(&self, value: Value<'_>) -> Option<Cleaned> {
+        if self.find(value.raw()).is_empty() {
+            return None;
+        }
+        let (caught, names) = (Caught::default(), false);
+        let mut texts = Rebuilding { live: self, caught, budget: 0, wholes: false, names };
+        let text = texts.rebuilt(value);
+        let caught = texts.caught;
+        (!caught.is_empty()).then_some(Cleaned { text, caught })
     }
 }
 
@@ -53,9 +70,17 @@ impl Rebuilding<'_> {
                     if text.len() > 1 {
                         text.push(',');
                     }
-                    text.push_str(&self.string(&key, &quoted(&key)));
+                    if self.names {
+                        text.push_str(&self.string(&key, &quoted(&key)));
+                    } else {
+                        text.push_str(&quoted(&key));
+                    }
                     text.push(':');
-                    text.push_str(&self.rebuilt(member));
+                    let lists_names = !self.names && key == "required";
+                    text.push_str(&match lists_names {
+                        true => member.raw().to_owned(),
+                        false => self.rebuilt(member),
+                    });
                 }
                 text.push('}');
                 if self.wholes { self.whole(text) } else { text }
@@ -72,8 +97,8 @@ impl Rebuilding<'_> {
                 text.push(']');
                 if self.wholes { self.whole(text) } else { text }
             }
-            Kind::Number => self.whole(raw.to_owned()),
-            Kind::True | Kind::False | Kind::Null => raw.to_owned(),
+            Kind::Number if self.names => self.whole(raw.to_owned()),
+            Kind::Number | Kind::True | Kind::False | Kind::Null => raw.to_owned(),
         }
     }
 

@@ -44,17 +44,17 @@ fn the_corpus_is_cleaned() {
 
 #[test]
 fn nothing_is_looked_for_that_turns_up_by_chance() {
-    assert!(one("12345").is_empty() && Live::default().is_empty());
-    assert!(!one("123456").is_empty());
-    assert_eq!(LEAST_BYTES, 6);
+    assert!(one("1234567").is_empty() && Live::default().is_empty());
+    assert!(!one("12345678").is_empty());
+    assert_eq!(LEAST_BYTES, 8);
 }
 
 #[test]
 fn what_stands_in_its_place_never_holds_a_value() {
     let live = Live::new([("password", "password")]);
     assert_eq!(live.clean("the password!"), "the [secret]!");
-    let live = Live::new([("secret", "secret"), ("x", "[secret")]);
-    assert_eq!(live.clean("a secret"), "a [***]");
+    let live = Live::new([("x-secret", "x-secret"), ("y", "[secret]")]);
+    assert_eq!(live.clean("an x-secret"), "an [***]");
     assert_eq!(format!("{live:?}"), "Live(2 values)");
 }
 
@@ -102,6 +102,35 @@ fn json_stays_json() {
     assert_eq!(cleaned(&live, r#"{"a":["hunter2", 98765432, null, true]}"#), None);
 }
 
+#[test]
+fn a_definition_keeps_its_names_and_loses_its_texts() {
+    let live = Live::new([("key", "password"), ("pin", "987654321")]);
+    let definition = r#"{"name":"login","description":"knows password","inputSchema":{"properties":{"password":{"default":"password","maximum":987654321}},"required":["password"]}}"#;
+    let document = Document::read(definition.as_bytes(), Limits::default()).unwrap();
+    let cleaned = live.cleaned_texts(document.root()).unwrap();
+    let [name] = cleaned.caught.names.iter().collect::<Vec<_>>()[..] else { panic!() };
+    assert_eq!((&**name, cleaned.caught.count), ("key", 2));
+    assert_eq!(
+        cleaned.text,
+        definition
+            .replace("knows password", "knows [secret key]")
+            .replace(r#""default":"password""#, r#""default":"[secret key]""#,)
+    );
+    let document = Document::read(br#"{"password":1}"#, Limits::default()).unwrap();
+    assert_eq!(live.cleaned_texts(document.root()), None);
+}
+
+#[test]
+fn what_is_cut_is_cut_beside_a_value() {
+    let live = one("hunter2hunter2");
+    let text = b"a hunter2hunter2 b hunter2";
+    for (most, at) in [(0, 0), (2, 2), (3, 2), (15, 2), (16, 16), (17, 17), (99, text.len())] {
+        assert_eq!(live.cut(text, most), at, "{most}");
+    }
+    let escaped = b"a h%75nter2hunter2 b";
+    assert_eq!(live.cut(escaped, 5), 2);
+}
+
 fn base64(bytes: &[u8]) -> String {
     let letters: Vec<char> =
         ('A'..='Z').chain('a'..='z').chain('0'..='9').chain("+/".chars()).collect();
@@ -122,7 +151,7 @@ proptest! {
     /// Whatever stands around it, and whatever it is made of.
     #[test]
     fn no_form_gets_through(
-        value in "[ -~\u{e4}\u{20ac}]{6,40}", before in "[a-z0-9 ]{0,7}", after in "[a-z0-9 ]{0,7}",
+        value in "[ -~\u{e4}\u{20ac}]{8,40}", before in "[a-z0-9 ]{0,7}", after in "[a-z0-9 ]{0,7}",
     ) {
         let live = one(&value);
         let around = format!("{before}{value}{after}");
@@ -149,8 +178,8 @@ proptest! {
 
     /// Nothing panics, and nothing of it is left, at whatever depth and however it is mixed.
     #[test]
-    fn mixed_escapes_are_seen_through(text in "(h|\\\\u0068|%68)(u|\\\\x75|%75)(n|%6E)ter2") {
-        let live = one("hunter2");
+    fn mixed_escapes_are_seen_through(text in "(h|\\\\u0068|%68)(u|\\\\x75|%75)(n|%6E)ter22") {
+        let live = one("hunter22");
         let cleaned = live.clean(&text).into_owned();
         prop_assert_eq!(cleaned, "[secret api-key]");
     }
