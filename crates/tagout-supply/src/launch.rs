@@ -261,7 +261,10 @@ fn nested(words: &Words<'_>, command: &[String]) -> Result<Launch, Unfit> {
 fn called(program: &str) -> &str {
     let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or(program);
     let endings = [".cmd", ".exe", ".ps1", ".bat"];
-    endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+    let ends = name.len().checked_sub(4).and_then(|at| name.split_at_checked(at));
+    let ends =
+        ends.filter(|(_, end)| endings.iter().any(|ending| ending.eq_ignore_ascii_case(end)));
+    ends.map_or(name, |(name, _)| name)
 }
 
 fn is_pip(name: &str) -> bool {
