@@ -80,20 +80,61 @@ pub(super) const OPEN: &[(&str, &str)] = &[
 ];
 
 /// What of `/proc` is about the machine and not about processes, and is no program's business. Much
-/// else is for the host's superuser only, whom no program runs as.
+/// else is for the host's superuser only, whom no program runs as. What runtimes ask for stays: how
+/// many processors there are, how much memory, how long the machine is up.
 pub(super) const MASKED: &[&str] = &[
     "proc/acpi",
+    "proc/asound",
+    "proc/buddyinfo",
+    "proc/bus",
     "proc/cmdline",
+    "proc/config.gz",
+    "proc/consoles",
+    "proc/crypto",
+    "proc/devices",
+    "proc/diskstats",
+    "proc/dma",
+    "proc/driver",
+    "proc/dynamic_debug",
+    "proc/execdomains",
+    "proc/fb",
+    "proc/fs",
+    "proc/interrupts",
+    "proc/iomem",
+    "proc/ioports",
+    "proc/irq",
     "proc/kallsyms",
     "proc/kcore",
     "proc/keys",
     "proc/key-users",
     "proc/kmsg",
+    "proc/kpagecgroup",
+    "proc/kpagecount",
+    "proc/kpageflags",
     "proc/latency_stats",
+    "proc/locks",
+    "proc/mdstat",
+    "proc/misc",
+    "proc/modules",
+    "proc/mtrr",
+    "proc/pagetypeinfo",
+    "proc/partitions",
     "proc/sched_debug",
+    "proc/schedstat",
     "proc/scsi",
+    "proc/slabinfo",
+    "proc/softirqs",
+    "proc/swaps",
+    // The same until the machine starts again.
+    "proc/sys/kernel/random/boot_id",
     "proc/sysrq-trigger",
     "proc/timer_list",
+    "proc/tty",
+    // Who built the kernel, and with what.
+    "proc/version",
+    "proc/version_signature",
+    "proc/vmallocinfo",
+    "proc/zoneinfo",
 ];
 
 /// Files with no content of the machine's, for the user and the group of that number.

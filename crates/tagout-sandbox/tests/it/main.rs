@@ -22,6 +22,8 @@ mod isolation;
 #[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod limits;
 #[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
+mod machine;
+#[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod memory;
 #[cfg(all(target_os = "linux", not(tagout_elsewhere)))]
 mod observe;
