@@ -154,6 +154,7 @@ impl Gateway {
         guarded.extend(key_file.parent().map(Path::to_owned));
         let places = StorePlaces::beside(key_file);
         guarded.insert(places.file.clone());
+        let guarded = Guarded::of(guarded, &parts.config);
         let settings = parts.config.secrets.clone();
         let secrets = Secrets::new(settings, places, parts.clock.clone());
         secrets.warm(references(&parts.config).iter().map(|(source, _)| source));
@@ -167,7 +168,7 @@ impl Gateway {
             lockfile: parts.lockfile,
             shipped: parts.shipped,
             own_program: parts.own_program,
-            guarded: Arc::new(Guarded(guarded)),
+            guarded: Arc::new(guarded),
             principal: parts.principal,
             approver: parts.approver,
             audit,

@@ -5,14 +5,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tagout_sandbox::{EGRESS_PORT, Isolation, Profile, own_files};
+use tagout_sandbox::{EGRESS_PORT, Isolation, Profile, is_shared, own_files, way_of};
 
-use super::program::code;
-use crate::config::{Isolated, Sandbox};
+use super::program::given_code;
+use crate::config::{Config, Isolated, Sandbox};
 
-/// What of this machine no server may see, and none may put something else in the place of.
+/// What of this machine is guarded from servers.
 #[derive(Clone, Debug, Default)]
-pub struct Guarded(pub BTreeSet<PathBuf>);
+pub struct Guarded {
+    /// What none may see, and none may put something else in the place of.
+    own: BTreeSet<PathBuf>,
+    /// What some may write, where no link leads a server anywhere.
+    written: BTreeSet<PathBuf>,
+}
 
 /// A server's program, isolated as its entry says. Looks at the file system.
 ///
@@ -29,12 +34,15 @@ pub fn isolate(
     };
     guarded.stay_out_of(sandbox)?;
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    let mut read = own_files(&profile.program, &code(&profile), home.as_deref());
-    read.extend(sandbox.read.iter().cloned());
-    // Where it works it may look around.
+    let (sources, alone) = given_code(&profile);
+    let mut read = own_files(&profile.program, &sources, home.as_deref());
+    read.extend(alone.into_iter().chain(sandbox.read.iter().cloned()));
+    let mut empty = BTreeSet::new();
     let is_there = |dir: &Path| read.iter().chain(&sandbox.write).any(|seen| dir.starts_with(seen));
     if let Some(dir) = profile.cwd.clone().filter(|dir| !is_there(dir)) {
-        read.insert(dir);
+        // Where it works it may look around, unless all kinds of things are there.
+        let into = if is_shared(&dir, home.as_deref()) { &mut empty } else { &mut read };
+        into.insert(dir);
     }
     read.retain(|path| !sandbox.write.contains(path));
     let egress = !sandbox.reach.is_empty();
@@ -56,7 +64,9 @@ pub fn isolate(
     profile.isolation = Some(Isolation {
         read,
         write: sandbox.write.clone(),
-        hide: guarded.0.clone(),
+        hide: guarded.own.clone(),
+        empty,
+        unlinked: guarded.written.clone(),
         system: true,
         egress,
         bounds: sandbox.bounds,
@@ -71,15 +81,30 @@ fn is_loopback(place: &str) -> bool {
 }
 
 impl Guarded {
-    /// Who can write to a folder can put other files in the place of those in it.
+    /// `own` is what belongs to the gateway itself; `config` says what servers may write.
+    #[must_use]
+    pub fn of(own: BTreeSet<PathBuf>, config: &Config) -> Self {
+        let mut written = BTreeSet::new();
+        for server in config.servers.values() {
+            match &server.isolated {
+                Isolated::Fully(sandbox) => written.extend(sandbox.write.iter().cloned()),
+                Isolated::Not => {}
+            }
+        }
+        Self { own, written }
+    }
+
+    /// Who can write to a folder can put other files in the place of those in it; or where they
+    /// will be, should they not be there yet.
     fn stay_out_of(&self, sandbox: &Sandbox) -> Result<(), String> {
         for written in &sandbox.write {
-            let real = written.canonicalize().unwrap_or_else(|_| written.clone());
+            let real = way_of(written).end;
             let holds = |path: &&PathBuf| {
-                let own = path.canonicalize().unwrap_or_else(|_| (*path).clone());
-                own.starts_with(&real) || real.starts_with(&own)
+                let way = way_of(path);
+                let leads_there = way.links.keys().any(|link| link.starts_with(&real));
+                leads_there || way.end.starts_with(&real) || real.starts_with(&way.end)
             };
-            if let Some(own) = self.0.iter().find(holds) {
+            if let Some(own) = self.own.iter().find(holds) {
                 let (written, own) = (written.display(), own.display());
                 return Err(format!("it may write to `{written}`, where Tagout keeps `{own}`"));
             }
@@ -107,9 +132,21 @@ mod tests {
         let rules = root.join("config/tagout/tagout.toml");
         std::fs::write(&rules, "").unwrap();
         std::os::unix::fs::symlink(root.join("config"), root.join("links/c")).unwrap();
-        let guarded = Guarded([rules, root.join("state")].into());
+        // What is not there yet, by a link that leads to what is not there either.
+        std::os::unix::fs::symlink(root.join("data"), root.join("links/d")).unwrap();
+        std::os::unix::fs::symlink(root.join("far/off"), root.join("links/ahead")).unwrap();
+        std::fs::create_dir(root.join("far")).unwrap();
+        let later = [root.join("links/d/later/state"), root.join("links/ahead/keys")];
+        let own = [rules, root.join("state")].into_iter().chain(later).collect();
+        let guarded = Guarded { own, written: BTreeSet::new() };
         for (write, allowed) in [
-            ("data", true),
+            ("elsewhere", true),
+            ("data/other", true),
+            ("data", false),
+            ("data/later", false),
+            ("links/d/later", false),
+            ("links", false),
+            ("far", false),
             ("config", false),
             ("config/tagout", false),
             ("state", false),
@@ -134,6 +171,60 @@ mod tests {
         let isolated = isolate(profile, &sandbox(&[]), &guarded).unwrap().isolation.unwrap();
         assert!(isolated.read.iter().all(|path| file.starts_with(path)), "{isolated:?}");
         assert!(isolated.write.is_empty() && !isolated.egress, "{isolated:?}");
+    }
+
+    /// A file that comes after the code itself is data, unless it says otherwise.
+    #[test]
+    fn data_is_not_taken_for_the_sources_of_a_server() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let files = [
+            ("mine/package.json", "{}"),
+            ("mine/notes", "data"),
+            ("mine/run", "#!/bin/sh\n"),
+            ("mine/app.py", ""),
+        ];
+        std::fs::create_dir(root.join("mine")).unwrap();
+        for (name, text) in files {
+            std::fs::write(root.join(name), text).unwrap();
+        }
+        for (program, args, given) in [
+            ("/usr/bin/python3", &["-c", "pass", "mine/notes"][..], &[][..]),
+            ("/usr/bin/python3", &["-Im", "server", "mine/notes"], &[]),
+            ("/usr/bin/node", &["--eval", "0", "mine/notes"], &[]),
+            ("/bin/sh", &["-ec", "true", "mine/notes"], &[]),
+            ("/bin/sh", &["-e", "mine/notes"], &["mine/notes"]),
+            ("/usr/bin/node", &["mine/notes"], &["mine/notes"]),
+            ("/usr/bin/node", &["mine/run"], &["mine"]),
+            ("/usr/bin/python3", &["mine/app.py", "mine/notes"], &["mine"]),
+        ] {
+            let mut profile = Profile::new(program);
+            profile.args = args
+                .iter()
+                .map(|arg| match arg.strip_prefix("mine/") {
+                    Some(_) => root.join(arg).into(),
+                    None => OsString::from(arg),
+                })
+                .collect();
+            let profile = isolate(profile, &sandbox(&[]), &Guarded::default()).unwrap();
+            let read = profile.isolation.unwrap().read;
+            assert_eq!(read, given.iter().map(|path| root.join(path)).collect(), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn where_all_kinds_of_things_are_it_stands_and_sees_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        for (dir, is_seen) in
+            [(Path::new("/"), false), (Path::new("/root"), false), (root.path(), true)]
+        {
+            let mut profile = Profile::new("/usr/bin/true");
+            profile.cwd = Some(dir.to_owned());
+            let profile = isolate(profile, &sandbox(&[]), &Guarded::default()).unwrap();
+            let isolation = profile.isolation.unwrap();
+            assert_eq!(isolation.read.contains(dir), is_seen, "{isolation:?}");
+            assert_eq!(isolation.empty.contains(dir), !is_seen, "{isolation:?}");
+        }
     }
 
     #[test]

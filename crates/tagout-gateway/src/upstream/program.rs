@@ -2,7 +2,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
-    fs::File,
+    fs::{self, File},
     io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -203,29 +203,68 @@ const CODE: &[&str] = &[
     "sh", "lua", "jar", "wasm", "r",
 ];
 
+/// A file among the arguments of a program that is taken for code.
+struct Code {
+    path: PathBuf,
+    /// Whether its ending, or its first line, says that it is.
+    says_so: bool,
+    /// Whether it follows the code itself, or the name of a module, so that it is data as likely.
+    follows_code: bool,
+}
+
 /// The files among the arguments that are code: by their ending, or because they may be executed.
 /// Data that a server is started on may change.
 pub(super) fn code(profile: &Profile) -> Vec<PathBuf> {
+    named(profile).into_iter().map(|code| code.path).collect()
+}
+
+/// Those of them that a program is given: with the sources that they are part of, and alone.
+pub(super) fn given_code(profile: &Profile) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let mut given = named(profile);
+    given.retain(|code| code.says_so || !code.follows_code);
+    let (sources, alone): (Vec<_>, Vec<_>) = given.into_iter().partition(|code| code.says_so);
+    let paths = |all: Vec<Code>| all.into_iter().map(|code| code.path).collect();
+    (paths(sources), paths(alone))
+}
+
+fn named(profile: &Profile) -> Vec<Code> {
     use std::os::unix::fs::PermissionsExt as _;
     let here = profile.cwd.clone().unwrap_or_else(|| PathBuf::from("/"));
     let interprets = is_interpreter(&profile.program);
-    let mut paths = Vec::new();
+    let mut all: Vec<Code> = Vec::new();
+    let mut follows_code = false;
     for argument in &profile.args {
         // `--import=/x.js` names a file too.
         let text = argument.to_string_lossy();
         let named = text.split_once('=').filter(|_| text.starts_with('-')).map(|(_, value)| value);
         let path = here.join(named.unwrap_or(&text));
-        let Ok(about) = path.metadata() else { continue };
+        let Some(about) = path.metadata().ok().filter(fs::Metadata::is_file) else {
+            follows_code |= interprets && brings_code(&profile.program, &text);
+            continue;
+        };
         let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        let is_code = ending.is_some_and(|ending| CODE.contains(&ending.as_str()))
-            || about.permissions().mode() & 0o111 != 0
-            // The first file of an interpreter is what it runs, whatever it is called.
-            || (interprets && paths.is_empty());
-        if about.is_file() && is_code && !paths.contains(&path) {
-            paths.push(path);
+        let ends_so = ending.is_some_and(|ending| CODE.contains(&ending.as_str()));
+        let may_run = about.permissions().mode() & 0o111 != 0;
+        // The first file of an interpreter is what it runs, whatever it is called.
+        let is_code = ends_so || may_run || (interprets && all.is_empty());
+        if is_code && all.iter().all(|code| code.path != path) {
+            let says_so = ends_so || is_script(&path);
+            all.push(Code { path, says_so, follows_code });
         }
     }
-    paths
+    all
+}
+
+/// Whether an interpreter takes its code, or the name of a module, from this option.
+fn brings_code(interpreter: &Path, option: &str) -> bool {
+    let is_shell =
+        interpreter.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(b"sh"));
+    let letters: &[char] = if is_shell { &['c'] } else { &['c', 'm', 'e', 'p'] };
+    match option.strip_prefix('-') {
+        Some(long) if long.starts_with('-') => ["-eval", "-print"].contains(&long),
+        Some(short) => short.ends_with(letters),
+        None => false,
+    }
 }
 
 /// Whether a file says itself what runs it.

@@ -106,7 +106,7 @@ fn look<'a>(
         (None, _) => None,
     };
     let given = installed.map(|_| add.command.as_slice());
-    let guarded = Guarded(places.guarded(config.policies.clone()));
+    let guarded = Guarded::of(places.guarded(config.policies.clone()), &config);
     Ok(Look { name, server, program, pinned, given, installed, signed, guarded })
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn sandbox(places: &Places, command: &cli::Sandbox) -> Result<ExitCod
 fn run(places: &Places, run: &cli::SandboxRun) -> Result<ExitCode, Failure> {
     let config = setup::config(places)?;
     let isolated = allowed(&config, run.profile.as_deref())?;
-    let guarded = Guarded(places.guarded(config.policies.clone()));
+    let guarded = Guarded::of(places.guarded(config.policies.clone()), &config);
     let profile = profile(run)?;
     // The proxy lives as long as the program.
     in_runtime(async {
