@@ -217,7 +217,7 @@ impl Front {
         if bytes.trim_ascii_start().first() == Some(&b'[') {
             return self.batch((caller, peer), session, &bytes).await;
         }
-        let live = self.gateway.secrets.live();
+        let live = self.gateway.watch();
         match receive(&bytes, limits, &live).map(|received| received.from(peer)) {
             Err(unreceived) => {
                 // A method that is not known is one that is not there.
@@ -258,7 +258,7 @@ impl Front {
             let refusal = Refusal::Frame(tagout_proto::FrameError::Batch);
             return self.unreceived(caller, refusal, StatusCode::BAD_REQUEST).await;
         };
-        let live = self.gateway.secrets.live();
+        let live = self.gateway.watch();
         let all = receive_batch(bytes, (limits, &live), BATCH).into_iter();
         let all = all.map(|one| one.map(|received| received.from(peer)));
         self.legacy_batch(&session, all.collect()).await

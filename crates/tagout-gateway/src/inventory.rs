@@ -128,7 +128,8 @@ impl Gateway {
     }
 
     fn state_of(&self, tool: &Tool) -> Option<ToolState> {
-        let document = composed(&tool.text).ok()?;
+        let shown = self.secrets.clean_definition(&tool.text);
+        let document = composed(&shown).ok()?;
         let text = |key: &str| document.root().get(key).and_then(|text| text.text());
         let title = text("title").or_else(|| text("description")).unwrap_or_default();
         let title = title.lines().next().unwrap_or_default();
@@ -161,7 +162,7 @@ impl Gateway {
             problem,
             digest: tool.digest,
             canonical: tool.canonical.clone(),
-            definition: RawValue::from_string(tool.text.clone()).ok()?,
+            definition: RawValue::from_string(shown).ok()?,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! Secrets that the configuration refers to: read where they are, kept as long as they are good,
 //! read again when they change, and looked for in everything that passes.
 mod clean;
+mod everywhere;
+mod fetch;
 mod given;
 mod kept;
 mod wire;
@@ -9,26 +11,24 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use jiff::{SignedDuration, Timestamp};
 use tagout_inspect::live::Live;
 use tagout_proto::Secret;
 use tagout_secrets::{
-    Fetched, SecretError, Stamp, Store, StoreError, Unlock, World, read_file, read_variable,
-    vault::Vault,
+    Fetched, SecretError, Stamp, Store, Unlock, read_file, read_variable, vault::Vault,
 };
-use tokio::time::timeout;
 
 pub(crate) use self::clean::{Place, cleaned_frame};
-pub(crate) use self::given::{Given, given};
-use self::wire::Wire;
+pub(crate) use self::given::{Given, given, warn};
 pub use self::{
-    clean::clean_text,
+    clean::Watch,
+    everywhere::{clean_text, look_for},
     kept::{KeptTrouble, references},
 };
+use self::{fetch::Turn, wire::Wire};
 use crate::{
     Clock,
     config::{SecretSettings, Source},
@@ -48,12 +48,26 @@ struct Inner {
     vault: tokio::sync::Mutex<Option<Keeping<Vault>>>,
     aws: tokio::sync::Mutex<Option<Wire>>,
     noted: Mutex<BTreeMap<(String, String), Timestamp>>,
+    /// Whoever reads a source, one at a time.
+    turns: Mutex<BTreeMap<Source, Arc<Turn>>>,
+    /// Held by whoever opens the store, which may take a second and a quarter of a gigabyte; with
+    /// what it did not give of late.
+    opening: Mutex<BTreeMap<Source, Unread>>,
+}
+
+/// Why the store did not give a secret, as it was then.
+struct Unread {
+    stamp: Option<Stamp>,
+    at: Timestamp,
+    error: SecretError,
 }
 
 /// A client of a keeper, and the way to it.
 struct Keeping<T> {
     client: T,
     wire: Wire,
+    /// Whether somebody renews its token.
+    is_kept: bool,
 }
 
 /// Where Tagout's own store is, and its key.
@@ -68,13 +82,16 @@ pub struct StorePlaces {
 /// A value that was given out, under the name that stands in its place where it turns up.
 struct Value {
     name: String,
-    of: Source,
+    /// Where it was, in words.
+    of: String,
     text: Arc<Secret<String>>,
 }
 
 struct Cached {
     text: Arc<Secret<String>>,
     good: Good,
+    /// Until when its keeper, which did not answer, is left alone.
+    quiet: Option<Timestamp>,
 }
 
 /// How long a value is good.
@@ -87,14 +104,15 @@ enum Good {
     Never,
 }
 
-/// How long a keeper may take with all its retries.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a value is still used that its keeper, silent now, gave out.
 const SILENCE: SignedDuration = SignedDuration::from_secs(3600);
-/// Values of one source that are looked for: what was replaced is still known to whoever had it.
+/// How long a keeper that did not answer is not asked again, where there is a value to use.
+const QUIET: SignedDuration = SignedDuration::from_secs(30);
+/// How long the store is not opened again for what it did not give, unless it changed.
+const UNREAD: SignedDuration = SignedDuration::from_secs(10);
+/// Values of one source that are looked for, though nobody here holds them any more: what was
+/// replaced may still be known to whoever had it.
 const VALUES_OF_ONE: usize = 8;
-/// How often tokens are looked after, at most and at least.
-const KEEP: (u64, u64) = (1, 30);
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // The guarded sections do not panic.
@@ -116,14 +134,14 @@ impl StorePlaces {
     pub fn open(&self, settings: &SecretSettings) -> Result<Store, SecretError> {
         let unlock = match &settings.passphrase {
             None => Unlock::KeyFile(self.key.clone()),
-            Some(source) => Unlock::Passphrase(read_local(source, None)?),
+            Some(source) => Unlock::Passphrase(read_local(source)?),
         };
         Ok(Store::new(self.file.clone(), unlock))
     }
 }
 
 /// What stands on this machine, read now.
-fn read_local(source: &Source, store: Option<&Store>) -> Result<Secret<String>, SecretError> {
+fn read_local(source: &Source) -> Result<Secret<String>, SecretError> {
     match source {
         Source::Env(name) => read_variable(name).map_err(|e| SecretError::local(source, &e)),
         Source::File(path) => {
@@ -133,12 +151,7 @@ fn read_local(source: &Source, store: Option<&Store>) -> Result<Secret<String>, 
             }
             Ok(text)
         }
-        Source::Stored(name) => {
-            let store = store.ok_or_else(|| SecretError::missing(source, "has no store"))?;
-            let found =
-                store.get(name).map_err(|error: StoreError| SecretError::stored(source, &error));
-            found?.ok_or_else(|| SecretError::missing(source, "is not set"))
-        }
+        Source::Stored(_) => Err(SecretError::missing(source, "has no store")),
         Source::Vault(_) | Source::Aws { .. } => {
             Err(SecretError::unusable(source, "is elsewhere, and is needed here at once"))
         }
@@ -159,29 +172,11 @@ impl Secrets {
             vault: tokio::sync::Mutex::default(),
             aws: tokio::sync::Mutex::default(),
             noted: Mutex::default(),
+            turns: Mutex::default(),
+            opening: Mutex::default(),
         }));
-        clean::know(Arc::downgrade(&secrets.0));
+        everywhere::know(&secrets.0);
         secrets
-    }
-
-    /// The secret as it is now: from memory while that is good.
-    ///
-    /// # Errors
-    /// See [`SecretError`].
-    pub async fn get(&self, source: &Source) -> Result<Arc<Secret<String>>, SecretError> {
-        if let Some(text) = self.0.known(source) {
-            return Ok(text);
-        }
-        self.fetched(source).await
-    }
-
-    /// The secret as it is now, whatever was good: somebody refused what there was.
-    ///
-    /// # Errors
-    /// See [`SecretError`].
-    pub async fn anew(&self, source: &Source) -> Result<Arc<Secret<String>>, SecretError> {
-        locked(&self.0.cache).remove(source);
-        self.fetched(source).await
     }
 
     /// A secret that stands on this machine; for whoever cannot wait.
@@ -192,7 +187,7 @@ impl Secrets {
         if let Some(text) = self.0.known(source) {
             return Ok(text);
         }
-        self.0.local(source)
+        self.0.local(source, None)
     }
 
     /// All values that were given out, ready to be looked for.
@@ -207,7 +202,7 @@ impl Secrets {
         let mut stored = BTreeSet::new();
         for source in sources {
             match source {
-                Source::Env(_) | Source::File(_) => drop(self.0.local(source)),
+                Source::Env(_) | Source::File(_) => drop(self.0.local(source, None)),
                 Source::Stored(name) => drop(stored.insert(name.clone())),
                 Source::Vault(_) | Source::Aws { .. } => {}
             }
@@ -221,119 +216,23 @@ impl Secrets {
             self.0.put(&Source::Stored(name), text, Good::While(stamp));
         }
     }
-
-    async fn fetched(&self, source: &Source) -> Result<Arc<Secret<String>>, SecretError> {
-        if source.is_local() {
-            let (inner, of) = (Arc::clone(&self.0), source.clone());
-            let reading = tokio::task::spawn_blocking(move || inner.local(&of));
-            let failed = |_| SecretError::unusable(source, "could not be read");
-            return reading.await.map_err(failed)?;
-        }
-        let fetching = timeout(PATIENCE, self.elsewhere(source)).await;
-        match fetching.unwrap_or_else(|_| Err(SecretError::unreachable(source, "took too long"))) {
-            Ok(text) => Ok(text),
-            Err(error) => self.0.still_good(source, error),
-        }
-    }
-
-    async fn elsewhere(&self, source: &Source) -> Result<Arc<Secret<String>>, SecretError> {
-        let inner = &self.0;
-        let local = |source: &Source| inner.local(source).map(|text| copied(&text));
-        let fetched = match source {
-            Source::Vault(path) => {
-                let mut vault = inner.vault.lock().await;
-                // Somebody else may have fetched it while this one waited.
-                if let Some(text) = inner.known(source) {
-                    return Ok(text);
-                }
-                let keeping = inner.vault_in(&mut vault, source)?;
-                let clock = wire::Time(&inner.clock);
-                let world = World { transport: &keeping.wire, clock: &clock, local: &local };
-                let new = keeping.client.renews_at().is_none();
-                let fetched = keeping.client.read(world, path).await?;
-                if new && keeping.client.renews_at().is_some() {
-                    tokio::spawn(keep(Arc::downgrade(inner), source.clone()));
-                }
-                fetched
-            }
-            Source::Aws { name, field } => {
-                let mut wire = inner.aws.lock().await;
-                if let Some(text) = inner.known(source) {
-                    return Ok(text);
-                }
-                let Some(aws) = &inner.settings.aws else {
-                    return Err(SecretError::missing(source, "has no table `[aws]` to say how"));
-                };
-                if wire.is_none() {
-                    *wire = Some(Wire::to(aws, source)?);
-                }
-                let Some(transport) = wire.as_ref() else {
-                    return Err(SecretError::unreachable(source, "has no way to it"));
-                };
-                let clock = wire::Time(&inner.clock);
-                let world = World { transport, clock: &clock, local: &local };
-                aws.settings.read(world, (name, field.as_deref())).await?
-            }
-            Source::Env(_) | Source::File(_) | Source::Stored(_) => return inner.local(source),
-        };
-        Ok(inner.keep_fetched(source, fetched))
-    }
 }
 
 fn copied(text: &Arc<Secret<String>>) -> Secret<String> {
     Secret::new(text.expose().clone())
 }
 
-/// Renews Vault's token before it ends, for as long as anybody may need it.
-async fn keep(inner: Weak<Inner>, of: Source) {
-    loop {
-        let Some(now) = inner.upgrade() else { return };
-        let at = match now.vault.lock().await.as_ref() {
-            Some(keeping) => keeping.client.renews_at(),
-            None => return,
-        };
-        let Some(at) = at else { return };
-        let wait = at.duration_since(now.clock.now()).as_secs();
-        drop(now);
-        let wait = u64::try_from(wait).unwrap_or(0).clamp(KEEP.0, KEEP.1);
-        tokio::time::sleep(Duration::from_secs(wait)).await;
-        let Some(now) = inner.upgrade() else { return };
-        let mut vault = now.vault.lock().await;
-        let Some(keeping) = vault.as_mut() else { return };
-        let local = |source: &Source| now.local(source).map(|text| copied(&text));
-        let clock = wire::Time(&now.clock);
-        let world = World { transport: &keeping.wire, clock: &clock, local: &local };
-        match timeout(PATIENCE, keeping.client.keep(world, &of)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "Vault's token could not be renewed"),
-            Err(_) => tracing::warn!("Vault took too long to renew a token"),
-        }
-    }
-}
-
 impl Inner {
-    fn vault_in<'a>(
-        &self,
-        vault: &'a mut Option<Keeping<Vault>>,
-        of: &Source,
-    ) -> Result<&'a mut Keeping<Vault>, SecretError> {
-        let Some(settings) = &self.settings.vault else {
-            return Err(SecretError::missing(of, "has no table `[vault]` to say how"));
-        };
-        if vault.is_none() {
-            let client = Vault::new(settings.settings.clone());
-            *vault = Some(Keeping { client, wire: Wire::to(settings, of)? });
-        }
-        vault.as_mut().ok_or_else(|| SecretError::unreachable(of, "has no way to it"))
-    }
-
     /// What is in memory, while that is good.
     fn known(&self, source: &Source) -> Option<Arc<Secret<String>>> {
-        let (text, good) = {
+        let (text, good, quiet) = {
             let cache = locked(&self.cache);
             let cached = cache.get(source)?;
-            (Arc::clone(&cached.text), cached.good)
+            (Arc::clone(&cached.text), cached.good, cached.quiet)
         };
+        if quiet.is_some_and(|quiet| self.clock.now() < quiet) {
+            return Some(text);
+        }
         let is_good = match good {
             Good::Never => false,
             Good::Until(end) => self.clock.now() < end,
@@ -348,14 +247,15 @@ impl Inner {
         source: &Source,
         error: SecretError,
     ) -> Result<Arc<Secret<String>>, SecretError> {
-        let cache = locked(&self.cache);
-        let Some(Cached { text, good: Good::Until(end) }) = cache.get(source) else {
+        let mut cache = locked(&self.cache);
+        let Some(Cached { text, good: Good::Until(end), quiet }) = cache.get_mut(source) else {
             return Err(error);
         };
-        let silent = error.code() == "secret-unreachable";
-        if !silent || self.clock.now() > end.checked_add(SILENCE).unwrap_or(*end) {
+        let (now, last) = (self.clock.now(), end.checked_add(SILENCE).unwrap_or(*end));
+        if error.code() != "secret-unreachable" || now > last {
             return Err(error);
         }
+        *quiet = now.checked_add(QUIET).ok().map(|quiet| quiet.min(last));
         tracing::warn!(%error, "what was read before is used");
         Ok(Arc::clone(text))
     }
@@ -368,16 +268,82 @@ impl Inner {
         }
     }
 
-    fn local(&self, source: &Source) -> Result<Arc<Secret<String>>, SecretError> {
+    /// What is in memory and may be used: it is good, or another than what was refused.
+    fn usable(
+        &self,
+        source: &Source,
+        refused: Option<&Arc<Secret<String>>>,
+    ) -> Option<Arc<Secret<String>>> {
+        let Some(refused) = refused else { return self.known(source) };
+        let cache = locked(&self.cache);
+        let cached = cache.get(source).filter(|cached| !Arc::ptr_eq(&cached.text, refused));
+        cached.map(|cached| Arc::clone(&cached.text))
+    }
+
+    /// Reads what stands on this machine; `refused` is not taken from memory.
+    fn local(
+        &self,
+        source: &Source,
+        refused: Option<&Arc<Secret<String>>>,
+    ) -> Result<Arc<Secret<String>>, SecretError> {
+        if let Source::Stored(_) = source {
+            return self.stored(source, refused);
+        }
         // Before it is read: what changes meanwhile is read again.
         let stamp = self.stamp(source);
-        let store = match source {
-            Source::Stored(_) => Some(self.store.open(&self.settings)?),
-            Source::Env(_) | Source::File(_) | Source::Vault(_) | Source::Aws { .. } => None,
-        };
-        let text = read_local(source, store.as_ref())?;
+        let text = read_local(source)?;
         let good = if stamp.is_some() { Good::While(stamp) } else { Good::Never };
         Ok(self.put(source, text, good))
+    }
+
+    /// Opens the store, one at a time, and reads all of it that is in use.
+    fn stored(
+        &self,
+        source: &Source,
+        refused: Option<&Arc<Secret<String>>>,
+    ) -> Result<Arc<Secret<String>>, SecretError> {
+        let mut unread = locked(&self.opening);
+        // Somebody else may have read it while this one waited.
+        if let Some(text) = self.usable(source, refused) {
+            return Ok(text);
+        }
+        let (stamp, now) = (self.stamp(source), self.clock.now());
+        let of_now = |one: &Unread| one.stamp == stamp && now.duration_since(one.at).abs() < UNREAD;
+        unread.retain(|_, one| of_now(one));
+        if let Some(one) = unread.get(source) {
+            return Err(one.error.clone());
+        }
+        let read = self.read_stored(source, stamp);
+        if let Err(error) = &read {
+            let error = error.clone();
+            unread.insert(source.clone(), Unread { stamp, at: now, error });
+        }
+        read
+    }
+
+    fn read_stored(
+        &self,
+        source: &Source,
+        stamp: Option<Stamp>,
+    ) -> Result<Arc<Secret<String>>, SecretError> {
+        let Source::Stored(wanted) = source else {
+            return Err(SecretError::missing(source, "is not in the store"));
+        };
+        let store = self.store.open(&self.settings)?;
+        let name = |source: &Source| match source {
+            Source::Stored(name) => Some(name.clone()),
+            Source::Env(_) | Source::File(_) | Source::Vault(_) | Source::Aws { .. } => None,
+        };
+        let mut names: BTreeSet<_> = locked(&self.cache).keys().filter_map(name).collect();
+        names.insert(wanted.clone());
+        let read = store.get_all(&names).map_err(|error| SecretError::stored(source, &error))?;
+        let mut found = None;
+        for (name, text) in read {
+            let is_it = name == *wanted;
+            let text = self.put(&Source::Stored(name), text, Good::While(stamp));
+            found = if is_it { Some(text) } else { found };
+        }
+        found.ok_or_else(|| SecretError::missing(source, "is not set"))
     }
 
     fn keep_fetched(&self, source: &Source, fetched: Fetched) -> Arc<Secret<String>> {
@@ -393,23 +359,26 @@ impl Inner {
         let mut cache = locked(&self.cache);
         let same = cache.get(source).filter(|cached| cached.text.expose() == text.expose());
         let text = same.map_or_else(|| Arc::new(text), |cached| Arc::clone(&cached.text));
-        cache.insert(source.clone(), Cached { text: Arc::clone(&text), good });
+        let cached = Cached { text: Arc::clone(&text), good, quiet: None };
+        cache.insert(source.clone(), cached);
         drop(cache);
-        self.look_for(source, &text);
+        self.look_for(&clean::name_of(source), &source.to_string(), &text);
         text
     }
 
-    fn look_for(&self, source: &Source, text: &Arc<Secret<String>>) {
+    /// Looks for a value that was at `of`, under a name, from now on.
+    fn look_for(&self, name: &str, of: &str, text: &Arc<Secret<String>>) {
         let mut values = locked(&self.values);
-        let is_it = |value: &Value| value.of == *source && value.text.expose() == text.expose();
+        let is_it = |value: &Value| value.of == of && value.text.expose() == text.expose();
         if values.iter().any(is_it) {
             return;
         }
-        let (name, of) = (clean::name_of(source), source.clone());
-        values.push(Value { name, of, text: Arc::clone(text) });
-        let of_it = values.iter().filter(|value| value.of == *source).count();
-        if of_it > VALUES_OF_ONE
-            && let Some(oldest) = values.iter().position(|value| value.of == *source)
+        let text = Arc::clone(text);
+        values.push(Value { name: name.to_owned(), of: of.to_owned(), text });
+        // What somebody holds may be in use: only what nobody does goes.
+        let unheld = |value: &Value| value.of == of && Arc::strong_count(&value.text) == 1;
+        if values.iter().filter(|value| value.of == of).count() > VALUES_OF_ONE
+            && let Some(oldest) = values.iter().position(unheld)
         {
             values.remove(oldest);
         }

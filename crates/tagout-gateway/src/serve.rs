@@ -113,7 +113,7 @@ impl Frames {
 impl Line {
     fn received(&self, bytes: &Bytes) -> Frames {
         let limits = self.clients.gateway.config.limits.frame;
-        let live = self.clients.gateway.secrets.live();
+        let live = self.clients.gateway.watch();
         let batches = self.session.opened().is_some_and(|opened| opened.revision.has_batches());
         if batches && bytes.trim_ascii_start().first() == Some(&b'[') {
             return Several(receive_batch(bytes, (limits, &live), BATCH));

@@ -75,7 +75,7 @@ impl Front {
         let limits = self.gateway.config.limits.frame;
         let received = match request.body(limits.frame_bytes).await {
             Ok(bytes) => {
-                let live = self.gateway.secrets.live();
+                let live = self.gateway.watch();
                 receive(&bytes, limits, &live).map(|received| received.from(peer))
             }
             Err(BodyError::TooLarge { .. }) => {

@@ -1,47 +1,18 @@
 //! Live secrets are taken out of what passes, and that goes on record, without them.
-use std::{
-    borrow::Cow,
-    sync::{Arc, Mutex, PoisonError, Weak},
-};
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use tagout_audit::{Durability, Log, Note};
 use tagout_inspect::live::{Caught, Live};
 use tagout_proto::{Frame, FrameError, Limits, Message, Principal, ServerName, frame, quoted};
 
-use super::{Inner, Secrets, locked};
-use crate::config::Source;
-
-/// Every gateway of this process, for what is written down of all of them.
-static GATEWAYS: Mutex<Vec<Weak<Inner>>> = Mutex::new(Vec::new());
+use super::{Secrets, locked};
+use crate::{Gateway, config::Source};
 
 /// The same is noted again after so long…
 const AGAIN: SignedDuration = SignedDuration::from_secs(60);
 /// …and of so many things at once.
 const NOTED: usize = 4096;
-
-pub(super) fn know(gateway: Weak<Inner>) {
-    let mut gateways = GATEWAYS.lock().unwrap_or_else(PoisonError::into_inner);
-    gateways.retain(|one| one.strong_count() > 0);
-    gateways.push(gateway);
-}
-
-/// `text` without any secret that a gateway of this process has given out; for logs and messages.
-#[must_use]
-pub fn clean_text(text: &str) -> Cow<'_, str> {
-    // Not waited for: whoever holds it may be the one that writes this.
-    let Ok(gateways) = GATEWAYS.try_lock().map(|gateways| gateways.clone()) else {
-        return Cow::Borrowed(text);
-    };
-    let mut text = Cow::Borrowed(text);
-    for inner in gateways.iter().filter_map(Weak::upgrade) {
-        let live = Arc::clone(&inner.live.read().unwrap_or_else(PoisonError::into_inner));
-        if let Some(cleaned) = live.cleaned(&text) {
-            text = Cow::Owned(cleaned.text);
-        }
-    }
-    text
-}
 
 /// What stands in a secret's place: enough to know which it is, and nothing of where it is kept.
 pub(super) fn name_of(source: &Source) -> String {
@@ -102,6 +73,31 @@ fn with_params(start: &str, method: &str, params: Option<String>) -> String {
     format!(r#"{start}"method":{method}{params}}}"#)
 }
 
+/// What is looked for in what clients send, and where it goes on record.
+pub struct Watch<'a> {
+    live: Arc<Live>,
+    gateway: &'a Gateway,
+}
+
+impl Gateway {
+    /// Looks for what is live now.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        Watch { live: self.secrets.live(), gateway: self }
+    }
+}
+
+impl Watch<'_> {
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Puts on record what was caught in what has no record of its own.
+    pub(crate) fn caught(&self, what: &str, caught: &Caught) {
+        let place = Place { what, principal: None, server: None, record: None };
+        self.gateway.secrets.caught(&self.gateway.audit, caught, place);
+    }
+}
+
 /// Where something was caught.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
@@ -160,6 +156,18 @@ impl Secrets {
     /// A text without live secrets.
     pub(crate) fn clean(&self, text: &str) -> String {
         self.live().clean(text).into_owned()
+    }
+
+    /// A definition as clients see it: without live secrets in its texts. Names stay, of it and in
+    /// it: calls are made by them.
+    pub(crate) fn clean_definition(&self, text: &str) -> String {
+        let live = self.live();
+        if live.is_empty() {
+            return text.to_owned();
+        }
+        let Ok(document) = crate::upstream::composed(text) else { return text.to_owned() };
+        let cleaned = live.cleaned_texts(document.root());
+        cleaned.map_or_else(|| text.to_owned(), |cleaned| cleaned.text)
     }
 
     /// A JSON text without live secrets; one that is none is a string from then on.

@@ -1,6 +1,7 @@
 //! Secrets go into one server's surroundings, when it is started, and nowhere else.
 use std::{ffi::OsString, sync::Arc};
 
+use tagout_inspect::live::commonplace;
 use tagout_proto::Secret;
 use tagout_sandbox::{PrivateFile, Profile};
 use tagout_secrets::SecretError;
@@ -27,6 +28,7 @@ pub(crate) async fn given(
     let mut given = Vec::new();
     for (name, source) in secret_env {
         let text = secrets.get(source).await?;
+        warn(source, &text);
         if text.expose().contains('\0') {
             return Err(SecretError::unusable(source, "holds what no variable can"));
         }
@@ -35,6 +37,7 @@ pub(crate) async fn given(
     }
     for (name, source) in secret_files {
         let text = secrets.get(source).await?;
+        warn(source, &text);
         let Some(isolation) = &mut profile.isolation else {
             let problem = "is for a file that only an isolated server has";
             return Err(SecretError::unusable(source, problem));
@@ -44,6 +47,13 @@ pub(crate) async fn given(
         given.push((source.clone(), text));
     }
     Ok(Given(given))
+}
+
+/// Says why a value had better be another.
+pub(crate) fn warn(source: &Source, text: &Secret<String>) {
+    if let Some(why) = commonplace(text.expose()) {
+        tracing::warn!(%source, "this secret {why}");
+    }
 }
 
 impl Given {

@@ -2,15 +2,17 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use tagout_inspect::{
-    characters::made_visible,
-    live::{Caught, Live},
-};
+use tagout_inspect::{characters::made_visible, live::Caught};
 use tagout_proto::{
     Digest, Frame, FrameError, Limits, Message, Method, Value, frame::id_of_refused,
 };
 
-use crate::{refusal::Refusal, secrets::cleaned_frame, state::Passed, upstream::composed};
+use crate::{
+    refusal::Refusal,
+    secrets::{Watch, cleaned_frame},
+    state::Passed,
+    upstream::composed,
+};
 
 /// A well-formed call of a known method.
 #[derive(Debug)]
@@ -76,14 +78,14 @@ pub struct Unreceived {
 ///
 /// # Errors
 /// [`Refusal::Frame`], [`Refusal::Method`].
-pub fn receive(bytes: &Bytes, limits: Limits, live: &Live) -> Result<Received, Unreceived> {
-    let read = Frame::read(bytes, limits).and_then(|frame| cleaned(frame, limits, live));
+pub fn receive(bytes: &Bytes, limits: Limits, watch: &Watch<'_>) -> Result<Received, Unreceived> {
+    let read = Frame::read(bytes, limits).and_then(|frame| cleaned(frame, limits, watch));
     let (frame, caught) = read.map_err(|error| unread(error, bytes, limits))?;
-    understand(frame, caught)
+    understand(frame, caught, watch)
 }
 
-fn cleaned(frame: Frame, limits: Limits, live: &Live) -> Result<(Frame, Caught), FrameError> {
-    match cleaned_frame(live, &frame, limits) {
+fn cleaned(frame: Frame, limits: Limits, watch: &Watch<'_>) -> Result<(Frame, Caught), FrameError> {
+    match cleaned_frame(watch.live(), &frame, limits) {
         None => Ok((frame, Caught::default())),
         Some((cleaned, caught)) => Ok((cleaned?, caught)),
     }
@@ -95,7 +97,7 @@ fn cleaned(frame: Frame, limits: Limits, live: &Live) -> Result<(Frame, Caught),
 /// As [`receive`], for each message.
 pub fn receive_batch(
     bytes: &Bytes,
-    (limits, live): (Limits, &Live),
+    (limits, watch): (Limits, &Watch<'_>),
     most: usize,
 ) -> Vec<Result<Received, Unreceived>> {
     let frames = match Frame::read_batch(bytes, limits, most) {
@@ -108,9 +110,9 @@ pub fn receive_batch(
             id: Some("null".into()),
             method: None,
         };
-        let read = frame.and_then(|frame| cleaned(frame, limits, live));
+        let read = frame.and_then(|frame| cleaned(frame, limits, watch));
         let (frame, caught) = read.map_err(unread)?;
-        understand(frame, caught)
+        understand(frame, caught, watch)
     });
     understood.collect()
 }
@@ -121,11 +123,12 @@ fn unread(error: FrameError, bytes: &Bytes, limits: Limits) -> Unreceived {
     Unreceived { refusal: error.into(), id: Some(id.into()), method: None }
 }
 
-fn understand(frame: Frame, caught: Caught) -> Result<Received, Unreceived> {
+fn understand(frame: Frame, caught: Caught, watch: &Watch<'_>) -> Result<Received, Unreceived> {
     let (method, id, params) = match frame.message() {
         Message::Request { id, method, params } => (method, Some(id.raw().to_owned()), params),
         Message::Notification { method, params } => (method, None, params),
         Message::Response { id, outcome } => {
+            watch.caught("an answer", &caught);
             let outcome = outcome.map(|v| v.raw().to_owned()).map_err(|v| v.raw().to_owned());
             return Ok(Received::Answer { id: id.raw().to_owned(), outcome });
         }
@@ -136,6 +139,7 @@ fn understand(frame: Frame, caught: Caught) -> Result<Received, Unreceived> {
         if id.is_some() { direction.client_asks() } else { direction.client_tells() }
     });
     let Some(method) = known else {
+        watch.caught("an unknown method", &caught);
         let method = made_visible(&text).0.chars().take(80).collect();
         let (refusal, id) = (Refusal::Method { method }, id.map(Into::into));
         return Err(Unreceived { refusal, id, method: None });

@@ -5,13 +5,13 @@ use std::{
     time::Duration,
 };
 
-use tagout_proto::Frame;
+use tagout_proto::{Frame, Method};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until},
 };
 
-use super::UpstreamError;
+use super::{UpstreamError, connection::Request};
 use crate::lane::Lane;
 
 /// Requests that a server has not answered yet, the oldest first.
@@ -43,6 +43,8 @@ pub(super) struct UnderWay {
     pub(super) progress: Option<String>,
     /// The way back to the client.
     pub(super) lane: Option<Lane>,
+    /// Whether its answer defines what is pinned.
+    pub(super) defines: bool,
     questions: Mutex<Questions>,
 }
 
@@ -63,7 +65,22 @@ const LOOK: Duration = Duration::from_millis(200);
 
 impl UnderWay {
     pub(super) fn new(id: u64, progress: Option<String>, lane: Option<Lane>) -> Arc<Self> {
-        Arc::new(Self { id, progress, lane, questions: Mutex::default() })
+        Arc::new(Self { id, progress, lane, defines: false, questions: Mutex::default() })
+    }
+
+    /// Takes of a request what its answer needs.
+    pub(super) fn of(request: &mut Request) -> Arc<Self> {
+        let defines = matches!(
+            request.method,
+            Method::Initialize
+                | Method::Discover
+                | Method::ToolsList
+                | Method::PromptsList
+                | Method::ResourcesList
+                | Method::ResourceTemplatesList
+        );
+        let (progress, lane) = (request.progress.take(), request.lane.take());
+        Arc::new(Self { id: request.id, progress, lane, defines, questions: Mutex::default() })
     }
 
     fn questions(&self) -> MutexGuard<'_, Questions> {

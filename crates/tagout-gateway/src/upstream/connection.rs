@@ -242,7 +242,7 @@ impl Connection {
         if modern {
             request.params = self.dressed(&request.params)?;
         }
-        let call = UnderWay::new(request.id, request.progress.take(), request.lane.take());
+        let call = UnderWay::of(&mut request);
         let mut withdraw = Withdraw { connection: self, id: request.id, method: request.method };
         // Boxed, so that the futures of those who wait for it stay small.
         let exchange = Box::pin(self.exchange(revision, &request, &call));

@@ -41,7 +41,7 @@ impl Connection {
         if self.revision().has_batches() && bytes.trim_ascii_start().first() == Some(&b'[') {
             return self.take_batch(bytes, of);
         }
-        match Frame::read(bytes, self.limits).map(|frame| self.cleaned(frame)) {
+        match Frame::read(bytes, self.limits).map(|frame| self.cleaned(frame, of)) {
             Ok(Ok(frame)) => self.hear(frame, of),
             Ok(Err(error)) => self.unreadable(&error.to_string(), of),
             Err(_) if !matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) => {
@@ -60,7 +60,7 @@ impl Connection {
         };
         let mut all = Taken::Other;
         for frame in frames {
-            let taken = match frame.and_then(|frame| self.cleaned(frame)) {
+            let taken = match frame.and_then(|frame| self.cleaned(frame, of)) {
                 Ok(frame) => self.hear(frame, of),
                 Err(error) => self.unreadable(&error.to_string(), of),
             };
@@ -74,12 +74,20 @@ impl Connection {
     }
 
     /// The frame without live secrets, whatever it says; that there were any goes on record.
-    pub(super) fn cleaned(&self, frame: Frame) -> Result<Frame, FrameError> {
+    /// Definitions stay as they came, since what is pinned must not depend on what is secret: they
+    /// are cleaned where clients see them.
+    pub(super) fn cleaned(
+        &self,
+        frame: Frame,
+        of: Option<&Arc<UnderWay>>,
+    ) -> Result<Frame, FrameError> {
         let About { name, secrets, record, .. } = &self.about;
         let Some((cleaned, caught)) = cleaned_frame(&secrets.live(), &frame, self.limits) else {
             return Ok(frame);
         };
+        let defines = self.defines(&frame, of);
         let what = match frame.message() {
+            Message::Response { outcome: Ok(_), .. } if defines => "a definition",
             Message::Response { outcome: Ok(_), .. } => "a result",
             Message::Response { outcome: Err(_), .. } => "an error",
             Message::Request { .. } => "a question",
@@ -88,7 +96,18 @@ impl Connection {
         let principal = record.principal.as_ref();
         let place = Place { what, principal, server: Some(name), record: None };
         secrets.caught(&record.audit, &caught, place);
+        if defines {
+            return Ok(frame);
+        }
         cleaned.map(|frame| frame.with_replaced(caught.count))
+    }
+
+    /// Whether it is the answer to a question of the gateway's for what is pinned.
+    fn defines(&self, frame: &Frame, of: Option<&Arc<UnderWay>>) -> bool {
+        let Message::Response { id, outcome: Ok(_) } = frame.message() else { return false };
+        let Ok(id) = id.raw().parse::<u64>() else { return false };
+        let mine = of.filter(|call| call.id == id).cloned();
+        mine.or_else(|| self.calls.get(id)).is_some_and(|call| call.defines)
     }
 
     fn unreadable(&self, error: &str, of: Option<&Arc<UnderWay>>) -> Taken {

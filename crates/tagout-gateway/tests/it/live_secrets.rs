@@ -174,3 +174,90 @@ fn a_secret_that_is_not_to_be_had_keeps_its_server_from_being_used() {
     }
     assert!(peer.heard().is_empty());
 }
+
+#[test]
+fn a_server_that_refuses_everybody_has_a_credential_read_again_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = Keeper::start(|asked: &Asked| match asked.path.as_str() {
+        "/v1/auth/token/lookup-self" => (200, json!({ "data": { "ttl": 0 } }).to_string()),
+        _ => (200, json!({ "data": { "data": { "token": "Bearer t0ken-0f-old" } } }).to_string()),
+    });
+    let vault = vault.unwrap();
+    let refuses = Arc::new(AtomicU32::new(0));
+    let now = Arc::clone(&refuses);
+    let peer = Peer::answering(move |heard| match now.load(Ordering::SeqCst) {
+        0 => legacy(heard, "s-1"),
+        _ => empty(401),
+    });
+    std::fs::write(folder.path().join("token"), "s.root-token").unwrap();
+    let entry = format!(
+        "headers = {{ Authorization = \"vault://kv/far#token\" }}\n\
+         [vault]\naddress = \"{}\"\ntoken = \"file://{}/token\"\n",
+        vault.url(),
+        folder.path().display()
+    );
+    let front = Front::new(&peer, "/mcp", &entry);
+    let mut client = front.client();
+    assert_eq!(text(&act(&mut client, 1, "a")), "done");
+    let reads = || vault.asked().iter().filter(|asked| asked.path.contains("/data/")).count();
+    assert_eq!(reads(), 1);
+    refuses.store(1, Ordering::SeqCst);
+    for id in 2..8 {
+        assert!(act(&mut client, id, "b").get("error").is_some());
+    }
+    assert_eq!(reads(), 2, "whoever refuses does not decide how often a keeper is asked");
+}
+
+#[test]
+fn a_pin_does_not_depend_on_what_is_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api-key");
+    let mut digests = Vec::new();
+    for value in ["unrelated-value", "property", "describes"] {
+        std::fs::write(&path, value).unwrap();
+        let peer = Peer::answering(|heard| {
+            let mut tool = tool("act");
+            tool["description"] = json!("describes what it does with a property");
+            tool["inputSchema"] = json!({
+                "type": "object", "properties": {"property": {"type": "string"}},
+                "required": ["property"],
+            });
+            modern(heard, &json!([tool]))
+        });
+        let entry = format!("headers = {{ X-Api-Key = \"file://{}\" }}", path.display());
+        let front = Front::new(&peer, "/mcp", &entry);
+        let inventory = front.block_on(front.gateway.inventory());
+        let tool = &inventory.tools[0];
+        digests.push(tool.digest);
+        let shown = tool.definition.get();
+        assert!(shown.contains(r#""property":{"type""#), "{shown}");
+        assert!(shown.contains("describes") == (value != "describes"), "{shown}");
+        assert!(shown.contains(r#""required":["property"]"#), "{shown}");
+        let mut client = front.client();
+        let list = client.ask("tools/list", &json!({}));
+        let listed = list["result"]["tools"][0].clone();
+        assert!(listed["inputSchema"]["properties"]["property"].is_object(), "{list}");
+        let told = listed["description"].as_str().unwrap();
+        assert_eq!(told.contains("[secret api-key]"), value != "unrelated-value", "{told}");
+    }
+    assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+}
+
+#[test]
+fn what_is_caught_in_a_call_of_no_method_is_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("api-key"), "hunter2hunter2").unwrap();
+    let peer = Peer::answering(|heard| modern(heard, &json!([tool("act")])));
+    let path = folder.path().join("api-key");
+    let entry = format!("headers = {{ X-Api-Key = \"file://{}\" }}", path.display());
+    let front = Front::new(&peer, "/mcp", &entry);
+    let mut client = front.client();
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "no/such", "params": {
+        "x": "hunter2hunter2",
+    }});
+    client.send(&call);
+    assert!(client.answer(1).get("error").is_some());
+    let recorded = front.recorded();
+    assert!(recorded.contains("in an unknown method"), "{recorded}");
+    assert!(!recorded.contains("hunter2"), "{recorded}");
+}

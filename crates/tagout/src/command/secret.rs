@@ -10,6 +10,7 @@ use tagout_gateway::{
     config::Source,
     secrets::{KeptTrouble, Secrets, StorePlaces, references},
 };
+use tagout_inspect::live::commonplace;
 use tagout_proto::Secret;
 use tagout_secrets::{Kept, MOST_BYTES, SecretName};
 
@@ -38,10 +39,14 @@ pub(crate) fn secret(
 fn keep(places: &Places, set: &SecretSet, json: bool) -> Result<ExitCode, Failure> {
     let name = named(&set.name)?;
     let value = if set.stdin { from_stdin()? } else { typed(&name)? };
+    let weak = commonplace(value.expose());
     let gateway = Setup::read(places)?.open(places)?;
     let replaced = gateway.set_secret(&name, value).map_err(|error| failed(&error))?;
     if json {
-        let set = serde_json::json!({ "set": name.as_str(), "replaced": replaced });
+        let mut set = serde_json::json!({ "set": name.as_str(), "replaced": replaced });
+        if let (Some(weak), Some(set)) = (weak, set.as_object_mut()) {
+            set.insert("warning".to_owned(), format!("this secret {weak}").into());
+        }
         output::json(&set)?;
         return Ok(Ended::Done.into());
     }
@@ -49,6 +54,9 @@ fn keep(places: &Places, set: &SecretSet, json: bool) -> Result<ExitCode, Failur
     output::line(format_args!(
         "{what} `{name}`; the configuration refers to it by `secret://{name}`"
     ))?;
+    if let Some(weak) = weak {
+        output::line(format_args!("warning: this secret {weak}"))?;
+    }
     let users = users(&setup::config(places)?, &name);
     if replaced && !users.is_empty() {
         output::line(

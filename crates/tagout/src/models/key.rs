@@ -1,7 +1,10 @@
 //! Where a provider's key is, and what stands there.
 use std::{env, path::Path};
 
-use tagout_gateway::{config::SecretSettings, secrets::StorePlaces};
+use tagout_gateway::{
+    config::SecretSettings,
+    secrets::{StorePlaces, look_for},
+};
 use tagout_llm::{KeyRef, Row};
 use tagout_proto::Secret;
 use tagout_secrets::SecretName;
@@ -53,6 +56,8 @@ pub(crate) fn key(places: &Places, row: &Row) -> Result<Option<Secret<String>>, 
             () => Ok(Secret::new(key.to_owned())),
         }
     });
+    // It is looked for in what passes, as the secrets of servers are.
+    let sound = sound.inspect(|key| look_for(&format!("{}-key", row.name), key));
     sound.map(Some).map_err(|problem| {
         let name = &row.name;
         let message = format!("the key of `{name}` should be at `{reference}`: {problem}");

@@ -323,7 +323,10 @@ async fn list(
                     && Fleet::tool(&catalogue, &tool.qualified).is_some()
                     && shows(tool.subject())
             });
-            items.extend(tools.filter_map(|tool| renamed(&tool.text, &tool.qualified)));
+            items.extend(tools.filter_map(|tool| {
+                let text = gateway.secrets.clean_definition(&tool.text);
+                renamed(&text, &tool.qualified)
+            }));
             continue;
         }
         let (kind, offers) = listing.offered(&catalogue);
@@ -343,12 +346,13 @@ async fn list(
                 shape,
             };
             if shows(subject) {
+                let text = gateway.secrets.clean_definition(&offer.text);
                 items.extend(match kind {
-                    SubjectKind::Prompt => renamed(&offer.text, &offer.key),
+                    SubjectKind::Prompt => renamed(&text, &offer.key),
                     SubjectKind::Resource
                     | SubjectKind::Tool
                     | SubjectKind::Task
-                    | SubjectKind::Question => attributed(&offer.text, server),
+                    | SubjectKind::Question => attributed(&text, server),
                 });
             }
         }

@@ -1,7 +1,7 @@
 //! What the configuration has sent along with every request to one server, as it is at the time.
 use std::{
     collections::BTreeMap,
-    sync::{PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use bytes::Bytes;
@@ -9,15 +9,27 @@ use tagout_proto::Secret;
 use tagout_wire::http::{
     Answer, Client, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri,
 };
+use tokio::task::JoinSet;
 
 use super::problem;
-use crate::{config::Source, secrets::Secrets, upstream::UpstreamError};
+use crate::{
+    config::Source,
+    secrets::{Secrets, warn},
+    upstream::UpstreamError,
+};
 
 /// Headers whose values are secrets, and may be others by the next request.
 pub(in crate::upstream) struct Credentials {
     secrets: Secrets,
     written: BTreeMap<String, Source>,
-    now: RwLock<HeaderMap>,
+    now: RwLock<Arc<Sent>>,
+}
+
+/// Values, and the headers that are made of them.
+#[derive(Default)]
+struct Sent {
+    texts: BTreeMap<String, Arc<Secret<String>>>,
+    headers: HeaderMap,
 }
 
 impl Credentials {
@@ -30,7 +42,12 @@ impl Credentials {
         written: BTreeMap<String, Source>,
     ) -> Result<Self, UpstreamError> {
         let this = Self { secrets, written, now: RwLock::default() };
-        let now = this.read(false).await?;
+        let now = this.read(None).await?;
+        for (name, text) in &now.texts {
+            if let Some(source) = this.written.get(name) {
+                warn(source, text);
+            }
+        }
         this.set(now);
         Ok(this)
     }
@@ -48,66 +65,80 @@ impl Credentials {
         body: Bytes,
     ) -> Result<Answer, UpstreamError> {
         self.look().await;
-        let sent = client.send(method.clone(), uri, self.beside(headers.clone()), body.clone());
+        let now = self.now();
+        let sent = client.send(method.clone(), uri, beside(&now, headers.clone()), body.clone());
         let answer = sent.await.map_err(problem)?;
-        if answer.status != StatusCode::UNAUTHORIZED || !self.anew().await {
+        if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        client.send(method, uri, self.beside(headers), body).await.map_err(problem)
+        let Some(other) = self.anew(&now).await else { return Ok(answer) };
+        client.send(method, uri, beside(&other, headers), body).await.map_err(problem)
     }
 
-    fn beside(&self, headers: HeaderMap) -> HeaderMap {
-        let mut all = self.now();
-        all.extend(headers);
-        all
+    fn now(&self) -> Arc<Sent> {
+        Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn now(&self) -> HeaderMap {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, now: HeaderMap) {
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = now;
+    fn set(&self, now: Sent) -> Arc<Sent> {
+        let now = Arc::new(now);
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&now);
+        now
     }
 
     /// Takes what changed; what cannot be read is as it was.
     async fn look(&self) {
-        match self.read(false).await {
-            Ok(now) => self.set(now),
+        match self.read(None).await {
+            Ok(now) => drop(self.set(now)),
             Err(error) => tracing::warn!(%error, "a credential stays as it was"),
         }
     }
 
-    /// Reads all of them again; tells whether any is another.
-    async fn anew(&self) -> bool {
-        let before = self.now();
-        match self.read(true).await {
-            Ok(now) if now != before => {
-                self.set(now);
-                true
-            }
-            Ok(_) => false,
+    /// What there is in place of `refused`, if any of it is another.
+    async fn anew(&self, refused: &Sent) -> Option<Arc<Sent>> {
+        match self.read(Some(refused)).await {
+            Ok(now) if now.headers != refused.headers => Some(self.set(now)),
+            Ok(_) => None,
             Err(error) => {
                 tracing::warn!(%error, "a credential was refused and cannot be read again");
-                false
+                None
             }
         }
     }
 
-    async fn read(&self, anew: bool) -> Result<HeaderMap, UpstreamError> {
-        let mut headers = HeaderMap::new();
+    /// Reads all of them, at the same time.
+    async fn read(&self, refused: Option<&Sent>) -> Result<Sent, UpstreamError> {
+        let mut reading = JoinSet::new();
         for (name, source) in &self.written {
-            let text = match anew {
-                true => self.secrets.anew(source).await,
-                false => self.secrets.get(source).await,
-            };
-            let text = text.map_err(UpstreamError::Secret)?;
+            let refused = refused.and_then(|refused| refused.texts.get(name)).cloned();
+            let (secrets, name, source) = (self.secrets.clone(), name.clone(), source.clone());
+            reading.spawn(async move {
+                let text = match refused {
+                    Some(refused) => secrets.anew(&source, &refused).await,
+                    None => secrets.get(&source).await,
+                };
+                (name, text)
+            });
+        }
+        let mut now = Sent::default();
+        while let Some(read) = reading.join_next().await {
+            let gone = |_| UpstreamError::SecretMissing("a credential was not read".to_owned());
+            let (name, text) = read.map_err(gone)?;
+            now.texts.insert(name, text.map_err(UpstreamError::Secret)?);
+        }
+        for (name, source) in &self.written {
+            let Some(text) = now.texts.get(name) else { continue };
             let name = HeaderName::from_bytes(name.as_bytes());
             let name = name.map_err(|_| unfit(source, "belongs to no header"))?;
-            headers.insert(name, value(source, &text)?);
+            now.headers.insert(name, value(source, text)?);
         }
-        Ok(headers)
+        Ok(now)
     }
+}
+
+fn beside(sent: &Sent, headers: HeaderMap) -> HeaderMap {
+    let mut all = sent.headers.clone();
+    all.extend(headers);
+    all
 }
 
 fn value(source: &Source, text: &Secret<String>) -> Result<HeaderValue, UpstreamError> {
