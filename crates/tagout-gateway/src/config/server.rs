@@ -1,7 +1,7 @@
 //! The tables `[server.NAME]`.
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -85,7 +85,7 @@ pub enum EraChoice {
 /// A program to start.
 #[derive(Debug)]
 pub struct Command {
-    /// The program: a path, or a name that is looked for in `PATH`.
+    /// The program: a whole path, or a name that is looked for in `PATH`.
     pub program: String,
     /// Its arguments.
     pub args: Vec<String>,
@@ -99,6 +99,15 @@ pub struct Command {
     pub pass_env: BTreeSet<String>,
     /// Its working directory.
     pub cwd: Option<PathBuf>,
+}
+
+/// A path in its place: what it names must not depend on where Tagout is started.
+fn placed(program: &str, folder: &Path) -> String {
+    if !program.contains('/') || program.starts_with('/') {
+        return program.to_owned();
+    }
+    let whole: PathBuf = folder.join(program).components().collect();
+    whole.to_str().map_or_else(|| program.to_owned(), str::to_owned)
 }
 
 #[derive(serde::Deserialize)]
@@ -287,14 +296,15 @@ impl Reader<'_> {
             return Err(self.error(problem, Some(help.to_owned()), Some(command.span())));
         };
         let (env, secret_env) = self.env(w.env)?;
+        let cwd = w.cwd.map(|cwd| self.folder.join(cwd.into_inner()));
         Ok(Start::Command(Command {
-            program: program.clone(),
+            program: placed(program, cwd.as_deref().unwrap_or(self.folder)),
             args: args.to_vec(),
             env,
             secret_env,
             secret_files: self.secret_files(w.secret_files)?,
             pass_env: self.pass_env(w.pass_env)?,
-            cwd: w.cwd.map(|cwd| self.folder.join(cwd.into_inner())),
+            cwd,
         }))
     }
 

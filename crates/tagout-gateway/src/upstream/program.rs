@@ -47,10 +47,7 @@ pub fn start_of(server: &Server, own: &Path) -> Program {
             Program::BuiltIn(profile)
         }
         Start::Command(command) => {
-            let search = std::env::var_os("PATH").unwrap_or_default();
-            let here = command.cwd.clone().or_else(|| std::env::current_dir().ok());
-            let here = here.unwrap_or_else(|| PathBuf::from("/"));
-            let found = resolve(command.program.as_ref(), &search, &here);
+            let found = resolve(command.program.as_ref(), &search_path(), Path::new("/"));
             let found = found.map_err(|e| UpstreamError::Spawn(Arc::new(e)));
             let profile = fetches_nothing(command, found).map(|program| {
                 let mut profile = Profile::new(program);
@@ -67,6 +64,14 @@ pub fn start_of(server: &Server, own: &Path) -> Program {
         }
         Start::Remote(remote) => Program::Remote(remote.clone()),
     }
+}
+
+/// The folders of this process's `PATH`. One that is no whole path would mean another one wherever
+/// this process is started.
+fn search_path() -> OsString {
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let whole = std::env::split_paths(&search).filter(|folder| folder.is_absolute());
+    std::env::join_paths(whole).unwrap_or_default()
 }
 
 /// The program at `found`, if it does not fetch what it runs. That is found out also where there is
@@ -189,9 +194,11 @@ impl Program {
 fn stored<'a>(
     files: impl Iterator<Item = &'a PathBuf>,
 ) -> Result<BTreeSet<PathBuf>, UpstreamError> {
-    let folders: BTreeSet<_> = files.filter_map(|file| tagout_supply::store_of(file)).collect();
+    let changed = |error: tagout_supply::TreeError| UpstreamError::Changed(error.to_string());
+    let folders = files.map(|file| tagout_supply::store_of(file).map_err(changed));
+    let folders: BTreeSet<_> = folders.filter_map(Result::transpose).collect::<Result<_, _>>()?;
     let verified = folders.into_iter().map(|folder| {
-        tagout_supply::verify(&folder).map_err(|e| UpstreamError::Changed(e.to_string()))?;
+        tagout_supply::verify(&folder).map_err(changed)?;
         Ok(folder.join(tagout_supply::LIST))
     });
     verified.collect()

@@ -16,11 +16,14 @@ use std::{
 use tagout_gateway::{Guarded, Program, UpstreamError, config::Config, start_of};
 use tagout_inspect::characters::one_line;
 use tagout_proto::ServerName;
-use tagout_sandbox::is_interpreter;
+use tagout_sandbox::resolve;
 use tagout_supply::Installed;
 
 use self::shown::Look;
-pub(crate) use self::{package::refused, shown::shell};
+pub(crate) use self::{
+    package::refused,
+    shown::{ordered, shell},
+};
 
 use crate::{
     cli::Add,
@@ -45,30 +48,70 @@ builtin = \"grid\"
 pub(crate) fn add(places: &Places, add: &Add, json: bool) -> Result<ExitCode, Failure> {
     let name = ServerName::try_from(add.name.as_str())
         .map_err(|error| Failure::usage("server-unknown", error, "choose another name"))?;
-    // Before anything is fetched for it.
-    drop(draft(places, &name, &entry(&name, add, &add.command)?)?);
+    // Before anything is fetched for it, or made.
+    drop(draft(Draft::read(places)?, &name, &entry(&name, add, &add.command)?)?);
+    is_no_url(add)?;
     let installed = package::installed(places, add)?;
-    let command = installed.as_ref().map_or(&add.command, |installed| &installed.command);
-    let entry = entry(&name, add, command)?;
+    let command = match &installed {
+        Some(installed) => installed.command.clone(),
+        None => whole(&add.command)?,
+    };
+    let entry = entry(&name, add, &command)?;
     // Asking takes as long as it takes, and others may want to write meanwhile.
-    let config = draft(places, &name, &entry)?.config;
-    let look = look(places, (&name, add), (&config, installed.as_ref()))?;
+    let config = draft(Draft::read(places)?, &name, &entry)?.config;
+    let look = look(places, (&name, add), (&config, installed.as_deref()))?;
     let shown = places.config.display().to_string();
     let question = format!("Add it to {}?", one_line(&shown));
     confirm(&look.text(), &question, add.yes)?;
-    let draft = draft(places, &name, &entry)?;
-    if look.program.pin().ok() != look.pinned {
+    let draft = draft(Draft::open(places)?, &name, &entry)?;
+    if look.program.pin().ok().as_ref() != Some(&look.pinned) {
         let message = "its program was changed meanwhile";
         return Err(Failure::new(Ended::Failed, "server-changed", message)
             .with_help("nothing was added; look at it once more"));
+    }
+    // Before anything names it. What nobody said yes to is gone again.
+    if let Some(installed) = &installed {
+        let help = "nothing was added";
+        installed.keep().map_err(|error| Failure::of(&error, "supply-install", help))?;
     }
     draft.write()?;
     said(places, &look, json)
 }
 
+/// A server that runs elsewhere has no program.
+fn is_no_url(add: &Add) -> Result<(), Failure> {
+    let Some(url) = add.command.first().filter(|program| program.contains("://")) else {
+        return Ok(());
+    };
+    let message = format!("`{}` is a URL, and no program", one_line(url));
+    let help = format!(
+        "write a server that runs elsewhere into the configuration: [server.{}], and below it \
+         url = {}",
+        add.name,
+        toml_string(url)
+    );
+    Err(Failure::usage("arguments-unreadable", message, &help))
+}
+
+/// The command with the whole path of its program: what it names must not depend on where Tagout is
+/// started later.
+fn whole(command: &[String]) -> Result<Vec<String>, Failure> {
+    let Some((program, args)) = command.split_first() else { return Ok(Vec::new()) };
+    let here = std::env::current_dir().map_err(|error| Failure::io(Path::new("."), error))?;
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let found = resolve(program.as_ref(), &search, &here).map_err(|error| {
+        Failure::of(&error, error.code(), "nothing was added; install it first, or write its path")
+    })?;
+    let unreadable = || {
+        let message = format!("`{}` is no text", found.display());
+        Failure::usage("arguments-unreadable", message, "give it another name")
+    };
+    let found = found.to_str().ok_or_else(unreadable)?.to_owned();
+    Ok(std::iter::once(found).chain(args.iter().cloned()).collect())
+}
+
 /// The configuration file with an entry that it has not yet.
-fn draft<'a>(places: &'a Places, name: &ServerName, entry: &str) -> Result<Draft<'a>, Failure> {
-    let mut draft = Draft::open(places)?;
+fn draft<'a>(mut draft: Draft<'a>, name: &ServerName, entry: &str) -> Result<Draft<'a>, Failure> {
     if draft.config.servers.contains_key(name) {
         let message = format!("there is a server `{name}` in `{}` already", draft.shown());
         let help = "choose another name, or edit the file";
@@ -89,21 +132,22 @@ fn look<'a>(
     let own = std::env::current_exe().map_err(|error| Failure::io(Path::new("/proc"), error))?;
     let program = start_of(server, &own);
     if let Program::Started { profile: Err(UpstreamError::Fetched(unfit)), .. } = &program {
-        return Err(package::refused(unfit, None, name.as_str()));
+        return Err(package::refused(unfit, None, &ordered(add)));
     }
-    let pinned = program.pin().ok();
+    let pinned = program.pin().map_err(|error| {
+        let message = format!("server `{name}`: {error}");
+        let help = "nothing was added: what cannot be read cannot be held fast either";
+        Failure::new(Ended::Refused, error.code(), message).with_help(help)
+    })?;
     let signed = match (&add.minisign, &program) {
         (Some(key), Program::Started { profile: Ok(profile), .. }) => {
-            let code = pinned.as_ref().and_then(|pinned| pinned.files.first());
-            let code = code.filter(|_| is_interpreter(&profile.program));
-            let file = code.map_or(profile.program.as_path(), |code| code.path.as_path());
-            Some(signed::signed(file, key, add.signature.as_deref())?)
+            signed::all(profile, &pinned, (key, add.signature.as_deref()))?
         }
         (Some(_), _) => {
             let message = "there is no program whose signature could be verified";
             return Err(Failure::new(Ended::Refused, "supply-signature", message));
         }
-        (None, _) => None,
+        (None, _) => Vec::new(),
     };
     let given = installed.map(|_| add.command.as_slice());
     let guarded = Guarded::of(places.guarded(config.policies.clone()), &config);
@@ -116,7 +160,7 @@ fn said(places: &Places, look: &Look<'_>, json: bool) -> Result<ExitCode, Failur
     if json {
         let mut said = serde_json::json!({"added": name, "file": shown, "agreed": agreed});
         if let (Some(installed), Some(said)) = (look.installed, said.as_object_mut()) {
-            let publisher = installed.provenance.as_ref().and_then(|p| p.publisher.as_ref());
+            let publisher = installed.attested.publisher();
             said.insert("command".to_owned(), serde_json::json!(installed.command));
             said.insert("integrity".to_owned(), serde_json::json!(installed.integrity));
             said.insert("publisher".to_owned(), serde_json::json!(publisher));
@@ -157,12 +201,22 @@ pub(crate) struct Draft<'a> {
     text: String,
     /// What it says with what was added.
     pub(crate) config: Config,
-    _held: File,
+    _held: Option<File>,
 }
 
 impl<'a> Draft<'a> {
+    /// To be written: nobody else changes it meanwhile.
     pub(crate) fn open(places: &'a Places) -> Result<Self, Failure> {
-        let held = hold(places.folder())?;
+        Self::held(places, Some(hold(places.folder())?))
+    }
+
+    /// To be looked at. Makes nothing, not even the folder.
+    pub(crate) fn read(places: &'a Places) -> Result<Self, Failure> {
+        let is_there = places.folder().is_dir();
+        Self::held(places, is_there.then(|| hold(places.folder())).transpose()?)
+    }
+
+    fn held(places: &'a Places, held: Option<File>) -> Result<Self, Failure> {
         let mut text = read(&places.config)?.unwrap_or_else(|| NEW.to_owned());
         let shown = places.config.display().to_string();
         let config = Config::parse(&shown, &text, places.folder()).map_err(Failure::at_place)?;

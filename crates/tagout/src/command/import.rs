@@ -17,7 +17,7 @@ use crate::{
         confirm::confirm,
         tree::{Format, Tree},
     },
-    command::add::{Draft, entry, refused, shell, toml_string},
+    command::add::{Draft, entry, ordered, refused, shell, toml_string},
     failure::{Ended, Failure},
     import::{Entry, Source, Taken, What, fitting, servers, taken},
     output,
@@ -49,7 +49,8 @@ pub(crate) fn import(places: &Places, import: &Import, json: bool) -> Result<Exi
     }
     let shown = places.config.display().to_string();
     // Asking takes as long as it takes, and others may want to write meanwhile.
-    let mut proposal = propose(&mut Draft::open(places)?, &found, &import.only)?;
+    let from = whole(&import.file)?;
+    let mut proposal = propose(&mut Draft::read(places)?, &found, (&import.only, &from))?;
     proposal.notes = notes;
     if proposal.added.is_empty() {
         output::aside(described(&proposal));
@@ -57,7 +58,7 @@ pub(crate) fn import(places: &Places, import: &Import, json: bool) -> Result<Exi
         let question = format!("Add this to {}?", one_line(&shown));
         confirm(&described(&proposal), &question, import.yes)?;
         let mut draft = Draft::open(places)?;
-        if propose(&mut draft, &found, &import.only)?.text != proposal.text {
+        if propose(&mut draft, &found, (&import.only, &from))?.text != proposal.text {
             let message = format!("`{shown}` was changed meanwhile");
             return Err(Failure::new(Ended::Failed, "import-changed", message)
                 .with_help("nothing was written; look at what would be added once more"));
@@ -92,10 +93,14 @@ fn sources(path: &Path) -> Result<(Vec<Source>, Vec<String>), Failure> {
 }
 
 /// What of `found` would be added to `draft`; it is added to the draft, too.
-fn propose(draft: &mut Draft<'_>, found: &[Source], only: &[String]) -> Result<Proposal, Failure> {
+fn propose(
+    draft: &mut Draft<'_>,
+    found: &[Source],
+    (only, from): (&[String], &Path),
+) -> Result<Proposal, Failure> {
     let mut proposal = Proposal::default();
     for source in found.iter().filter(|s| only.is_empty() || only.contains(&s.name)) {
-        match place(draft, source, !only.is_empty())? {
+        match place(draft, source, (!only.is_empty(), from))? {
             Ok((name, notes, text)) => {
                 proposal.text.push_str(&text);
                 proposal.added.push((name, source.name.clone(), notes));
@@ -112,15 +117,16 @@ type Placed = (ServerName, Vec<String>, String);
 fn place(
     draft: &mut Draft<'_>,
     source: &Source,
-    only: bool,
+    (only, from): (bool, &Path),
 ) -> Result<Result<Placed, String>, Failure> {
-    let entry = match taken(source, only) {
+    let mut entry = match taken(source, only) {
         Taken::Entry(entry) => entry,
         Taken::Not(why) => return Ok(Err(why)),
         Taken::Off => {
             return Ok(Err("it is switched off there; `--only` takes it all the same".to_owned()));
         }
     };
+    placed(&mut entry.what, from);
     if is_tagout(&entry.what) {
         return Ok(Err("it is Tagout itself".to_owned()));
     }
@@ -141,6 +147,24 @@ fn place(
     }
 }
 
+/// The folder that a file stands in.
+fn whole(file: &Path) -> Result<PathBuf, Failure> {
+    let file = std::path::absolute(file).map_err(|error| Failure::io(file, error))?;
+    Ok(file.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned))
+}
+
+/// The whole path of a program that is meant from where it is started, or from the file on: what it
+/// names must not depend on where Tagout is started later.
+fn placed(what: &mut What, from: &Path) {
+    let What::Program { command, cwd, .. } = what else { return };
+    let folder = cwd.as_ref().map_or_else(|| from.to_owned(), |cwd| from.join(cwd));
+    *cwd = cwd.as_ref().map(|_| folder.to_string_lossy().into_owned());
+    if let Some(program) = command.first_mut().filter(|program| program.contains('/')) {
+        let whole: PathBuf = folder.join(&*program).components().collect();
+        *program = whole.to_string_lossy().into_owned();
+    }
+}
+
 /// The entry, with what to know about it above it.
 fn written(name: &ServerName, entry: &Entry) -> Result<String, Failure> {
     let notes: String = entry.notes.iter().map(|note| format!("\n# {}", one_line(note))).collect();
@@ -158,23 +182,7 @@ fn visible(c: char) -> String {
 
 fn text(name: &ServerName, what: &What) -> Result<String, Failure> {
     match what {
-        What::Program { command, env, pass_env, cwd } => {
-            let add = Add {
-                name: name.to_string(),
-                env: env.iter().map(|(name, value)| format!("{name}={value}")).collect(),
-                pass_env: pass_env.clone(),
-                cwd: cwd.as_ref().map(PathBuf::from),
-                command: command.clone(),
-                read: Vec::new(),
-                write: Vec::new(),
-                reach: Vec::new(),
-                minisign: None,
-                signature: None,
-                new_publisher: false,
-                yes: false,
-            };
-            entry(name, &add, command)
-        }
+        What::Program { command, .. } => entry(name, &as_added(name.as_str(), what), command),
         What::Url { url, transport, headers } => {
             let mut out = format!("\n[server.{name}]\nurl = {}\n", toml_string(url));
             if let Some(transport) = transport {
@@ -192,6 +200,31 @@ fn text(name: &ServerName, what: &What) -> Result<String, Failure> {
     }
 }
 
+/// The program as `tagout add` would be told of it.
+fn as_added(name: &str, what: &What) -> Add {
+    let (env, pass_env, cwd, command) = match what {
+        What::Program { command, env, pass_env, cwd } => {
+            let env = env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            (env, pass_env.clone(), cwd.as_ref().map(PathBuf::from), command.clone())
+        }
+        What::Url { .. } => Default::default(),
+    };
+    Add {
+        name: name.to_owned(),
+        env,
+        pass_env,
+        cwd,
+        command,
+        read: Vec::new(),
+        write: Vec::new(),
+        reach: Vec::new(),
+        minisign: None,
+        signature: None,
+        new_publisher: false,
+        yes: false,
+    }
+}
+
 /// Why a program that would be fetched is not taken: what it is, nobody has seen yet. Nothing is asked
 /// of a registry for a file that somebody else may have written.
 fn fetched(what: &What, from: &str) -> Option<String> {
@@ -202,15 +235,15 @@ fn fetched(what: &What, from: &str) -> Option<String> {
         Ok(Launch::Package(package)) => {
             let words: Vec<_> = command.iter().map(|word| shell(word)).collect();
             Some(format!(
-                "it is the package {} {}, which is to be installed: tagout add {} -- {}",
+                "it is the package {} {}, which is to be installed: {} -- {}",
                 package.name,
                 package.version,
-                name(),
+                ordered(&as_added(&name(), what)),
                 words.join(" ")
             ))
         }
         Err(unfit) => {
-            let failure = refused(&unfit, None, &name());
+            let failure = refused(&unfit, None, &ordered(&as_added(&name(), what)));
             let help = failure.help().unwrap_or_default();
             Some(format!("{} ({}); {help}", failure.message(), failure.code()))
         }

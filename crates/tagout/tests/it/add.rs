@@ -8,7 +8,7 @@ use crate::{
     redacted,
 };
 
-const FILES: [&str; 6] = ["add", "files", "--yes", "--", "/usr/bin/server", "/data"];
+const FILES: [&str; 6] = ["add", "files", "--yes", "--", "/bin/cat", "/data"];
 
 /// What is said after a server was added. What it is, is shown aside.
 fn added(place: &Place, args: &[&str]) -> String {
@@ -38,8 +38,7 @@ fn the_first_server_makes_the_file_and_keeps_the_grid() {
 fn what_it_makes_is_its_owners() {
     let place = Place::new();
     let script = "umask 000; exec \"$0\" \"$@\"";
-    let args =
-        ["-c", script, crate::place::TAGOUT, "add", "files", "--yes", "--", "/usr/bin/server"];
+    let args = ["-c", script, crate::place::TAGOUT, "add", "files", "--yes", "--", "/bin/cat"];
     let ran = finish(place.program("/bin/sh", &args));
     assert_eq!(ran.code, 0, "{ran:?}");
     let mode = |path: &str| fs::metadata(place.path(path)).unwrap().permissions().mode() & 0o777;
@@ -68,7 +67,7 @@ fn a_later_server_leaves_the_rest_as_it_is() {
             "--cwd",
             "/tmp",
             "--",
-            "server",
+            "/bin/cat",
             "--flag",
             "two words",
         ],
@@ -78,9 +77,9 @@ fn a_later_server_leaves_the_rest_as_it_is() {
     assert_snapshot!("later_config", after);
     let listed = place.done(&["--json", "list"]);
     let git = one(listed.lines().next().unwrap());
-    assert_eq!(git["command"], serde_json::json!(["server", "--flag", "two words"]));
+    assert_eq!(git["command"], serde_json::json!(["/bin/cat", "--flag", "two words"]));
     assert_eq!(one(&place.done(&["--json", "check"]))["unpinned"], serde_json::json!(["git"]));
-    added(&place, &["add", "odd", "--yes", "--", "server", "two\nlines", "\u{1b}[31m"]);
+    added(&place, &["add", "odd", "--yes", "--", "/bin/cat", "two\nlines", "\u{1b}[31m"]);
     let listed = place.done(&["list"]);
     assert_eq!(listed.lines().count(), 3, "{listed}");
     assert!(!listed.contains('\u{1b}'), "{listed}");
@@ -89,20 +88,18 @@ fn a_later_server_leaves_the_rest_as_it_is() {
 #[test]
 fn as_json() {
     let place = Place::new();
-    let said = one(&added(&place, &["--json", "add", "files", "--yes", "--", "/usr/bin/server"]));
-    let file = place.config_file();
-    // There is no such program yet, so nothing that anybody could agree to.
-    let expected = serde_json::json!({"added": "files", "file": file.to_str(), "agreed": false});
-    assert_eq!(said, expected);
     let said = one(&added(&place, &["--json", "add", "cat", "--yes", "--", "/bin/cat"]));
-    assert_eq!(said["agreed"], true);
+    let file = place.config_file();
+    let expected = serde_json::json!({"added": "cat", "file": file.to_str(), "agreed": true});
+    assert_eq!(said, expected);
     let said = place.done(&["consent", "ls"]);
     assert!(said.contains("server cat") && said.contains("(add)"), "{said}");
 }
 
 #[test]
 fn what_cannot_be_added_leaves_the_file_as_it_is() {
-    let wrong: [(&[&str], &str); 9] = [
+    let wrong: [(&[&str], &str); 10] = [
+        (&["add", "files", "--", "https://example.com/mcp"], "arguments-unreadable"),
         (&["add", "grid", "--", "x"], "server-exists"),
         (&["add", "Files", "--", "x"], "server-unknown"),
         (&["add", "a__b", "--", "x"], "server-unknown"),
@@ -141,9 +138,99 @@ fn several_at_once_are_all_added() {
     std::thread::scope(|scope| {
         for n in 0..8 {
             let (place, name) = (&place, format!("s{n}"));
-            scope.spawn(move || added(place, &["add", &name, "--yes", "--", "/usr/bin/server"]));
+            scope.spawn(move || added(place, &["add", &name, "--yes", "--", "/bin/cat"]));
         }
     });
     assert_eq!(place.done(&["list"]).lines().count(), 9);
     place.done(&["check"]);
+}
+
+/// Where the program is that an entry names.
+fn program(place: &Place, name: &str) -> String {
+    let listed = place.done(&["--json", "list"]);
+    let all = listed.lines().map(one);
+    let found = all.into_iter().find(|entry| entry["name"] == name).unwrap();
+    found["command"][0].as_str().unwrap().to_owned()
+}
+
+fn executable(place: &Place, file: &str) -> String {
+    let path = place.path(file);
+    place.write(&path, "#!/bin/sh\n");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_program_is_the_same_wherever_tagout_is_started() {
+    let place = Place::new();
+    let server = executable(&place, "work/server");
+    place.write(&place.path("work/data.txt"), "");
+    let mut command =
+        place.command(&["add", "near", "--yes", "--", "./server", "data.txt", "none.txt"]);
+    command.current_dir(place.path("work"));
+    let ran = finish(command);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("WARNING: data.txt is a file here"), "{ran:?}");
+    assert!(!ran.stderr.contains("WARNING: none.txt"), "{ran:?}");
+    assert_eq!(program(&place, "near"), server);
+    // By hand, it is looked for beside the file, or where the server works.
+    let beside = executable(&place, "config/tagout/bin/server");
+    let cwd = place.path("work");
+    place.configure(&format!(
+        "[server.a]\ncommand = [\"bin/server\"]\n[server.b]\ncommand = [\"./server\"]\ncwd = {cwd:?}\n"
+    ));
+    assert_eq!(program(&place, "a"), beside);
+    assert_eq!(program(&place, "b"), server);
+}
+
+#[test]
+fn what_is_not_there_is_not_added() {
+    let place = Place::new();
+    for command in ["./nofile", "/nowhere/server", "no-such-program"] {
+        let ran = place.run(&["--json", "add", "s", "--yes", "--", command]);
+        assert_ne!(ran.code, 0, "{ran:?}");
+        assert!(one(&ran.stdout)["error"]["code"].is_string(), "{ran:?}");
+        assert!(!place.path("config/tagout").exists(), "{command}");
+    }
+    let ran = place.run(&["add", "s", "--yes", "--", "https://example.com/mcp"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("url = \"https://example.com/mcp\""), "{ran:?}");
+    // Nor is anything made for what nobody can be asked about.
+    let ran = place.run(&["add", "s", "--", "/bin/cat"]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(!place.path("config/tagout").exists());
+}
+
+#[test]
+fn the_line_that_is_proposed_says_all_that_was_said() {
+    let place = Place::new();
+    let options = [
+        "add",
+        "s",
+        "--yes",
+        "--env",
+        "A=b c",
+        "--pass-env",
+        "TERM",
+        "--read",
+        "/data",
+        "--write",
+        "/out",
+        "--reach",
+        "example.com:443",
+        "--cwd",
+        "/tmp",
+        "--new-publisher",
+        "--",
+        "uvx",
+        "thing",
+    ];
+    let mut command = place.command(&options);
+    // Nobody can be asked for a version.
+    command.env("PATH", "/nowhere");
+    let said = finish(command).stderr;
+    let expected = "tagout add --env 'A=b c' --pass-env TERM --reach example.com:443 --read /data \
+                    --write /out --cwd /tmp --new-publisher --yes s -- uvx thing==VERSION";
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains(expected), "{said}");
 }

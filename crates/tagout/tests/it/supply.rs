@@ -8,6 +8,8 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
+use tagout_gateway::lockfile::signature::SigningKeyFile;
+use tagout_proto::Secret;
 
 use crate::place::{Place, Ran, finish, one};
 
@@ -17,6 +19,7 @@ here=$(dirname "$0")
 printf '%s\n' "$*" >>"$here/log"
 env | sort >"$here/env"
 case "$1 $3" in
+"config registry") echo https://registry.example/ ;;
 "view version") echo '"1.2.3"' ;;
 "view dist") cat "$here/dist.json" ;;
 "install --ignore-scripts") cp "$here/lock.json" package-lock.json ;;
@@ -75,7 +78,8 @@ impl Machine {
         command.env("PATH", format!("{}:/usr/bin:/bin", self.tools.display()));
         command
             .env("NPM_TOKEN", "npm-token")
-            .env("npm_config_registry", "https://u:pw@registry.example/");
+            .env("npm_config_registry", "https://u:pw@registry.example/")
+            .env("https_proxy", "u:proxy-pw@proxy.example:3128");
         finish(command)
     }
 
@@ -126,12 +130,14 @@ fn a_pinned_package_is_installed_and_what_is_installed_is_started() {
     }
     let log = machine.log();
     assert!(
-        log.lines().filter(|l| !l.starts_with("view")).all(|l| l.contains("--ignore-scripts")),
+        log.lines()
+            .filter(|l| !l.starts_with("view") && !l.starts_with("config"))
+            .all(|l| l.contains("--ignore-scripts")),
         "{log}"
     );
     let env = String::from_utf8(fs::read(machine.tools.join("env")).unwrap()).unwrap();
     let home = machine.place.path("home");
-    for secret in ["npm-token", "u:pw@", &format!("HOME={}\n", home.display())] {
+    for secret in ["npm-token", "u:pw@", "proxy-pw", &format!("HOME={}\n", home.display())] {
         assert!(!env.contains(secret), "{secret}: {env}");
     }
     assert_eq!(fs::read_dir(machine.packages()).unwrap().count(), 1);
@@ -154,6 +160,30 @@ fn a_file_of_the_store_that_was_changed_is_not_run() {
 }
 
 #[test]
+fn a_package_that_has_lost_its_list_is_not_run() {
+    let machine = Machine::new();
+    let said = one(&machine.run(&THING).stdout);
+    let script = PathBuf::from(said["command"][1].as_str().unwrap());
+    let folder = script.ancestors().nth(3).unwrap();
+    fs::remove_file(folder.join("tagout.list")).unwrap();
+    fs::write(&script, "#!/usr/bin/env node\nevil()\n").unwrap();
+    // Nor where the lockfile is gone, too.
+    drop(fs::remove_file(machine.place.config_file().with_extension("lock")));
+    let said = machine.run(&["tools", "ls"]).stderr;
+    assert!(said.contains("server-changed"), "{said}");
+}
+
+#[test]
+fn whether_it_is_attested_may_be_unknown() {
+    let machine = Machine::new();
+    machine.file("dist.json", "<html>");
+    let ran = machine.run(&THING);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("could not be found out"), "{ran:?}");
+    assert!(!ran.stderr.contains("no provenance"), "{ran:?}");
+}
+
+#[test]
 fn what_is_not_as_its_lock_says_is_not_added() {
     let machine = Machine::new();
     machine.file("tarball", "another");
@@ -173,12 +203,12 @@ fn a_command_without_a_version_is_refused_with_the_line_that_has_one() {
     let ran = machine.run(&["add", "s", "--yes", "--", "npx", "-y", "thing", "two words"]);
     assert_eq!(ran.code, 3, "{ran:?}");
     assert!(ran.stderr.contains("[supply-unpinned]"), "{ran:?}");
-    assert!(ran.stderr.contains("tagout add s -- npx -y thing@1.2.3 'two words'"), "{ran:?}");
+    assert!(ran.stderr.contains("tagout add --yes s -- npx -y thing@1.2.3 'two words'"), "{ran:?}");
     // Where nobody can be asked for it.
     fs::remove_file(machine.tools.join("npm")).unwrap();
     machine.tool("npm", "#!/bin/sh\nexit 1\n");
     let ran = machine.run(&["add", "s", "--yes", "--", "npx", "-y", "thing"]);
-    assert!(ran.stderr.contains("tagout add s -- npx -y thing@VERSION"), "{ran:?}");
+    assert!(ran.stderr.contains("tagout add --yes s -- npx -y thing@VERSION"), "{ran:?}");
     let ran = machine.run(&["--json", "add", "s", "--yes", "--", "bash", "-c", "npx thing"]);
     assert_eq!((ran.code, code(&ran)), (3, json!("supply-launcher")));
     assert_eq!(machine.config(), None);
@@ -187,8 +217,19 @@ fn a_command_without_a_version_is_refused_with_the_line_that_has_one() {
 #[test]
 fn what_fetches_is_not_started() {
     let machine = Machine::new();
+    let mark = machine.place.path("server/started");
+    let started = format!("#!/bin/sh\necho started >>{}\n", mark.display());
     std::os::unix::fs::symlink("npx", machine.tools.join("innocent")).unwrap();
-    machine.tool("npx", "#!/bin/sh\ntouch started\n");
+    for tool in ["npx", "uvx", "pip", "server"] {
+        machine.tool(tool, &started);
+    }
+    machine.place.write(&machine.place.path("server/there"), "");
+    // Not isolated, so that a start would be seen.
+    let listed = |command: &str| {
+        let entry = format!("[server.s]\ncommand = {command}\nisolation = \"none\"\n");
+        machine.place.configure(&entry);
+        machine.run(&["tools", "ls"]).stderr
+    };
     for (command, code) in [
         (r#"["npx", "-y", "thing"]"#, "supply-unpinned"),
         (r#"["uvx", "thing"]"#, "supply-unpinned"),
@@ -197,11 +238,13 @@ fn what_fetches_is_not_started() {
         (r#"["pip", "install", "thing"]"#, "supply-launcher"),
         (r#"["sh", "-c", "npx thing"]"#, "supply-launcher"),
     ] {
-        machine.place.configure(&format!("[server.s]\ncommand = {command}\n"));
-        let said = machine.run(&["tools", "ls"]).stderr;
+        let said = listed(command);
         assert!(said.contains(&format!("[{code}]")), "{command}: {said}");
+        assert!(!mark.exists(), "{command}");
     }
-    assert!(!Path::new("/started").exists() && !Path::new("started").exists());
+    // What fetches nothing leaves its mark.
+    let said = listed(r#"["server"]"#);
+    assert!(mark.exists(), "{said}");
 }
 
 #[test]
@@ -224,27 +267,91 @@ fn another_programs_file_proposes_and_nothing_of_it_is_fetched() {
     assert_eq!(machine.log(), "");
 }
 
+/// A key, and the signature of a text by it.
+fn signer() -> (String, impl Fn(&str) -> String) {
+    let passphrase = || Secret::new("correct horse battery".to_owned());
+    let (key, public) = SigningKeyFile::generate(&passphrase()).unwrap();
+    let sign = move |text: &str| {
+        let key = SigningKeyFile::parse(&key).unwrap();
+        key.sign(&passphrase(), text.as_bytes(), "release 1").unwrap().0
+    };
+    (public.to_string(), sign)
+}
+
+/// Adds a command whose signature is demanded; its status and code, and what was said.
+fn add_signed(place: &Place, key: &str, command: &[&str]) -> (i32, Value, String) {
+    drop(fs::remove_file(place.config_file()));
+    let ran =
+        place.run(&[&["--json", "add", "s", "--yes", "--minisign", key, "--"], command].concat());
+    assert_eq!(ran.code == 0, place.config_file().exists(), "{ran:?}");
+    (ran.code, code(&ran), format!("{ran:?}"))
+}
+
+const BAD: &str = "supply-signature";
+
 #[test]
 fn a_signature_that_is_demanded_has_to_hold() {
-    let place = Place::new();
+    let (place, (key, sign)) = (Place::new(), signer());
     let program = place.path("server");
-    place.write(&program, "#!/bin/sh\n");
+    let text = "#!/bin/sh\n";
+    place.write(&program, text);
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let signed = |key: &str| {
-        let program = program.to_str().unwrap();
-        place.run(&["--json", "add", "s", "--yes", "--minisign", key, "--", program])
+    let add = |key: &str| add_signed(&place, key, &[program.to_str().unwrap()]);
+    let refused = |key: &str| {
+        let (status, code, said) = add(key);
+        assert_eq!((status, code), (3, json!(BAD)), "{said}");
     };
-    let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
-    let ran = signed(key);
-    assert_eq!((ran.code, code(&ran)), (3, json!("supply-signature")), "{ran:?}");
+    refused(&key);
     place.write(
         &place.path("server.minisig"),
         "untrusted comment: x\nRUQf\ntrusted comment: y\nz\n",
     );
-    let ran = signed(key);
-    assert_eq!((ran.code, code(&ran)), (3, json!("supply-signature")), "{ran:?}");
-    assert_eq!(signed("no key").code, 2);
-    assert!(!place.config_file().exists());
+    refused(&key);
+    place.write(&place.path("server.minisig"), sign(text));
+    let (status, _, said) = add(&key);
+    assert!(status == 0 && said.contains("release 1"), "{said}");
+    // By another key, of another file.
+    refused("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3");
+    place.write(&program, "#!/bin/sh\n#\n");
+    refused(&key);
+    assert_eq!(add("no key").0, 2);
+}
+
+#[test]
+fn with_an_interpreter_what_it_runs_has_to_be_signed() {
+    let (place, (key, sign)) = (Place::new(), signer());
+    let file = |name: &str, text: &str| {
+        let path = place.path(name);
+        place.write(&path, text);
+        path.to_str().unwrap().to_owned()
+    };
+    let (good, evil, data) =
+        (file("good.py", "1\n"), file("evil.py", "2\n"), file("data.txt", "3\n"));
+    file("good.py.minisig", &sign("1\n"));
+    let add = |words: &[&str]| add_signed(&place, &key, &[&["/usr/bin/python3"], words].concat());
+    for words in [&[good.as_str()][..], &[&good, &data, "--flag"]] {
+        let (status, _, said) = add(words);
+        assert_eq!(status, 0, "{words:?}: {said}");
+    }
+    for words in [
+        &[evil.as_str()][..],
+        &["-c", "print(1)", &good],
+        &["-m", "http.server", &good],
+        &["-i", &good],
+        &[&good, &evil],
+        &[&evil, &good],
+        &[&data, &good],
+        &["--check-hash-based-pycs", &good, &evil],
+        &[],
+    ] {
+        let (status, _, said) = add(words);
+        assert_ne!(status, 0, "{words:?}: {said}");
+    }
+    let (status, code, said) = add(&[&good, &evil]);
+    assert_eq!((status, code), (3, json!(BAD)), "{said}");
+    file("good.py", "changed\n");
+    let (status, code, said) = add(&[&good]);
+    assert_eq!((status, code), (3, json!(BAD)), "{said}");
 }
 
 #[test]

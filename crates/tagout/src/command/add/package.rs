@@ -1,9 +1,12 @@
 //! A command that fetches a package: which one exactly, and what is installed in its place.
 use tagout_supply::{
-    InstallError, Installed, Launch, Store, TrustRoot, Unfit, install, launch, newest,
+    InstallError, Launch, Pending, Store, TrustRoot, Unfit, install, launch, newest,
 };
 
-use super::{shown::shell, tools::Tools};
+use super::{
+    shown::{ordered, shell},
+    tools::Tools,
+};
 use crate::{
     cli::Add,
     clients::confirm::can_ask,
@@ -12,12 +15,17 @@ use crate::{
     places::Places,
 };
 
-/// What is installed for a command, if it is one that fetches a package.
-pub(super) fn installed(places: &Places, add: &Add) -> Result<Option<Installed>, Failure> {
+/// What is installed for a command, if it is one that fetches a package; it goes again if it is not
+/// kept.
+pub(super) fn installed(places: &Places, add: &Add) -> Result<Option<Pending>, Failure> {
     let package = match launch(&add.command) {
         Ok(Launch::Local) => return Ok(None),
         Ok(Launch::Package(package)) => package,
-        Err(unfit) => return Err(refused(&unfit, Some(places), &add.name)),
+        Err(unfit) => {
+            // Nothing is asked of a registry for what nobody could say yes to.
+            let ask = can_ask(add.yes).is_ok().then_some(places);
+            return Err(refused(&unfit, ask, &ordered(add)));
+        }
     };
     // Nothing is fetched for what nobody could say yes to.
     can_ask(add.yes)?;
@@ -56,8 +64,9 @@ const fn help(error: &InstallError) -> &'static str {
     }
 }
 
-/// Says why a command is not taken, and what would be, as far as the registry can be asked for that.
-pub(crate) fn refused(unfit: &Unfit, ask: Option<&Places>, name: &str) -> Failure {
+/// Says why a command is not taken, and what would be, as far as the registry can be asked for that;
+/// `front` is what was written before the command.
+pub(crate) fn refused(unfit: &Unfit, ask: Option<&Places>, front: &str) -> Failure {
     let help = match (unfit, ask) {
         (Unfit::Unpinned(unpinned), ask) => {
             let asked = |places: &Places| newest(unpinned, &Tools::new(), &places.packages);
@@ -65,7 +74,7 @@ pub(crate) fn refused(unfit: &Unfit, ask: Option<&Places>, name: &str) -> Failur
             let line = |version: &str| {
                 let words = unpinned.with_version(version);
                 let words: Vec<_> = words.iter().map(|word| shell(word)).collect();
-                format!("tagout add {} -- {}", shell(name), words.join(" "))
+                format!("{front} -- {}", words.join(" "))
             };
             match version {
                 Some(version) => format!("write: {}", line(&version)),

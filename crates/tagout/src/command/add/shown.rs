@@ -14,19 +14,22 @@ use tagout_gateway::{
 use tagout_inspect::characters::hidden;
 use tagout_proto::ServerName;
 use tagout_sandbox::Profile;
-use tagout_supply::{Installed, Provenance};
+use tagout_supply::{Attested, Installed, Provenance};
+
+use crate::cli::Add;
 
 /// What is known of a server before it is added.
 pub(super) struct Look<'a> {
     pub(super) name: &'a ServerName,
     pub(super) server: &'a Server,
-    /// What is started, and what of it would be pinned, if it is there.
+    /// What is started, and what of it would be pinned.
     pub(super) program: Program,
-    pub(super) pinned: Option<PinnedServer>,
+    pub(super) pinned: PinnedServer,
     /// The command as it was given, where another is started in its place.
     pub(super) given: Option<&'a [String]>,
     pub(super) installed: Option<&'a Installed>,
-    pub(super) signed: Option<Signed>,
+    /// Each file whose signature was demanded.
+    pub(super) signed: Vec<(PathBuf, Signed)>,
     pub(super) guarded: Guarded,
 }
 
@@ -67,15 +70,7 @@ impl Look<'_> {
 
     /// Its files: where they are, whose, and their digests.
     fn files(&self) -> Vec<String> {
-        let Some((profile, pinned)) = self.profile().zip(self.pinned.as_ref()) else {
-            let why = match &self.program {
-                Program::Started { profile: Err(error), .. } => error.to_string(),
-                Program::Started { .. } | Program::BuiltIn(_) | Program::Remote(_) => {
-                    "it cannot be read".to_owned()
-                }
-            };
-            return vec![format!("its program is not known yet: {why}")];
-        };
+        let (Some(profile), pinned) = (self.profile(), &self.pinned) else { return Vec::new() };
         let mut out = Vec::new();
         let program = pinned.executable.map(|digest| (&profile.program, digest));
         let files = pinned.files.iter().chain(&pinned.packages);
@@ -92,6 +87,17 @@ impl Look<'_> {
             let others = writable(&real).into_iter().chain(writable(path)).collect::<BTreeSet<_>>();
             out.extend(others.into_iter().map(|warning| format!("  WARNING: {warning}")));
         }
+        out.extend(profile.args.iter().filter_map(|argument| {
+            let path = Path::new(argument);
+            let there = profile.cwd.as_deref().is_some_and(|cwd| cwd.join(path).exists());
+            let only_here = path.is_relative() && !there && path.is_file();
+            only_here.then(|| {
+                format!(
+                    "WARNING: {} is a file here, and not where it is started: write its whole path",
+                    word(&argument.to_string_lossy())
+                )
+            })
+        }));
         out
     }
 
@@ -99,7 +105,7 @@ impl Look<'_> {
     fn origin(&self) -> Vec<(&'static str, String)> {
         let mut out = Vec::new();
         if let Some(installed) = self.installed {
-            let Installed { folder, packages, integrity, provenance, .. } = installed;
+            let Installed { folder, packages, integrity, attested, .. } = installed;
             out.push((
                 "package",
                 format!(
@@ -108,10 +114,11 @@ impl Look<'_> {
                 ),
             ));
             out.push(("", integrity.clone()));
-            out.push(("released by", provenance_of(provenance.as_ref())));
+            out.push(("released by", provenance_of(attested)));
         }
-        if let Some(Signed { comment, by }) = &self.signed {
-            out.push(("signed by", format!("{by}: {}", word(comment))));
+        for (file, Signed { comment, by }) in &self.signed {
+            let file = word(&file.to_string_lossy());
+            out.push(("signed", format!("{file} by {by}: {}", word(comment))));
         }
         out
     }
@@ -160,16 +167,21 @@ fn paths(paths: &BTreeSet<PathBuf>) -> String {
     paths.join(", ")
 }
 
-/// Who released a package, or that nothing says so.
-fn provenance_of(provenance: Option<&Provenance>) -> String {
-    match provenance {
-        None => "no provenance: nothing says who built it, and from what".to_owned(),
-        Some(Provenance { publisher: Some(publisher), .. }) => {
-            format!("{}, verified", word(&publisher.to_string()))
+/// Who released a package, or that nothing says so, or that it is not known whether anything does.
+fn provenance_of(attested: &Attested) -> String {
+    let nothing = "no provenance: nothing says who built it, and from what";
+    match attested {
+        Attested::Nothing => nothing.to_owned(),
+        Attested::Unknown(why) => {
+            format!("not known: whether anything says so could not be found out ({})", word(why))
         }
-        Some(Provenance { publisher: None, registry }) => {
+        Attested::Verified(Provenance { publisher: Some(publisher), reference, .. }) => {
+            let at = reference.as_ref().map(|at| format!(", at {}", word(at)));
+            format!("{}{}, verified", word(&publisher.to_string()), at.unwrap_or_default())
+        }
+        Attested::Verified(Provenance { publisher: None, registry, .. }) => {
             let said = if *registry { "; the registry signed that it published it" } else { "" };
-            format!("no provenance: nothing says who built it, and from what{said}")
+            format!("{nothing}{said}")
         }
     }
 }
@@ -238,4 +250,25 @@ pub(super) fn word(text: &str) -> String {
 /// One word for a shell.
 pub(crate) fn shell(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// `tagout add` as it was written, up to the command, for a shell.
+pub(crate) fn ordered(add: &Add) -> String {
+    let mut words = vec!["tagout add".to_owned()];
+    let mut option = |option: &str, value: &str| words.push(format!("{option} {}", shell(value)));
+    for (name, values) in
+        [("--env", &add.env), ("--pass-env", &add.pass_env), ("--reach", &add.reach)]
+    {
+        values.iter().for_each(|value| option(name, value));
+    }
+    let paths = [("--read", &add.read), ("--write", &add.write)];
+    let paths = paths.into_iter().flat_map(|(name, all)| all.iter().map(move |path| (name, path)));
+    let paths = paths.chain(add.cwd.iter().map(|path| ("--cwd", path)));
+    let paths = paths.chain(add.signature.iter().map(|path| ("--signature", path)));
+    paths.for_each(|(name, path)| option(name, &path.to_string_lossy()));
+    add.minisign.iter().for_each(|key| option("--minisign", key));
+    words.extend(add.new_publisher.then(|| "--new-publisher".to_owned()));
+    words.extend(add.yes.then(|| "--yes".to_owned()));
+    words.push(shell(&add.name));
+    words.join(" ")
 }
