@@ -1,6 +1,7 @@
 //! What attestations say of an artefact, once they are verified.
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     Flaw,
@@ -24,15 +25,40 @@ pub struct Publisher {
     pub repository: Option<String>,
     /// The workflow or the person, without the version.
     pub subject: String,
+    /// The number that the repository has at its host: names change hands, numbers do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_id: Option<String>,
+    /// The number that the repository's owner has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_id: Option<String>,
+}
+
+impl Publisher {
+    /// Whether `later` is who this is. Numbers that were not known may come, and never go.
+    #[must_use]
+    pub fn is_still(&self, later: &Self) -> bool {
+        let same = |was: &Option<String>, is: &Option<String>| was.is_none() || was == is;
+        self.issuer == later.issuer
+            && self.repository == later.repository
+            && self.subject == later.subject
+            && same(&self.repository_id, &later.repository_id)
+            && same(&self.owner_id, &later.owner_id)
+    }
 }
 
 impl std::fmt::Display for Publisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { issuer, repository, subject } = self;
+        let Self { issuer, repository, subject, repository_id, owner_id } = self;
         match repository {
-            Some(repository) => write!(f, "{repository} by {subject} ({issuer})"),
-            None => write!(f, "{subject} ({issuer})"),
+            Some(repository) => write!(f, "{repository} by {subject} ({issuer}")?,
+            None => write!(f, "{subject} ({issuer}")?,
         }
+        for (what, id) in [("repository", repository_id), ("owner", owner_id)] {
+            if let Some(id) = id {
+                write!(f, ", {what} {id}")?;
+            }
+        }
+        f.write_str(")")
     }
 }
 
@@ -41,6 +67,8 @@ impl std::fmt::Display for Publisher {
 pub struct Provenance {
     /// Who released it.
     pub publisher: Option<Publisher>,
+    /// The branch or tag that it was built from.
+    pub reference: Option<String>,
     /// Whether the registry signed that it published it.
     pub registry: bool,
 }
@@ -63,6 +91,7 @@ struct Statement {
     predicate: Value,
     /// Who signed it; nobody where it was a registry.
     publisher: Option<Publisher>,
+    reference: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -87,7 +116,9 @@ const STATEMENTS: [&str; 2] =
     ["https://in-toto.io/Statement/v0.1", "https://in-toto.io/Statement/v1"];
 const BUILDS: [&str; 2] = ["https://slsa.dev/provenance/v0.2", "https://slsa.dev/provenance/v1"];
 const NPM_PUBLISH: &str = "https://github.com/npm/attestation/tree/main/specs/publish/v0.1";
-const PYTHON_PUBLISH: &str = "/attestations/publish/v1";
+/// The SHA-256 of the type of what Python's index attests when somebody publishes there. The type is a
+/// URL below that index's own documentation, and no index is named in these sources.
+const PYTHON_PUBLISH: &str = "64b3949826537e32dd526c5d9c31cbeb141dde83b68588399682d5aa3dcdcb74";
 
 #[derive(Deserialize)]
 struct NpmDocument {
@@ -132,11 +163,12 @@ pub fn npm(
     let mut provenance = Provenance::default();
     for attestation in bounded(document.attestations)? {
         let statement = verified(&Attestation::of_bundle(attestation.bundle)?, artefact, root)?;
-        match (&statement.publisher, statement.kind.as_str()) {
-            (Some(_), kind) if BUILDS.contains(&kind) => {
-                provenance.add(statement.publisher.clone())?;
+        let kind = statement.kind.as_str();
+        match &statement.publisher {
+            Some(_) if BUILDS.contains(&kind) => {
+                provenance.add(statement.publisher, statement.reference)?;
             }
-            (None, NPM_PUBLISH) => {
+            None if kind == NPM_PUBLISH => {
                 let says = |key: &str, value: &str| {
                     statement.predicate.get(key).and_then(Value::as_str) == Some(value)
                 };
@@ -145,7 +177,7 @@ pub fn npm(
                 }
                 provenance.registry = true;
             }
-            (Some(_) | None, _) => return Err(Flaw::Unknown("what is attested")),
+            Some(_) | None => return Err(Flaw::Unknown("what is attested")),
         }
     }
     Ok(provenance)
@@ -170,22 +202,26 @@ pub fn python(
     let mut provenance = Provenance::default();
     for attestation in bounded(bundles.flat_map(|bundle| bundle.attestations).collect())? {
         let statement = verified(&Attestation::of_python(attestation)?, artefact, root)?;
-        let known =
-            BUILDS.contains(&statement.kind.as_str()) || statement.kind.ends_with(PYTHON_PUBLISH);
+        let known = BUILDS.contains(&statement.kind.as_str()) || is_python_publish(&statement.kind);
         if !known {
             return Err(Flaw::Unknown("what is attested"));
         }
-        provenance.add(statement.publisher)?;
+        provenance.add(statement.publisher, statement.reference)?;
     }
     Ok(provenance)
 }
 
+fn is_python_publish(kind: &str) -> bool {
+    hex::encode(Sha256::digest(kind)) == PYTHON_PUBLISH
+}
+
 impl Provenance {
-    fn add(&mut self, publisher: Option<Publisher>) -> Result<(), Flaw> {
+    fn add(&mut self, publisher: Option<Publisher>, reference: Option<String>) -> Result<(), Flaw> {
         if self.publisher.is_some() && self.publisher != publisher {
             return Err(Flaw::Malformed("two attestations name two publishers".to_owned()));
         }
         self.publisher = publisher;
+        self.reference = self.reference.take().or(reference);
         Ok(())
     }
 }
@@ -216,7 +252,7 @@ fn verified(
     }
     let at = time(attestation, root)?;
     let signed = attestation.signed_bytes();
-    let publisher = match &attestation.signer {
+    let (publisher, reference) = match &attestation.signer {
         SignedBy::Certificate(der) => {
             let certificate = certificate::verify(der, at, root)?;
             let key =
@@ -225,7 +261,8 @@ fn verified(
                 return Err(Flaw::Signature);
             }
             let publisher = certificate.publisher();
-            Some(publisher.ok_or(Flaw::Certificate("it does not say of whom it is"))?)
+            let publisher = publisher.ok_or(Flaw::Certificate("it does not say of whom it is"))?;
+            (Some(publisher), certificate.reference())
         }
         SignedBy::Key(hint) => {
             let mut keys = root.keys.iter();
@@ -234,7 +271,7 @@ fn verified(
             if !key.key.signed(&signed, &attestation.signature) {
                 return Err(Flaw::Signature);
             }
-            None
+            (None, None)
         }
     };
     let statement: WrittenStatement = serde_json::from_slice(&attestation.payload)
@@ -247,7 +284,8 @@ fn verified(
     if subject.name != artefact.name || digest != Some(artefact.digest) {
         return Err(Flaw::Subject);
     }
-    Ok(Statement { kind: statement.predicate_type, predicate: statement.predicate, publisher })
+    let WrittenStatement { predicate_type: kind, predicate, .. } = statement;
+    Ok(Statement { kind, predicate, publisher, reference })
 }
 
 /// When it was signed: by the log, or by an authority for times. Every entry must hold, every
@@ -256,7 +294,8 @@ fn time(attestation: &Attestation, root: &TrustRoot) -> Result<i64, Flaw> {
     let [entry] = attestation.entries.as_slice() else {
         return Err(Flaw::Log("it is not in one log, once"));
     };
-    if let Some(at) = log::verify(attestation, entry, root)?.at {
+    let entered = log::verify(attestation, entry, root)?;
+    if let Some(at) = entered.at {
         return Ok(at);
     }
     let mut times = attestation.timestamps.iter();
@@ -264,6 +303,9 @@ fn time(attestation: &Attestation, root: &TrustRoot) -> Result<i64, Flaw> {
     let at = timestamp::verify(first, &attestation.signature, root)?;
     for other in times {
         timestamp::verify(other, &attestation.signature, root)?;
+    }
+    if !entered.valid.covers(at) {
+        return Err(Flaw::Log("the log's key was not good at the time"));
     }
     Ok(at)
 }

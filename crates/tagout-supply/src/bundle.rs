@@ -15,6 +15,8 @@ pub(crate) struct Attestation {
     pub(crate) entries: Vec<LogEntry>,
     /// Responses of timestamp authorities.
     pub(crate) timestamps: Vec<Vec<u8>>,
+    /// Whether its format demands a proof that the log has it, where the first took a promise.
+    pub(crate) wants_proof: bool,
 }
 
 /// What shows who signed.
@@ -178,8 +180,9 @@ impl Attestation {
     /// Reads a bundle of Sigstore's, of any version up to 0.3.
     pub(crate) fn of_bundle(value: serde_json::Value) -> Result<Self, Flaw> {
         let bundle: WrittenBundle = read(value)?;
+        const FIRST: &str = "application/vnd.dev.sigstore.bundle+json;version=0.1";
         const VERSIONS: [&str; 4] = [
-            "application/vnd.dev.sigstore.bundle+json;version=0.1",
+            FIRST,
             "application/vnd.dev.sigstore.bundle+json;version=0.2",
             "application/vnd.dev.sigstore.bundle+json;version=0.3",
             "application/vnd.dev.sigstore.bundle.v0.3+json",
@@ -211,6 +214,7 @@ impl Attestation {
             signer,
             entries: material.tlog_entries,
             timestamps: timestamps.map(|timestamp| timestamp.signed_timestamp).collect(),
+            wants_proof: bundle.media_type != FIRST,
         })
     }
 
@@ -227,6 +231,7 @@ impl Attestation {
             signer: SignedBy::Certificate(attestation.verification_material.certificate),
             entries: attestation.verification_material.transparency_entries,
             timestamps: Vec::new(),
+            wants_proof: true,
         })
     }
 

@@ -31,6 +31,9 @@ const ISSUER_OLD: u8 = 1;
 const REPOSITORY_OLD: u8 = 5;
 const ISSUER: u8 = 8;
 const REPOSITORY: u8 = 12;
+const REFERENCE: u8 = 14;
+const REPOSITORY_ID: u8 = 15;
+const OWNER_ID: u8 = 17;
 
 /// A tag that depends on where it stands, of a value made of others.
 const EXTENSIONS: u8 = 0xa3;
@@ -103,12 +106,20 @@ impl<'a> Certificate<'a> {
         written(SEQUENCE, &[self.before.as_slice(), &extensions].concat())
     }
 
+    /// The text of one of the authority's own extensions.
+    fn text(&self, number: u8) -> Option<String> {
+        let value = self.extension(&[FULCIO, &[number]].concat())?;
+        String::from_utf8(only(value, UTF8)?.content.to_vec()).ok()
+    }
+
+    /// The branch or tag that was built.
+    pub(crate) fn reference(&self) -> Option<String> {
+        self.text(REFERENCE)
+    }
+
     /// Who signed, as the authority had it from an identity provider.
     pub(crate) fn publisher(&self) -> Option<Publisher> {
-        let text = |number: u8| {
-            let value = self.extension(&[FULCIO, &[number]].concat())?;
-            String::from_utf8(only(value, UTF8)?.content.to_vec()).ok()
-        };
+        let text = |number: u8| self.text(number);
         // The first extensions hold bare texts.
         let bare = |number: u8| {
             let value = self.extension(&[FULCIO, &[number]].concat())?;
@@ -128,7 +139,13 @@ impl<'a> Certificate<'a> {
         };
         let of_github = |name: String| format!("https://github.com/{name}");
         let repository = text(REPOSITORY).or_else(|| bare(REPOSITORY_OLD).map(of_github));
-        Some(Publisher { issuer: text(ISSUER).or_else(|| bare(ISSUER_OLD))?, repository, subject })
+        Some(Publisher {
+            issuer: text(ISSUER).or_else(|| bare(ISSUER_OLD))?,
+            repository,
+            subject,
+            repository_id: text(REPOSITORY_ID),
+            owner_id: text(OWNER_ID),
+        })
     }
 }
 

@@ -4,9 +4,11 @@
 //! The package managers do the fetching. They are run in a home of their own, without credentials,
 //! and run nothing of what they fetch. What they say that they fetched is held against what is there.
 mod npm;
+mod pending;
 mod python;
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fs::{self, DirBuilder},
     os::unix::fs::DirBuilderExt as _,
@@ -16,6 +18,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use self::pending::Pending;
+use self::pending::Place;
 use crate::{Ecosystem, Flaw, Package, Provenance, Publisher, TreeError, TrustRoot, tree};
 
 /// How long a package manager may take for a step.
@@ -91,8 +95,37 @@ pub struct Installed {
     pub packages: usize,
     /// The digest that the registry names for it, and that what was fetched has.
     pub integrity: String,
-    /// What is attested of it; nothing where it has no attestation.
-    pub provenance: Option<Provenance>,
+    /// What is attested of it.
+    pub attested: Attested,
+}
+
+/// Whether something is attested of a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attested {
+    /// Its registry names nothing.
+    Nothing,
+    /// This, and it was verified.
+    Verified(Provenance),
+    /// That could not be found out, for this reason.
+    Unknown(String),
+}
+
+impl Attested {
+    /// Who released it, where that was verified.
+    #[must_use]
+    pub const fn publisher(&self) -> Option<&Publisher> {
+        match self {
+            Self::Verified(provenance) => provenance.publisher.as_ref(),
+            Self::Nothing | Self::Unknown(_) => None,
+        }
+    }
+
+    const fn by_registry(&self) -> bool {
+        match self {
+            Self::Verified(provenance) => provenance.registry,
+            Self::Nothing | Self::Unknown(_) => false,
+        }
+    }
 }
 
 /// Why a package is not installed.
@@ -168,7 +201,7 @@ struct About {
 struct Fetched {
     integrity: String,
     packages: BTreeMap<String, String>,
-    provenance: Option<Provenance>,
+    attested: Attested,
     /// How it is started; paths are within the tree.
     command: Vec<Part>,
 }
@@ -203,58 +236,75 @@ impl Drop for Work {
     }
 }
 
-/// Fetches and installs `package`, with all that it needs.
+/// Fetches and installs `package`, with all that it needs. It stays only if it is kept.
 ///
 /// # Errors
 /// See [`InstallError`]; then nothing of it stays.
-pub fn install(package: &Package, store: Store<'_>) -> Result<Installed, InstallError> {
-    let place = store.folder.join(package.ecosystem.as_str()).join(&package.name);
+pub fn install(package: &Package, store: Store<'_>) -> Result<Pending, InstallError> {
+    let name = match package.ecosystem {
+        Ecosystem::Npm => package.name.clone(),
+        // However it is written, it is one.
+        Ecosystem::Python => python::normal(&package.name),
+    };
+    make(store.folder)?;
+    let place = Place::hold(store.folder, &format!("{}/{name}", package.ecosystem))?;
     let work = begun(store.folder)?;
     let fetched = match package.ecosystem {
         Ecosystem::Npm => npm::fetched(package, store, &work)?,
         Ecosystem::Python => python::fetched(package, store, &work)?,
     };
-    let publisher = fetched.provenance.as_ref().and_then(|p| p.publisher.clone());
-    let known = known_publisher(&place)?;
-    if let Some(was) = known.filter(|was| !store.new_publisher && Some(was) != publisher.as_ref()) {
-        let is = publisher.map_or_else(|| "nobody who says so".to_owned(), |is| is.to_string());
-        return Err(InstallError::Publisher { was: was.to_string(), is });
+    let publisher = fetched.attested.publisher().cloned();
+    if !store.new_publisher {
+        is_by_the_same(place.publisher()?, &fetched.attested)?;
     }
     let tree = work.tree();
-    let about = About {
-        ecosystem: package.ecosystem.to_string(),
-        name: package.name.clone(),
-        version: package.version.clone(),
-        integrity: fetched.integrity.clone(),
-        packages: fetched.packages.clone(),
-        attested_by_registry: fetched.provenance.as_ref().is_some_and(|p| p.registry),
-        publisher: publisher.clone(),
-    };
-    let text = serde_json::to_string_pretty(&about).unwrap_or_default();
+    let text = serde_json::to_string_pretty(&about(package, &fetched)).unwrap_or_default();
     write(&tree.join("tagout-package.json"), &text)?;
-    let name = tree::seal(&tree, &package.version)?;
-    let folder = place.join(name);
-    make(&place)?;
-    if folder.exists() {
+    let folder = place.folder.join(tree::seal(&tree, &package.version)?);
+    let there = folder.exists();
+    if there {
         tree::verify(&folder)?;
     } else {
         fs::rename(&tree, &folder).map_err(|e| io(&folder, e))?;
-    }
-    if let Some(publisher) = publisher {
-        let text = serde_json::to_string_pretty(&publisher).unwrap_or_default();
-        write(&place.join(PUBLISHER), &text)?;
     }
     let command = fetched.command.into_iter().map(|part| match part {
         Part::Word(word) => word,
         Part::Inside(path) => folder.join(path).to_string_lossy().into_owned(),
     });
-    Ok(Installed {
+    let installed = Installed {
         command: command.chain(package.args.iter().cloned()).collect(),
         folder,
         packages: fetched.packages.len(),
         integrity: fetched.integrity,
-        provenance: fetched.provenance,
-    })
+        attested: fetched.attested,
+    };
+    Ok(Pending { installed, place, publisher, passing: Cell::new(!there) })
+}
+
+/// Holds who released a package against who released it first.
+fn is_by_the_same(was: Option<Publisher>, now: &Attested) -> Result<(), InstallError> {
+    let Some(was) = was else { return Ok(()) };
+    if let Attested::Unknown(why) = now {
+        return Err(InstallError::Unattested(why.clone()));
+    }
+    let is = now.publisher();
+    if is.is_some_and(|is| was.is_still(is)) {
+        return Ok(());
+    }
+    let is = is.map_or_else(|| "nobody who says so".to_owned(), ToString::to_string);
+    Err(InstallError::Publisher { was: was.to_string(), is })
+}
+
+fn about(package: &Package, fetched: &Fetched) -> About {
+    About {
+        ecosystem: package.ecosystem.to_string(),
+        name: package.name.clone(),
+        version: package.version.clone(),
+        integrity: fetched.integrity.clone(),
+        packages: fetched.packages.clone(),
+        attested_by_registry: fetched.attested.by_registry(),
+        publisher: fetched.attested.publisher().cloned(),
+    }
 }
 
 /// The version of a package that its registry would give for what is wanted, where it can be asked.
@@ -269,16 +319,6 @@ pub fn newest(unpinned: &crate::Unpinned, runner: &dyn Runner, folder: &Path) ->
 
 /// Who released what was installed of a package first.
 const PUBLISHER: &str = "publisher.json";
-
-fn known_publisher(place: &Path) -> Result<Option<Publisher>, InstallError> {
-    let path = place.join(PUBLISHER);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = tree::read(&path)?;
-    let known = serde_json::from_str(&text);
-    known.map(Some).map_err(|error| io(&path, std::io::Error::other(error)).into())
-}
 
 fn io(path: &Path, source: std::io::Error) -> TreeError {
     TreeError::Io { path: path.to_owned(), source }

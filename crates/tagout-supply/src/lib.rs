@@ -19,7 +19,9 @@ pub use attestation::{
     Artefact, MOST_BYTES as MOST_ATTESTATION_BYTES, Provenance, Publisher, bundle, npm, npm_url,
     python,
 };
-pub use install::{InstallError, Installed, Order, Runner, Said, Store, install, newest};
+pub use install::{
+    Attested, InstallError, Installed, Order, Pending, Runner, Said, Store, install, newest,
+};
 pub use launch::{Ecosystem, Launch, Package, Unfit, Unpinned, launch, starts};
 pub use tree::{LIST, TreeError, seal, store_of, verify};
 pub use trust::{BadTrustRoot, TrustRoot};

@@ -7,13 +7,15 @@ use crate::{
     Flaw,
     bundle::{Attestation, LogEntry, Proof, SignedBy},
     certificate::of_pem,
-    trust::{Log, TrustRoot},
+    trust::{Log, TrustRoot, Valid},
 };
 
 /// An entry that holds.
 pub(crate) struct Entered {
     /// When, if the log says that itself; seconds since 1970.
     pub(crate) at: Option<i64>,
+    /// When the log's key is good.
+    pub(crate) valid: Valid,
 }
 
 /// Verifies that a log of `root` has `entry`, and that it is of `attestation`.
@@ -45,12 +47,12 @@ pub(crate) fn verify(
         Some(proof) if proof.checkpoint.is_some() => {
             proven(&entry.canonicalized_body, proof, log)?;
         }
-        Some(_) | None if !promised => {
+        Some(_) | None if !promised || attestation.wants_proof => {
             return Err(Flaw::Log("nothing shows that the log has it"));
         }
         Some(_) | None => {}
     }
-    Ok(Entered { at: promised.then_some(time) })
+    Ok(Entered { at: promised.then_some(time), valid: log.valid })
 }
 
 /// What a promise is signed over.

@@ -10,6 +10,8 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tagout_proto::quoted;
 
+use crate::Ecosystem;
+
 /// The list, in its folder.
 pub const LIST: &str = "tagout.list";
 /// How many files a package and all that it needs may have.
@@ -52,11 +54,41 @@ impl TreeError {
     }
 }
 
-/// The folder of packages that `file` lies in, if it lies in one.
-#[must_use]
-pub fn store_of(file: &Path) -> Option<PathBuf> {
-    let folders = file.ancestors().skip(1).take(MOST_DEEP);
-    folders.filter(|folder| folder.join(LIST).is_file()).last().map(Path::to_owned)
+/// The folder of packages that `file` lies in, if it lies in the store: by its place alone, or by that
+/// of what it leads to. A list that lies elsewhere makes no folder one of the store.
+///
+/// # Errors
+/// It lies in the store, and in no folder of packages there.
+pub fn store_of(file: &Path) -> Result<Option<PathBuf>, TreeError> {
+    let real = file.canonicalize().ok();
+    for path in std::iter::once(file).chain(real.as_deref()) {
+        if let Some(packages) = path.ancestors().find(|above| is_store(above)) {
+            let mut sealed = path.ancestors().skip(1).filter(|above| is_sealed(packages, above));
+            let found = sealed.next().ok_or_else(|| TreeError::Changed(path.to_owned()))?;
+            return Ok(Some(found.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether it is the folder of an ecosystem, in the folder that all packages are in.
+fn is_store(folder: &Path) -> bool {
+    let ecosystem =
+        [Ecosystem::Npm, Ecosystem::Python].iter().any(|e| folder.ends_with(e.as_str()));
+    ecosystem && folder.parent().is_some_and(|above| above.ends_with("tagout/packages"))
+}
+
+/// Whether it is called like the folder of a package: `NAME/VERSION-DIGEST`, or `@SCOPE/NAME/…`.
+fn is_sealed(packages: &Path, folder: &Path) -> bool {
+    let Ok(inside) = folder.strip_prefix(packages) else { return false };
+    let parts: Vec<_> = inside.iter().filter_map(|part| part.to_str()).collect();
+    let named = match parts.as_slice() {
+        [name, named] if !name.starts_with('@') => named,
+        [scope, _, named] if scope.starts_with('@') => named,
+        _ => return false,
+    };
+    let digest = named.rsplit_once('-').map(|(_, digest)| digest).unwrap_or_default();
+    digest.len() == DIGITS && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Writes the list of all that is in `folder`; what the folder is to be called.
@@ -79,6 +111,9 @@ pub fn seal(folder: &Path, version: &str) -> Result<String, TreeError> {
 /// [`TreeError::Changed`] with the first file that differs.
 pub fn verify(folder: &Path) -> Result<(), TreeError> {
     let path = folder.join(LIST);
+    if !path.is_file() {
+        return Err(TreeError::Changed(path));
+    }
     let list = read(&path)?;
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if !name.ends_with(&format!("-{}", digest(&list))) {

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use sha2::Sha512;
 
 use super::{
-    Fetched, InstallError, Order, PATIENCE, Part, Runner, SHORT, Store, Work, step, write,
+    Attested, Fetched, InstallError, Order, PATIENCE, Part, Runner, SHORT, Store, Work, step, write,
 };
 use crate::{
-    Package, Provenance, attestation,
+    Package, attestation,
     launch::npm_version,
     tree::{self, hashed},
 };
@@ -27,6 +27,7 @@ fn order(runner: &dyn Runner, work: &Work, args: &[&str]) -> Result<Order, Insta
         ("HOME", path(&home)),
         ("npm_config_cache", path(&cache)),
         ("npm_config_userconfig", path(&home.join(".npmrc"))),
+        ("npm_config_globalconfig", path(&home.join("npmrc"))),
         ("npm_config_ignore_scripts", "true".to_owned()),
         ("npm_config_update_notifier", "false".to_owned()),
         ("npm_config_logs_max", "0".to_owned()),
@@ -73,7 +74,8 @@ pub(super) fn fetched(
     write(&tree.join("package.json"), &manifest.to_string())?;
     let locking: Vec<_> = ["install", "--package-lock-only"].into_iter().chain(QUIET).collect();
     step((TOOL, runner), &order(runner, work, &locking)?)?;
-    let packages = locked(&tree.join("package-lock.json"), (name, version))?;
+    let registry = registry(runner, work)?;
+    let packages = locked(&tree.join("package-lock.json"), (name, version), &registry)?;
     let installing: Vec<_> = ["ci"].into_iter().chain(QUIET).collect();
     step((TOOL, runner), &order(runner, work, &installing)?)?;
     for (path, integrity) in &packages {
@@ -83,15 +85,34 @@ pub(super) fn fetched(
         }
     }
     let integrity = packages.get(&format!("node_modules/{name}")).cloned().unwrap_or_default();
-    let provenance = provenance((name, version), &integrity, (store, work))?;
+    let attested = attested((name, version), (&integrity, &registry), (store, work))?;
     let command = command(package, &tree, runner)?;
-    Ok(Fetched { integrity, packages, provenance, command })
+    Ok(Fetched { integrity, packages, attested, command })
+}
+
+/// What a URL begins with, up to its path. Without a login in it.
+fn origin(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once("://")?;
+    let host = rest.find(['/', '?', '#', '\\']).map_or(rest, |end| rest.get(..end).unwrap_or(""));
+    let sound = matches!(scheme, "https" | "http") && !host.is_empty() && !host.contains('@');
+    url.get(..scheme.len() + 3 + host.len()).filter(|_| sound)
+}
+
+/// Where the registry is that npm asks, without a path.
+fn registry(runner: &dyn Runner, work: &Work) -> Result<String, InstallError> {
+    let said = step((TOOL, runner), &order(runner, work, &["config", "get", "registry"])?)?;
+    let unnamed = || InstallError::Failed {
+        tool: TOOL,
+        why: "it does not say which registry it asks, or that wants a login".to_owned(),
+    };
+    origin(said.trim()).map(str::to_owned).ok_or_else(unnamed)
 }
 
 /// What stands in the lock: each package's place, and its digest.
 fn locked(
     path: &Path,
     (name, version): (&str, &str),
+    registry: &str,
 ) -> Result<BTreeMap<String, String>, InstallError> {
     let wrong = |why: String| InstallError::Integrity(why);
     let lock: Value = serde_json::from_str(&tree::read(path)?)
@@ -105,10 +126,8 @@ fn locked(
         if about.get("inBundle") == Some(&Value::Bool(true)) {
             continue;
         }
-        let fetched =
-            text("resolved").starts_with("https://") || text("resolved").starts_with("http://");
-        if !fetched || about.get("link").is_some() {
-            return Err(wrong(format!("`{place}` is not from a registry")));
+        if origin(text("resolved")) != Some(registry) || about.get("link").is_some() {
+            return Err(wrong(format!("`{place}` is not from the registry")));
         }
         let integrity = text("integrity").split_whitespace().find(|one| one.starts_with("sha512-"));
         let integrity = integrity.ok_or_else(|| wrong(format!("`{place}` has no SHA-512")))?;
@@ -142,33 +161,33 @@ fn is_as_fetched(place: &str, integrity: &str, work: &Work) -> Result<(), Instal
 }
 
 /// What is attested of the package. The registry says where that is.
-fn provenance(
+fn attested(
     (name, version): (&str, &str),
-    integrity: &str,
+    (integrity, registry): (&str, &str),
     (store, work): (Store<'_>, &Work),
-) -> Result<Option<Provenance>, InstallError> {
+) -> Result<Attested, InstallError> {
     let asked = format!("{name}@{version}");
     let order = order(store.runner, work, &["view", &asked, "dist", "--json"])?;
     let said = step((TOOL, store.runner), &order)?;
     let about: Value = serde_json::from_str(&said).unwrap_or_default();
-    let Some(attestations) = about.get("attestations").filter(|it| !it.is_null()) else {
-        return Ok(None);
+    let Some(about) = about.as_object() else {
+        return Ok(Attested::Unknown("npm did not say what the registry says of it".to_owned()));
     };
-    let text = |at: &Value| at.as_str().unwrap_or_default().to_owned();
-    let url = text(attestations.get("url").unwrap_or(&Value::Null));
-    let place = |url: &str| url.split('/').take(3).collect::<Vec<_>>().join("/");
-    let tarball = text(about.get("tarball").unwrap_or(&Value::Null));
-    if !url.starts_with("https://") || place(&url) != place(&tarball) {
+    let Some(attestations) = about.get("attestations").filter(|it| !it.is_null()) else {
+        return Ok(Attested::Nothing);
+    };
+    let url = attestations.get("url").and_then(Value::as_str).unwrap_or_default();
+    if origin(url) != Some(registry) {
         return Err(InstallError::Unattested(
             "the registry names no place of its own for it".to_owned(),
         ));
     }
-    let document =
-        store.runner.fetch(&url, "application/json").map_err(InstallError::Unattested)?;
+    let document = store.runner.fetch(url, "application/json").map_err(InstallError::Unattested)?;
     let document =
         document.ok_or_else(|| InstallError::Unattested("there is nothing there".to_owned()))?;
     let digest = hexadecimal(integrity).unwrap_or_default();
-    Ok(Some(attestation::npm(&document, (name, version), &digest, store.root)?))
+    let found = attestation::npm(&document, (name, version), &digest, store.root)?;
+    Ok(Attested::Verified(found))
 }
 
 /// How the package is started: by Node, or by itself.

@@ -1,6 +1,7 @@
 //! Python: wheels are fetched first and hashed; then exactly those are installed, without an index,
 //! into an environment of their own.
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -9,10 +10,11 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::{
-    Fetched, InstallError, Order, PATIENCE, Part, Runner, SHORT, Store, Work, io, step, write,
+    Attested, Fetched, InstallError, Order, PATIENCE, Part, Runner, SHORT, Store, Work, io, step,
+    write,
 };
 use crate::{
-    Package, Provenance, attestation,
+    Package, attestation,
     launch::python_version,
     tree::{self, hashed},
 };
@@ -20,13 +22,22 @@ use crate::{
 const TOOL: &str = "pip";
 const PIP: [&str; 6] =
     ["-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "--no-color"];
+/// What of pip's configuration is taken: it says how its index is reached.
+const REACHING: [(&str, &str); 4] = [
+    ("cert", "--cert"),
+    ("proxy", "--proxy"),
+    ("timeout", "--timeout"),
+    ("default-timeout", "--timeout"),
+];
 const SIMPLE: &str = "application/vnd.pypi.simple.v1+json";
 const PROVENANCE: &str = "application/vnd.pypi.integrity.v1+json";
 
 fn order(runner: &dyn Runner, work: &Work, args: &[&str]) -> Result<Order, InstallError> {
     let program = runner.find("python3").ok_or(InstallError::NoTool("python3"))?;
     let home = work.home().to_string_lossy().into_owned();
-    let env = [("HOME", home.as_str()), ("PIP_NO_CACHE_DIR", "1"), ("TMPDIR", home.as_str())];
+    // No file of pip's configuration; what is taken of them is in the options.
+    let env =
+        [("HOME", home.as_str()), ("TMPDIR", home.as_str()), ("PIP_CONFIG_FILE", "/dev/null")];
     Ok(Order {
         program,
         args: args.iter().map(|word| (*word).to_owned()).collect(),
@@ -36,12 +47,76 @@ fn order(runner: &dyn Runner, work: &Work, args: &[&str]) -> Result<Order, Insta
     })
 }
 
+/// Where pip looks, and how it gets there.
+struct Index {
+    /// The index's URL, if pip is told of one.
+    url: Option<String>,
+    /// The options that say all of it, and that nothing else holds.
+    options: Vec<String>,
+}
+
+impl Index {
+    /// As pip's configuration has it. Of that nothing else is followed.
+    fn configured(runner: &dyn Runner, work: &Work) -> Result<Self, InstallError> {
+        let args: Vec<_> = PIP.into_iter().chain(["config", "list"]).collect();
+        let mut order = order(runner, work, &args)?;
+        order.env.remove("PIP_CONFIG_FILE");
+        let said = step((TOOL, runner), &order)?;
+        let lines = said.lines().filter_map(|line| line.split_once('='));
+        let known: BTreeMap<_, _> =
+            lines.map(|(key, value)| (key.trim(), value.trim().trim_matches('\''))).collect();
+        let set = |key: &str| {
+            let sections = [":env:", "download", "global"];
+            sections.iter().find_map(|section| known.get(format!("{section}.{key}").as_str()))
+        };
+        let url = set("index-url").map(|url| (*url).to_owned());
+        if url.as_ref().is_some_and(|url| url.contains('@')) {
+            return Err(InstallError::Failed {
+                tool: TOOL,
+                why: "its index wants a login".to_owned(),
+            });
+        }
+        let mut options = vec!["--isolated".to_owned()];
+        for (key, option) in REACHING {
+            let value = set(key).filter(|value| key == "cert" || !value.contains('@'));
+            options.extend(value.into_iter().flat_map(|value| [option, value]).map(str::to_owned));
+        }
+        Ok(Self { url, options })
+    }
+
+    /// A command of pip's that asks the index.
+    fn asked<'a>(&'a self, command: &[&'a str]) -> Vec<&'a str> {
+        let mut args = PIP.to_vec();
+        args.extend(self.options.iter().map(String::as_str));
+        args.extend(command);
+        match &self.url {
+            Some(url) => args.extend(["--index-url", url]),
+            // The one that pip knows by itself, it names in its second voice only.
+            None => args.push("-vv"),
+        }
+        args
+    }
+
+    /// The project's page in the index; `said` is what pip said when it looked there.
+    fn page(&self, project: &str, said: &str) -> Option<String> {
+        let inside = format!("/{}/", normal(project));
+        if let Some(url) = &self.url {
+            return Some(format!("{}{inside}", url.trim_end_matches('/')));
+        }
+        let mut places = said.lines().filter_map(|line| line.trim().strip_prefix("* "));
+        places.find(|url| url.starts_with("https://") && url.ends_with(&inside)).map(str::to_owned)
+    }
+}
+
 pub(super) fn newest(name: &str, (runner, work): (&dyn Runner, &Work)) -> Option<String> {
-    let args: Vec<_> = PIP.into_iter().chain(["index", "versions", name]).collect();
+    let index = Index::configured(runner, work).ok()?;
+    let args = index.asked(&["index", "versions", name]);
     let mut order = order(runner, work, &args).ok()?;
     order.patience = SHORT;
     let said = step((TOOL, runner), &order).ok()?;
-    let (_, rest) = said.lines().next()?.split_once('(')?;
+    // pip may talk before it answers: `NAME (VERSION)`.
+    let mut lines = said.lines().filter_map(|line| line.split_once(" ("));
+    let (_, rest) = lines.find(|(first, _)| normal(first) == normal(name))?;
     let version = rest.split_once(')')?.0;
     python_version(version).then(|| version.to_owned())
 }
@@ -52,7 +127,8 @@ pub(super) fn fetched(
     work: &Work,
 ) -> Result<Fetched, InstallError> {
     let runner = store.runner;
-    let said = download(package, runner, work)?;
+    let index = Index::configured(runner, work)?;
+    let said = download(package, &index, (runner, work))?;
     let wheels = wheels(&work.fetched())?;
     let ours = wheels.iter().find(|wheel| wheel.is_of(&package.name, &package.version));
     let ours = ours.ok_or_else(|| {
@@ -62,27 +138,33 @@ pub(super) fn fetched(
         ))
     })?;
     install(&wheels, runner, work)?;
-    let provenance = provenance(&said, ours, store)?;
+    let page = index.page(&ours.name, &said);
+    let attested = attested(page, ours, store)?;
     let packages =
         wheels.iter().map(|wheel| (wheel.file.clone(), format!("sha256:{}", wheel.digest)));
     Ok(Fetched {
         integrity: format!("sha256:{}", ours.digest),
         packages: packages.collect(),
-        provenance,
+        attested,
         command: command(package, &work.tree())?,
     })
 }
 
 /// Fetches wheels; what pip said of where it looked.
-fn download(package: &Package, runner: &dyn Runner, work: &Work) -> Result<String, InstallError> {
+fn download(
+    package: &Package,
+    index: &Index,
+    (runner, work): (&dyn Runner, &Work),
+) -> Result<String, InstallError> {
     let extras = package.extras.join(",");
     let extras = if extras.is_empty() { extras } else { format!("[{extras}]") };
     let wanted = format!("{}{extras}=={}", package.name, package.version);
     let with: Vec<_> =
         package.with.iter().map(|(name, version)| format!("{name}=={version}")).collect();
     let folder = work.fetched().to_string_lossy().into_owned();
-    let mut args: Vec<&str> = PIP.to_vec();
-    args.extend(["download", "-v", "--only-binary", ":all:", "--dest", &folder, &wanted]);
+    let asked =
+        ["download", "--no-cache-dir", "--only-binary", ":all:", "--dest", &folder, &wanted];
+    let mut args = index.asked(&asked);
     args.extend(with.iter().map(String::as_str));
     step((TOOL, runner), &order(runner, work, &args)?)
 }
@@ -116,7 +198,7 @@ fn same_version(a: &str, b: &str) -> bool {
 }
 
 /// A name, however it is written.
-fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> String {
     let mut out = String::new();
     for c in name.to_lowercase().chars() {
         let c = if "-_.".contains(c) { '-' } else { c };
@@ -160,7 +242,8 @@ fn install(wheels: &[Wheel], runner: &dyn Runner, work: &Work) -> Result<(), Ins
     write(&required, &lines.collect::<String>())?;
     let (python, fetched) = (text(&tree.join("bin/python")), text(&work.fetched()));
     let mut args: Vec<&str> = PIP.to_vec();
-    args.extend(["--python", &python, "install", "--no-index", "--find-links", &fetched]);
+    args.extend(["--isolated", "--python", &python, "install", "--no-cache-dir", "--no-index"]);
+    args.extend(["--find-links", &fetched]);
     args.extend(["--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-compile"]);
     let required = text(&required);
     args.extend(["-r", &required]);
@@ -228,30 +311,43 @@ fn settle(tree: &Path) -> Result<(), InstallError> {
     Ok(())
 }
 
-/// What is attested of the wheel, as far as the index says where that is.
-fn provenance(
-    said: &str,
+/// What is attested of the wheel, as far as the index says where that is. That it does not answer, or
+/// not as a program could read it, is not that nothing is attested.
+fn attested(
+    page: Option<String>,
     wheel: &Wheel,
     store: Store<'_>,
-) -> Result<Option<Provenance>, InstallError> {
-    let wanted = format!("/{}/", normal(&wheel.name));
-    let places = said.lines().filter_map(|line| line.trim().strip_prefix("* "));
-    let mut places = places.filter(|url| url.starts_with("https://") && url.ends_with(&wanted));
-    let Some(place) = places.next() else { return Ok(None) };
-    let Ok(Some(page)) = store.runner.fetch(place, SIMPLE) else { return Ok(None) };
-    let page: Value = serde_json::from_slice(&page).unwrap_or_default();
+) -> Result<Attested, InstallError> {
+    let unknown = |why: &str| Ok(Attested::Unknown(why.to_owned()));
+    let Some(place) = page else { return unknown("pip did not say which index it asked") };
+    let page = match store.runner.fetch(&place, SIMPLE) {
+        Ok(Some(page)) => page,
+        Ok(None) => return unknown("the index says it in no form that is read here"),
+        Err(why) => return unknown(&format!("the index does not answer: {why}")),
+    };
+    let Ok(page) = serde_json::from_slice::<Value>(&page) else {
+        return unknown("what the index says cannot be read");
+    };
     let files = page.get("files").and_then(Value::as_array).into_iter().flatten();
     let mut named =
         files.filter(|file| file.get("filename").and_then(Value::as_str) == Some(&wheel.file));
-    let url = named.next().and_then(|file| file.get("provenance")).and_then(Value::as_str);
-    let Some(url) = url else { return Ok(None) };
-    if !url.starts_with("https://") {
+    let Some(file) = named.next() else {
+        return unknown("the index does not name the file that it gave");
+    };
+    let Some(url) = file.get("provenance").filter(|url| !url.is_null()) else {
+        return Ok(Attested::Nothing);
+    };
+    let url = url.as_str().unwrap_or_default();
+    // An index that is not asked in secret cannot be asked for this in secret either.
+    let plain = place.starts_with("http://") && url.starts_with("http://");
+    if !url.starts_with("https://") && !plain {
         return Err(InstallError::Unattested("the index names no place for it".to_owned()));
     }
     let document = store.runner.fetch(url, PROVENANCE).map_err(InstallError::Unattested)?;
     let document =
         document.ok_or_else(|| InstallError::Unattested("there is nothing there".to_owned()))?;
-    Ok(Some(attestation::python(&document, &wheel.file, &wheel.digest, store.root)?))
+    let found = attestation::python(&document, &wheel.file, &wheel.digest, store.root)?;
+    Ok(Attested::Verified(found))
 }
 
 /// How the package is started: one of its scripts, by the environment's Python, which takes nothing

@@ -1,5 +1,5 @@
 //! Attestations of real packages hold, and nothing else does.
-use tagout_supply::{Artefact, Flaw, Provenance, TrustRoot, bundle, npm, python};
+use tagout_supply::{Artefact, Flaw, Provenance, Publisher, TrustRoot, bundle, npm, python};
 
 const NPM_BUILD: &str = include_str!("../vectors/npm-sigstore-2.0.0-provenance.json");
 const NPM_PUBLISH: &str = include_str!("../vectors/npm-sigstore-0.4.0-publish.json");
@@ -40,13 +40,17 @@ fn the_build_of_an_npm_package_is_verified() {
     assert_eq!(publisher.repository.as_deref(), Some("https://github.com/sigstore/sigstore-js"));
     let workflow = "https://github.com/sigstore/sigstore-js/.github/workflows/release.yml";
     assert_eq!(publisher.subject, workflow);
+    // Numbers that stay when names change hands.
+    assert_eq!(publisher.repository_id.as_deref(), Some("495574555"));
+    assert_eq!(publisher.owner_id.as_deref(), Some("71096353"));
+    assert_eq!(npm_build(NPM_BUILD).unwrap().reference.as_deref(), Some("refs/heads/main"));
 }
 
 #[test]
 fn what_a_registry_published_is_verified() {
     let package = ("sigstore", "0.4.0");
     let found = npm(NPM_PUBLISH.as_bytes(), package, OF_0_4_0, &root()).unwrap();
-    assert_eq!(found, Provenance { publisher: None, registry: true });
+    assert_eq!(found, Provenance { registry: true, ..Provenance::default() });
 }
 
 #[test]
@@ -68,6 +72,68 @@ fn the_file_of_a_python_package_is_verified() {
     // The staging instance is not in the root that ships.
     let refused = python(PYTHON.as_bytes(), WHEEL, OF_WHEEL, &root());
     assert!(matches!(refused, Err(Flaw::Log(_))), "{refused:?}");
+}
+
+#[test]
+fn a_publisher_is_the_same_only_with_its_numbers() {
+    let is = npm_build(NPM_BUILD).unwrap().publisher.unwrap();
+    let was = |change: fn(&mut Publisher)| {
+        let mut was = is.clone();
+        change(&mut was);
+        was
+    };
+    assert!(is.is_still(&is));
+    // What was pinned before there were numbers.
+    let old = was(|p| (p.repository_id, p.owner_id) = (None, None));
+    assert!(old.is_still(&is) && !is.is_still(&old));
+    let changes: [fn(&mut Publisher); 5] = [
+        |p| p.issuer.push('x'),
+        |p| p.repository = None,
+        |p| p.subject.push('x'),
+        |p| p.repository_id = Some("1".to_owned()),
+        |p| p.owner_id = Some("1".to_owned()),
+    ];
+    for change in changes {
+        assert!(!was(change).is_still(&is), "{}", was(change));
+    }
+}
+
+/// `document` without what is at `path`.
+fn without(document: &str, path: &str, key: &str) -> String {
+    let mut document: serde_json::Value = serde_json::from_str(document).unwrap();
+    document.pointer_mut(path).unwrap().as_object_mut().unwrap().remove(key).unwrap();
+    document.to_string()
+}
+
+#[test]
+fn a_promise_alone_is_enough_for_the_first_format_only() {
+    let entry = "/verificationMaterial/tlogEntries/0";
+    assert!(npm_build(&without(NPM_BUILD, entry, "inclusionProof")).is_ok());
+    let shown = Flaw::Log("nothing shows that the log has it");
+    for (path, key) in
+        [(entry, "inclusionProof"), (&format!("{entry}/inclusionProof"), "checkpoint")]
+    {
+        let refused = bundle(without(DSSE, path, key).as_bytes(), CONDA, &root());
+        assert_eq!(refused.unwrap_err(), shown, "{key}");
+    }
+    let entry =
+        "/attestation_bundles/0/attestations/0/verification_material/transparency_entries/0";
+    let document = without(PYTHON, entry, "inclusionProof");
+    assert_eq!(python(document.as_bytes(), WHEEL, OF_WHEEL, &staging()).unwrap_err(), shown);
+}
+
+#[test]
+fn a_log_confirms_nothing_outside_of_its_time() {
+    let mut ended: serde_json::Value = serde_json::from_str(STAGING).unwrap();
+    for log in ended["tlogs"].as_array_mut().unwrap() {
+        log["publicKey"]["validFor"] =
+            serde_json::json!({"start": "2001-01-01T00:00:00Z", "end": "2002-01-01T00:00:00Z"});
+    }
+    let ended = TrustRoot::parse(&ended.to_string(), "{\"keys\":[]}").unwrap();
+    let refused = bundle(REKOR_2.as_bytes(), CONDA, &ended).unwrap_err();
+    assert_eq!(refused, Flaw::Log("the log's key was not good at the time"));
+    let refused = python(PYTHON.as_bytes(), WHEEL, OF_WHEEL, &ended).unwrap_err();
+    assert!(matches!(refused, Flaw::Log(_)), "{refused}");
 }
 
 #[test]

@@ -9,7 +9,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 use sha2::{Digest as _, Sha512};
 use tagout_supply::{
-    InstallError, Launch, Order, Package, Runner, Said, Store, TrustRoot, install, launch, verify,
+    Attested, InstallError, Launch, Order, Package, Pending, Runner, Said, Store, TrustRoot,
+    install, launch, verify,
 };
 use tempfile::TempDir;
 
@@ -87,6 +88,7 @@ impl Runner for StandIn {
         self.ran.borrow_mut().push(order.args.join(" "));
         let mut stdout = String::new();
         match order.args[0].as_str() {
+            "config" => stdout = "https://registry.example/\n".to_owned(),
             "install" => self.lock(&order.cwd),
             "ci" => self.unpack(order),
             "view" => {
@@ -117,7 +119,7 @@ fn installed(
     folder: &TempDir,
     runner: &StandIn,
     new_publisher: bool,
-) -> Result<tagout_supply::Installed, InstallError> {
+) -> Result<Pending, InstallError> {
     let root = TrustRoot::committed().unwrap();
     let store = Store { folder: folder.path(), runner, root: &root, new_publisher };
     let done = install(&package(), store);
@@ -133,7 +135,7 @@ fn installed(
 fn a_package_is_installed_with_what_is_attested_of_it() {
     let (folder, npm) = (tempfile::tempdir().unwrap(), StandIn::new());
     let done = installed(&folder, &npm, false).unwrap();
-    let publisher = done.provenance.unwrap().publisher.unwrap();
+    let publisher = done.attested.publisher().unwrap();
     assert_eq!(publisher.repository.as_deref(), Some("https://github.com/sigstore/sigstore-js"));
     let script = done.folder.join("node_modules/sigstore/run.js");
     assert_eq!(done.command.len(), 3);
@@ -142,10 +144,12 @@ fn a_package_is_installed_with_what_is_attested_of_it() {
         (script.to_str().unwrap(), "--flag")
     );
     verify(&done.folder).unwrap();
-    let again = installed(&folder, &npm, false).unwrap();
-    assert_eq!(again.folder, done.folder);
+    done.keep().unwrap();
+    let at = done.folder.clone();
+    drop(done);
+    assert_eq!(installed(&folder, &npm, false).unwrap().folder, at);
     let ran = npm.ran.borrow();
-    for step in ran.iter().filter(|step| !step.starts_with("view")) {
+    for step in ran.iter().filter(|step| !step.starts_with("view") && !step.starts_with("config")) {
         assert!(step.contains("--ignore-scripts"), "{step}");
     }
 }
@@ -155,11 +159,15 @@ type Change = fn(&mut StandIn);
 
 #[test]
 fn what_is_not_as_its_digest_says_is_not_installed() {
-    let wrong: [(Change, &str); 5] = [
+    let wrong: [(Change, &str); 9] = [
         (|npm| npm.tarball.push(0), "supply-integrity"),
         (|npm| npm.integrity = "sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=".to_owned(), "supply-integrity"),
         (|npm| npm.integrity = String::new(), "supply-integrity"),
         (|npm| npm.resolved = "git+ssh://git@example.com/x.git", "supply-integrity"),
+        (|npm| npm.resolved = "https://elsewhere.example/x.tgz", "supply-integrity"),
+        (|npm| npm.resolved = "http://registry.example/x.tgz", "supply-integrity"),
+        (|npm| npm.resolved = "https://registry.example.evil.example/x.tgz", "supply-integrity"),
+        (|npm| npm.resolved = "https://registry.example@evil.example/x.tgz", "supply-integrity"),
         // Another package than what is attested, with a digest of its own.
         (
             |npm| {
@@ -199,8 +207,8 @@ fn another_publisher_than_before_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let bare = StandIn { attested: None, ..StandIn::new() };
     // Nothing is known of it yet, and nothing is attested: that is said, and no more.
-    assert_eq!(installed(&folder, &bare, false).unwrap().provenance, None);
-    installed(&folder, &StandIn::new(), false).unwrap();
+    assert_eq!(installed(&folder, &bare, false).unwrap().attested, Attested::Nothing);
+    installed(&folder, &StandIn::new(), false).unwrap().keep().unwrap();
     let refused = installed(&folder, &bare, false).unwrap_err();
     assert_eq!(refused.code(), "supply-publisher-changed", "{refused}");
     installed(&folder, &bare, true).unwrap();
@@ -212,6 +220,6 @@ fn another_publisher_than_before_is_refused() {
     fs::write(&known, text).unwrap();
     let refused = installed(&folder, &StandIn::new(), false).unwrap_err();
     assert_eq!(refused.code(), "supply-publisher-changed", "{refused}");
-    installed(&folder, &StandIn::new(), true).unwrap();
+    installed(&folder, &StandIn::new(), true).unwrap().keep().unwrap();
     installed(&folder, &StandIn::new(), false).unwrap();
 }

@@ -8,4 +8,5 @@
 mod attestations;
 mod installs;
 mod launches;
+mod pythons;
 mod trees;

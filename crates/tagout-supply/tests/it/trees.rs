@@ -18,17 +18,44 @@ fn sealed() -> (TempDir, PathBuf) {
     fs::write(folder.join("start"), "s").unwrap();
     symlink("lib/b.js", folder.join("c")).unwrap();
     let name = seal(&folder, "1.0.0").unwrap();
-    let kept = root.path().join(name);
+    let kept = root.path().join("tagout/packages/npm/@scope/thing").join(name);
+    fs::create_dir_all(kept.parent().unwrap()).unwrap();
     fs::rename(&folder, &kept).unwrap();
     (root, kept)
 }
 
 #[test]
 fn what_was_not_touched_holds() {
-    let (_root, folder) = sealed();
+    let (root, folder) = sealed();
     verify(&folder).unwrap();
-    assert_eq!(store_of(&folder.join("lib/deep/a.js")).as_deref(), Some(folder.as_path()));
-    assert_eq!(store_of(Path::new("/usr/bin/env")), None);
+    let of = |file: &Path| store_of(file).unwrap();
+    assert_eq!(of(&folder.join("lib/deep/a.js")).as_deref(), Some(folder.as_path()));
+    assert_eq!(of(Path::new("/usr/bin/env")), None);
+    // A link to it from elsewhere.
+    let link = root.path().join("link.js");
+    symlink(folder.join("lib/b.js"), &link).unwrap();
+    assert!(of(&link).unwrap().ends_with(folder.file_name().unwrap()));
+    // A list elsewhere, and folders that are called alike.
+    fs::write(root.path().join("tagout.list"), "").unwrap();
+    assert_eq!(of(&root.path().join("x.js")), None);
+    for other in ["tagout/packages/core/x.js", "packages/npm/thing/x.js", "tagout/x.js"] {
+        assert_eq!(of(&root.path().join(other)), None, "{other}");
+    }
+}
+
+#[test]
+fn what_lies_in_the_store_beside_its_packages_is_refused() {
+    let (root, folder) = sealed();
+    let store = root.path().join("tagout/packages");
+    let digest = folder.file_name().unwrap().to_str().unwrap().to_owned();
+    for other in ["npm/x.js", "npm/thing/x.js", "npm/thing/1.0.0-12/x.js", "pypi/a/b/c/d/x.py"] {
+        let found = store_of(&store.join(other));
+        assert!(matches!(found, Err(TreeError::Changed(_))), "{other}: {found:?}");
+    }
+    for other in [format!("npm/{digest}/x.js"), format!("npm/a/b/{digest}/x.js")] {
+        let found = store_of(&store.join(&other));
+        assert!(matches!(found, Err(TreeError::Changed(_))), "{other}: {found:?}");
+    }
 }
 
 /// Changes something in a folder of packages.
@@ -82,16 +109,18 @@ fn whatever_is_changed_is_found() {
 }
 
 #[test]
-fn what_has_no_list_is_not_of_the_store() {
+fn what_has_lost_its_list_was_changed() {
     let (_root, folder) = sealed();
     fs::remove_file(folder.join("tagout.list")).unwrap();
-    assert!(matches!(verify(&folder), Err(TreeError::Io { .. })));
+    assert_eq!(store_of(&folder.join("start")).unwrap().as_deref(), Some(folder.as_path()));
+    assert!(matches!(verify(&folder), Err(TreeError::Changed(_))));
 }
 
 #[test]
 fn a_list_further_in_is_no_list() {
     let (_root, folder) = sealed();
     fs::write(folder.join("lib/tagout.list"), "").unwrap();
-    assert_eq!(store_of(&folder.join("lib/deep/a.js")).as_deref(), Some(folder.as_path()));
+    let found = store_of(&folder.join("lib/deep/a.js")).unwrap();
+    assert_eq!(found.as_deref(), Some(folder.as_path()));
     assert!(matches!(verify(&folder), Err(TreeError::Changed(_))));
 }

@@ -5,7 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tagout_gateway::lockfile::signature::{PublicKey, Signed, verify};
+use tagout_gateway::lockfile::{
+    PinnedServer,
+    signature::{PublicKey, Signed, verify},
+};
+use tagout_sandbox::{Profile, is_interpreter};
 
 use crate::{
     failure::{Ended, Failure},
@@ -15,8 +19,42 @@ use crate::{
 /// The largest file whose signature is verified, in bytes.
 const MOST_BYTES: u64 = 1 << 30;
 
+/// Verifies that every file of code that a command names is signed by `key`: the program, or with an
+/// interpreter what that runs. What else an interpreter could be told to run has no signature.
+pub(super) fn all(
+    profile: &Profile,
+    pinned: &PinnedServer,
+    (key, signature): (&str, Option<&Path>),
+) -> Result<Vec<(PathBuf, Signed)>, Failure> {
+    let refused = |message: String, help: &str| {
+        Failure::new(Ended::Refused, "supply-signature", message).with_help(help)
+    };
+    let mut files: Vec<_> = pinned.files.iter().map(|file| file.path.clone()).collect();
+    if !is_interpreter(&profile.program) {
+        files.insert(0, profile.program.clone());
+    } else if !runs_first(profile, &files) {
+        let message = "what the interpreter runs is not the file that its first argument names";
+        let help = "write it as INTERPRETER FILE …, without options before the file";
+        return Err(refused(message.to_owned(), help));
+    }
+    if signature.is_some() && files.len() > 1 {
+        let message = format!("{} files of it need a signature, and one is named", files.len());
+        return Err(refused(message, "put each signature beside its file, as FILE.minisig"));
+    }
+    files.into_iter().map(|file| Ok((file.clone(), signed(&file, key, signature)?))).collect()
+}
+
+/// Whether the first argument is a file, and one of `files`.
+fn runs_first(profile: &Profile, files: &[PathBuf]) -> bool {
+    let here = profile.cwd.as_deref().unwrap_or(Path::new("/"));
+    let first = profile.args.first().filter(|first| !first.to_string_lossy().starts_with('-'));
+    let real = |path: &Path| path.canonicalize().ok();
+    let first = first.and_then(|first| real(&here.join(first)));
+    first.is_some_and(|first| files.iter().any(|file| real(file).as_ref() == Some(&first)))
+}
+
 /// Verifies that `file` is signed by `key`, which is a key or its file.
-pub(super) fn signed(file: &Path, key: &str, signature: Option<&Path>) -> Result<Signed, Failure> {
+fn signed(file: &Path, key: &str, signature: Option<&Path>) -> Result<Signed, Failure> {
     let refused = |message: String| {
         let help = "nothing was added; get the file and its signature from whoever made it";
         Failure::new(Ended::Refused, "supply-signature", message).with_help(help)

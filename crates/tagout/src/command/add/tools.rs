@@ -57,13 +57,18 @@ impl Tools {
     pub(super) fn new() -> Self {
         let set = PASSED.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)));
         // A password in a URL is a credential, and nobody's but the user's.
-        let plain = set.filter(|(_, value): &(OsString, OsString)| !holds_credential(value));
+        let plain =
+            set.filter(|(name, value): &(OsString, OsString)| !holds_credential(name, value));
         Self { env: plain.collect() }
     }
 }
 
-fn holds_credential(value: &OsString) -> bool {
+fn holds_credential(name: &OsString, value: &OsString) -> bool {
     let text = value.to_string_lossy();
+    // A proxy need not be a URL.
+    if name.to_string_lossy().to_lowercase().ends_with("proxy") {
+        return text.contains('@');
+    }
     let authority = text.split_once("://").map(|(_, rest)| rest.split(['/', '?']).next());
     authority.flatten().is_some_and(|authority| authority.contains('@'))
 }
