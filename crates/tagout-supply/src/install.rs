@@ -149,7 +149,7 @@ pub enum InstallError {
     #[error("what is attested of it does not hold: {0}")]
     Attestation(#[from] Flaw),
     /// It has attestations, and they cannot be had.
-    #[error("it is attested who released it, and that cannot be had: {0}")]
+    #[error("who released it cannot be found out: {0}")]
     Unattested(String),
     /// It is from somebody else than before.
     #[error("it was released by {was} before, and now by {is}")]
