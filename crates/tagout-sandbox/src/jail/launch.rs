@@ -55,7 +55,6 @@ pub(super) fn launch(
     isolation: Isolation,
 ) -> Result<(), Failure> {
     let wanted = wanted(&isolation)?;
-    let mounts = wanted.contains(&Part::Mounts);
     let plan = Plan::of(&isolation)?;
     // What maps ids belongs to root in processes that do not show themselves.
     set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(Stage::Privileges.refused())?;
@@ -91,7 +90,7 @@ pub(super) fn launch(
     }
     let identity = Identity { ids, grouped: group.is_some() };
     handover::send(&line, &identity.encode(), &[]).map_err(Stage::Identity.failed())?;
-    if ids.others && mounts {
+    if ids.others && into.holds(Namespaces::MOUNT) {
         send_mounts(&line, &plan, &ids, filtered)?;
     }
     if watched {

@@ -87,3 +87,33 @@ fn without_mounts_nothing_that_needs_them_is_started() {
         assert_eq!(said, "ran\nhunter2", "what it is not to see lies elsewhere");
     }
 }
+
+/// Makes a namespace in which this superuser is one, with many users, and without mount namespaces.
+const WITHOUT_MOUNTS: &str = "import ctypes, os, sys\n\
+    libc = ctypes.CDLL(None, use_errno=True)\n\
+    (ready, told), (go, tell) = os.pipe(), os.pipe()\n\
+    child = os.fork()\n\
+    if child == 0:\n \
+     assert libc.unshare(0x10000000) == 0\n \
+     os.write(told, b'x'); os.read(go, 1)\n \
+     open('/proc/sys/user/max_mnt_namespaces', 'w').write('0')\n \
+     os.execv(sys.argv[1], sys.argv[1:])\n\
+    os.read(ready, 1)\n\
+    for kind in 'uid', 'gid':\n open(f'/proc/{child}/{kind}_map', 'w').write('0 0 4000000000')\n\
+    os.write(tell, b'x'); os.waitpid(child, 0)";
+
+#[test]
+fn without_mounts_a_superusers_program_runs_to_its_end() {
+    if !rustix::process::geteuid().is_root() || !Path::new("/usr/bin/python3").exists() {
+        println!("skipped: this is for the superuser, with `/usr/bin/python3`");
+        return;
+    }
+    let Some(yard) = Yard::new() else { return };
+    let (folder, probe) = (yard.folder("given"), yard.path("probe"));
+    let read = format!("read={folder}");
+    let run = ["--", "/bin/sh", "-c", "sleep 0.7; echo went on"];
+    let args = ["-c", WITHOUT_MOUNTS, &probe, "isolated", &read, "accept=mount-namespace"];
+    let args = [&args[..], &run].concat();
+    let said = all_of(start(&profile("/usr/bin/python3", &args)).stdout.take());
+    assert_eq!(said, "went on\n");
+}
