@@ -15,7 +15,7 @@ use std::{
 
 use tagout_gateway::{
     Guarded,
-    config::{Config, Isolated, Sandbox},
+    config::{Command, Config, Isolated, Sandbox, Server, Start},
     isolate,
 };
 use tagout_sandbox::{Child, Exit, Jailer, Profile, SpawnError, observe, resolve, spawn};
@@ -40,9 +40,9 @@ pub(crate) fn sandbox(places: &Places, command: &cli::Sandbox) -> Result<ExitCod
 /// Runs a program as a server would run.
 fn run(places: &Places, run: &cli::SandboxRun) -> Result<ExitCode, Failure> {
     let config = setup::config(places)?;
-    let isolated = allowed(&config, run.profile.as_deref())?;
+    let (isolated, entry) = allowed(&config, run.profile.as_deref())?;
     let guarded = Guarded::of(places.guarded(config.policies.clone()), &config);
-    let profile = profile(run)?;
+    let profile = profile(run, entry)?;
     // The proxy lives as long as the program.
     in_runtime(async {
         if run.learn {
@@ -94,14 +94,19 @@ fn exposed(problem: String) -> Failure {
     Failure::usage("sandbox-path", problem, "name a folder beside it, or below it")
 }
 
-/// What the profile of that name allows: a table of its own, or a server's.
-fn allowed(config: &Config, name: Option<&str>) -> Result<Isolated, Failure> {
-    let Some(name) = name else { return Ok(Isolated::Fully(Box::default())) };
+/// What the profile of that name allows: a table of its own, or a server's, with what that is started
+/// by.
+fn allowed<'a>(
+    config: &'a Config,
+    name: Option<&str>,
+) -> Result<(Isolated, Option<&'a Command>), Failure> {
+    let Some(name) = name else { return Ok((Isolated::Fully(Box::default()), None)) };
     if let Some(profile) = config.sandboxes.get(name) {
-        return Ok(Isolated::Fully(Box::new(profile.clone())));
+        return Ok((Isolated::Fully(Box::new(profile.clone())), None));
     }
     let server = config.servers.iter().find(|(server, _)| server.as_str() == name);
-    server.map(|(_, server)| server.isolated.clone()).ok_or_else(|| {
+    let found = server.map(|(_, server)| (server.isolated.clone(), command_of(server)));
+    found.ok_or_else(|| {
         let known = config.sandboxes.keys().map(String::as_str);
         let known: Vec<_> = known.chain(config.servers.keys().map(|name| name.as_str())).collect();
         let help = format!("there are: {}", known.join(", "));
@@ -109,7 +114,29 @@ fn allowed(config: &Config, name: Option<&str>) -> Result<Isolated, Failure> {
     })
 }
 
-fn profile(run: &cli::SandboxRun) -> Result<Profile, Failure> {
+const fn command_of(server: &Server) -> Option<&Command> {
+    match &server.start {
+        Start::Command(command) => Some(command),
+        Start::BuiltIn(_) | Start::Remote(_) => None,
+    }
+}
+
+/// Sets what a server's entry gives its program, but for secrets, and says what those are.
+fn as_its_server(profile: &mut Profile, entry: &Command) {
+    profile.cwd.clone_from(&entry.cwd);
+    let passed = entry.pass_env.iter();
+    profile.env = passed.filter_map(|name| Some((name.into(), std::env::var_os(name)?))).collect();
+    let named = entry.env.iter().map(|(name, value)| (name.into(), value.expose().into()));
+    profile.env.extend(named);
+    let files = entry.secret_files.keys().map(|name| format!("/run/secrets/{name}"));
+    let left_out: Vec<_> = entry.secret_env.keys().cloned().chain(files).collect();
+    if !left_out.is_empty() {
+        let left_out = left_out.join(", ");
+        output::aside(format_args!("tagout: without the secrets of its server: {left_out}"));
+    }
+}
+
+fn profile(run: &cli::SandboxRun, entry: Option<&Command>) -> Result<Profile, Failure> {
     let (program, args) = run.command.split_first().ok_or_else(|| {
         Failure::usage("arguments-unreadable", "there is no program", "write it after `--`")
     })?;
@@ -118,6 +145,9 @@ fn profile(run: &cli::SandboxRun) -> Result<Profile, Failure> {
     let found = resolve(program.as_ref(), &search, &here).map_err(|error| not_started(&error))?;
     let mut profile = Profile::new(found);
     profile.args = args.iter().map(OsString::from).collect();
+    if let Some(entry) = entry {
+        as_its_server(&mut profile, entry);
+    }
     for pair in &run.env {
         let (name, value) = pair.split_once('=').ok_or_else(|| {
             let message = format!("`{pair}` is not NAME=VALUE");
