@@ -5,6 +5,8 @@ mod everywhere;
 mod fetch;
 mod given;
 mod kept;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::{

@@ -46,6 +46,9 @@ impl KeptTrouble {
     pub const fn help(&self) -> &'static str {
         match self {
             Self::Passphrase(error) => error.help(),
+            Self::Store(StoreError::Open(_)) => {
+                "run `chmod 600` on it, and set anew what others may have read"
+            }
             Self::Store(_) => "put the file or its key back from a backup, with mode 0600",
             Self::Unknown => "see `tagout secret ls`",
             Self::Audit(_) => "see `tagout audit verify`",

@@ -224,8 +224,8 @@ impl Http {
         }
         let limit = ERROR_BYTES.min(self.frame_bytes);
         let bytes = answer.body.collect(limit).await.map_err(problem)?;
-        let frame =
-            Frame::read(&bytes, connection.limits).and_then(|frame| connection.cleaned(frame, None));
+        let frame = Frame::read(&bytes, connection.limits)
+            .and_then(|frame| connection.cleaned(frame, None));
         let frame = frame.map_err(|_| refused.clone())?;
         let ours = match frame.message() {
             Message::Response { id: got, outcome: Err(_) } => {
