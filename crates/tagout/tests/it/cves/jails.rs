@@ -7,6 +7,15 @@ use crate::place::Place;
 /// The contents of what nobody may read.
 const PRIVATE: &str = "private-4815162342";
 
+/// Whether these words show it where it may be read: a refusal says something only then.
+#[track_caller]
+fn is_read(place: &Place, commands: &[&str]) {
+    for command in commands {
+        let said = does(place, command);
+        assert!(said.contains(PRIVATE), "{command}: {said}");
+    }
+}
+
 #[track_caller]
 fn unread(place: &Place, commands: &[&str]) {
     for command in commands {
@@ -43,6 +52,19 @@ fn cve_2025_53109_no_link_leads_out() {
     symlink(place.path("home"), place.path("allowed/folder")).unwrap();
     symlink(place.path("home/key"), place.path("allowed/link")).unwrap();
     symlink("../home/key", place.path("allowed/relative")).unwrap();
+    // Links within lead where they say.
+    place.write(&place.path("allowed/own"), PRIVATE);
+    symlink("own", place.path("allowed/inside")).unwrap();
+    place.write(&place.path("repository/own"), PRIVATE);
+    is_read(
+        &place,
+        &[
+            "cat ROOT/allowed/inside",
+            "ln -s ROOT/allowed/own ROOT/repository/i; cat ROOT/repository/i",
+            "ln ROOT/repository/own ROOT/repository/j; cat ROOT/repository/j",
+            "cd ROOT/repository; ln -sfn own y; cat y",
+        ],
+    );
     unread(
         &place,
         &[
@@ -56,6 +78,8 @@ fn cve_2025_53109_no_link_leads_out() {
     );
     does(&place, "echo spoilt > ROOT/repository/l");
     assert_eq!(fs::read(place.path("home/key")).unwrap(), PRIVATE.as_bytes());
+    does(&place, "echo new > ROOT/repository/own");
+    assert_eq!(fs::read(place.path("repository/own")).unwrap(), b"new\n");
 }
 
 /// The official server for git made a repository wherever it was told to.
@@ -90,6 +114,8 @@ fn cve_2025_68144_an_option_that_names_a_file_spoils_none() {
 fn cve_2025_68145_other_repositories_are_not_there() {
     let place = place("[server.m.sandbox]\nread = [\"ROOT/repository\"]\n");
     place.write(&place.path("allowed/.git/config"), PRIVATE);
+    place.write(&place.path("repository/.git/config"), PRIVATE);
+    is_read(&place, &["cat ROOT/repository/.git/config", "cd ROOT/repository; cat .git/config"]);
     unread(
         &place,
         &["cat ROOT/allowed/.git/config", "cd ROOT/repository; cat ../allowed/.git/config"],
@@ -136,7 +162,12 @@ fn cve_2026_27825_what_is_written_is_run_by_nobody() {
         );
         assert_eq!(fs::read(place.path(path)).ok(), before, "{path}");
     }
-    // Nor is it run where it may be written.
+    // The same words change what may be written.
+    place.write(&place.path("repository/own"), "before");
+    does(&place, "mkdir -p $(dirname ROOT/repository/own); echo touch > ROOT/repository/own");
+    assert_eq!(fs::read(place.path("repository/own")).unwrap(), b"touch\n");
+    // Nor is it run where it may be written, and it is where it may not.
+    assert!(does(&place, "/usr/bin/env true").contains("[0]"));
     let said = does(
         &place,
         "cp /usr/bin/env ROOT/repository/e; chmod 755 ROOT/repository/e; ROOT/repository/e",
@@ -150,10 +181,15 @@ fn cve_2026_27825_what_is_written_is_run_by_nobody() {
 fn cve_2025_53967_an_injected_command_reaches_nothing() {
     let place = place("env = { TOKEN = \"its-own\" }\n");
     place.write(&place.path("home/.ssh/id_ed25519"), PRIVATE);
+    // It sees its own files, its own variables, and itself.
+    place.write(&place.path("server/own"), PRIVATE);
+    is_read(&place, &["cat ROOT/server/own"]);
+    let said = does(&place, "cat /proc/*/environ");
+    assert!(said.contains("its-own"), "{said}");
     unread(&place, &["cat ROOT/home/.ssh/id_ed25519 /etc/shadow", "cat /proc/*/environ"]);
     // Neither the gateway nor anything else that runs is to be seen.
     let said = does(&place, "cat /proc/*/comm");
-    assert!(!said.contains("tagout"), "{said}");
+    assert!(said.contains("bash") && !said.contains("tagout"), "{said}");
     let said = does(&place, "kill -9 1; grep CapEff /proc/self/status");
     assert!(said.contains("CapEff: 0000000000000000"), "{said}");
 }
