@@ -36,6 +36,7 @@ pub use consent::ConsentForAll;
 use consent::WrittenConsent;
 use host::WrittenHost;
 pub use host::{Host, Instructions, Pictures, QuestionBounds};
+pub(crate) use limits::WALL;
 use limits::WrittenLimits;
 pub use limits::{Bounds, CallLimits, Each, Quotas, Rate, ServerBounds, Shares, ToolBounds, Unit};
 pub use listen::Listen;

@@ -165,11 +165,10 @@ impl Front {
                 return unauthenticated();
             }
         };
+        request.vouch();
         // Before its body is read: who sends too much must not cost more than saying so.
-        if request.method.as_str() == "POST"
-            && let Err(over) = self.gateway.limits.look(&caller.principal)
-        {
-            return limited(over);
+        if let Err(over) = self.gateway.limits.enter(&caller.principal) {
+            return self.beyond(&caller, &mut request, over).await;
         }
         let path = request.path.clone();
         match (path.as_str(), request.method.as_str()) {
@@ -188,6 +187,20 @@ impl Front {
         }
     }
 
+    /// A request of who has had enough: at most it takes back what is under way.
+    async fn beyond(
+        self: &Arc<Self>,
+        caller: &Caller,
+        request: &mut Request,
+        over: Over,
+    ) -> Response {
+        if let Some(exchange) = self.taking_back(caller, request).await {
+            return self.told(exchange).await;
+        }
+        self.gateway.limits.counted.count(&caller.principal, &over);
+        limited(over)
+    }
+
     /// A frame, or several, of a client.
     async fn posted(self: &Arc<Self>, caller: &Caller, request: &mut Request) -> Response {
         if let Some(status) = headers::unfit(&request.headers) {
@@ -197,6 +210,7 @@ impl Front {
         let bytes = match request.body(limits.frame_bytes).await {
             Ok(bytes) => bytes,
             Err(http::BodyError::TooLarge { .. }) => {
+                self.gateway.limits.owes(&caller.principal, 0, bytes(limits.frame_bytes));
                 let refusal = Refusal::FrameTooLarge { limit: limits.frame_bytes };
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
                 return self.unreceived(caller, refusal, status).await;
@@ -218,7 +232,7 @@ impl Front {
             return self.batch((caller, peer), session, &bytes).await;
         }
         let live = self.gateway.watch();
-        match receive(&bytes, limits, &live).map(|received| received.from(peer)) {
+        match receive(&bytes, limits, &live).map(|received| received.from(peer).paid()) {
             Err(unreceived) => {
                 // A method that is not known is one that is not there.
                 let unknown = matches!(unreceived.refusal, Refusal::Method { .. });
@@ -296,6 +310,7 @@ impl Front {
             self.gateway.limits.refused_too_often(session.principal(), strikes::MOST);
             return too_often();
         }
+        self.gateway.limits.counts_itself(session.principal());
         let token = CancellationToken::new();
         let mut exchange =
             self.clients.exchange(session, Err(unreceived), token, Abandoned::GoesOn);
@@ -304,6 +319,16 @@ impl Front {
             Next::Tell(_) | Next::Ask(_) => refused(status),
         }
     }
+}
+
+fn bytes(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// How long what a client answers is, in bytes.
+fn length(outcome: &Result<String, String>) -> u64 {
+    let (Ok(text) | Err(text)) = outcome;
+    bytes(text.len())
 }
 
 /// Whether a call is of a client without a session.

@@ -12,6 +12,7 @@ mod over;
 mod permit;
 mod room;
 mod table;
+mod tasks;
 
 use std::{
     path::Path,
@@ -29,6 +30,7 @@ use self::{
     permit::Taken,
     room::Room,
     table::{Lapses, Table},
+    tasks::Tasks,
 };
 pub(crate) use self::{
     counted::Counted,
@@ -52,6 +54,8 @@ const CLIENTS: usize = 32;
 const SERVERS: usize = 4096;
 /// Tools of one server.
 const TOOLS: usize = 4096;
+/// What a request takes before it is read.
+const ENTRY: Demand = Demand { calls: 1, places: 0, bytes_in: 0, cost: 0 };
 /// What a call puts on record beside what it says, in bytes: its three lines, about.
 const LINES: u64 = 2 << 10;
 
@@ -63,6 +67,7 @@ pub(crate) struct Limits {
     principals: Table<Node>,
     servers: Table<Node>,
     pub(crate) counted: Arc<Counted>,
+    pub(crate) tasks: Tasks,
     room: Arc<Room>,
 }
 
@@ -101,6 +106,7 @@ impl Limits {
             principals: Table::new(PRINCIPALS),
             servers: Table::new(SERVERS),
             counted: Counted::new(log, clock),
+            tasks: Tasks::default(),
             room,
         }
     }
@@ -114,29 +120,32 @@ impl Limits {
         })
     }
 
-    /// Lets a call of `principal` through to where its arguments are looked at, or refuses it.
+    /// Lets a call of `principal` through to where its arguments are looked at, or refuses it; what
+    /// is `urgent` gets through and is owed.
     ///
     /// # Errors
     /// The limit of the principal, of the client, or of what is kept, that is reached.
     pub(crate) fn admit(
         &self,
-        principal: &Principal,
-        origin: &Origin,
+        (principal, origin): (&Principal, &Origin),
         call: &Call,
+        urgent: bool,
     ) -> Result<Permit, Over> {
         let now = Instant::now();
         let node = self.principal(&principal.user, now);
-        if call.method() == Method::Cancelled {
-            // It only ever makes less.
-            return Ok(Permit::default());
-        }
         let answers = call.id().is_some();
         if answers && call.method() != Method::Ping {
             self.room.look(now)?;
         }
         let bytes_in = call.bytes();
         let demand = Demand { calls: 1, places: answers.into(), bytes_in, cost: 0 };
-        let own = Taken::take(&node.cell, demand, now);
+        if urgent {
+            let calls = if call.is_paid() { 0 } else { 1 };
+            node.cell.owe(Demand { calls, ..demand }, now);
+            return Ok(Permit::default());
+        }
+        let take = if call.is_paid() { Taken::take_paid } else { Taken::take };
+        let own = take(&node.cell, demand, now);
         let own = own.map_err(|short| over(Whose::Principal, short))?;
         let mut permit = Permit::of(own);
         if let Some(client) = self.client(&node, &origin.client, now) {
@@ -162,8 +171,12 @@ impl Limits {
             let rest = name.strip_prefix(known);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         };
-        let named = clients.named.iter().find(|(known, _)| is(known));
-        let bounds = named.map_or(clients.all, |(_, bounds)| *bounds);
+        let named = clients.named.iter().filter(|(known, _)| is(known));
+        let named = named.max_by_key(|(known, _)| known.len());
+        // With another version it is no other client.
+        let short = name.rsplit_once(' ').map_or(name, |(name, _)| name);
+        let (name, bounds) =
+            named.map_or((short, clients.all), |(known, bounds)| (known.as_str(), *bounds));
         if bounds.is_none() {
             return None;
         }
@@ -178,6 +191,7 @@ impl Limits {
     pub(crate) fn reach(&self, inspected: &Inspected) -> Result<Permit, Over> {
         let Some(server) = inspected.server() else { return Ok(Permit::default()) };
         let now = Instant::now();
+        self.tasks.sweep(now);
         let call = inspected.identified().call();
         let bounds = self.shares.servers.get(server).map_or(&self.shares.server, |own| own);
         let tool = match inspected.target() {
@@ -190,7 +204,9 @@ impl Limits {
             | Target::Task { .. } => None,
         };
         let cost = tool.map_or(1, |(tool, _)| tool.units);
-        let demand = Demand { calls: 1, places: 1, bytes_in: call.bytes(), cost };
+        // Who could not ask about a task would never learn that its place is free.
+        let places = u32::from(!matches!(inspected.target(), Target::Task { .. }));
+        let demand = Demand { calls: 1, places, bytes_in: call.bytes(), cost };
         let own = inspected.identified().permit();
         own.pay(cost, now).map_err(|short| over(Whose::Principal, short))?;
         let reached = self.reached(server, bounds.bounds, tool, demand);
@@ -229,16 +245,26 @@ impl Limits {
         Ok(permit)
     }
 
-    /// Whether a request of `principal` is worth reading; takes nothing, but counts it if not.
+    /// Takes a call of `principal` for a request that is not read yet.
     ///
     /// # Errors
     /// The limit that is reached.
-    pub(crate) fn look(&self, principal: &Principal) -> Result<(), Over> {
+    pub(crate) fn enter(&self, principal: &Principal) -> Result<(), Over> {
         let now = Instant::now();
         let node = self.principal(&principal.user, now);
-        let demand = Demand { calls: 1, ..Demand::default() };
-        let looked = node.cell.look(demand, now).map_err(|short| over(Whose::Principal, short));
-        looked.inspect_err(|over| self.counted.count(principal, over))
+        node.cell.take(ENTRY, now).map_err(|short| over(Whose::Principal, short))
+    }
+
+    /// Gives back what [`Self::enter`] took, where what was read is counted by itself.
+    pub(crate) fn counts_itself(&self, principal: &Principal) {
+        self.principal(&principal.user, Instant::now()).cell.give_back(ENTRY);
+    }
+
+    /// Counts what is no call of its own, and came anyhow.
+    pub(crate) fn owes(&self, principal: &Principal, calls: u64, bytes_in: u64) {
+        let now = Instant::now();
+        let demand = Demand { calls, bytes_in, ..Demand::default() };
+        self.principal(&principal.user, now).cell.owe(demand, now);
     }
 
     /// What is answered to a request that is refused before it is a call: that, or that there are

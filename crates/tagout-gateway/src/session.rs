@@ -362,11 +362,9 @@ impl Session {
         locked(&self.under_way).remove(id);
     }
 
-    /// The client takes the request `id` back.
-    pub(crate) fn withdraw(&self, id: &str) {
-        if let Some(withdrawn) = locked(&self.under_way).get(id) {
-            withdrawn.cancel();
-        }
+    /// What takes the request `id` back, while it is under way.
+    pub(crate) fn under_way(&self, id: &str) -> Option<CancellationToken> {
+        locked(&self.under_way).get(id).cloned()
     }
 
     pub(crate) fn withdraw_all(&self) {

@@ -161,7 +161,7 @@ pub struct Shares {
 }
 
 /// The longest that a server may take over a call, wherever nothing shorter is said.
-pub(super) const WALL: Duration = Duration::from_secs(3600);
+pub(crate) const WALL: Duration = Duration::from_secs(3600);
 
 const SECOND: Duration = Duration::from_secs(1);
 

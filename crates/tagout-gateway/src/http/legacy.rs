@@ -3,13 +3,16 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tagout_proto::{Method, Revision, frame};
-use tagout_wire::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use tagout_wire::http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header,
+};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     ALIVE, EVENTS, FRAMES, Front, PATIENCE, answered, events_type, finished, headers,
-    kept::HttpSession, locked, modern::SerialId, refused, replay::Stream, strikes::MOST, too_often,
+    kept::HttpSession, length, locked, modern::SerialId, refused, replay::Stream, strikes::MOST,
+    too_often,
 };
 use crate::{
     exchange::{Abandoned, Exchange, Next},
@@ -17,11 +20,13 @@ use crate::{
     news::Outlet,
     refusal::Refusal,
     session::Session,
-    stage::receive::{Call, Received, Unreceived},
+    stage::receive::{Call, Received, Unreceived, receive},
 };
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
+/// Bytes of a request that takes another back: an id and a reason.
+const TAKES_BACK: usize = 1 << 10;
 /// How long a request may take to be answered by itself.
 const AT_ONCE: Duration = Duration::from_millis(80);
 
@@ -107,8 +112,32 @@ impl Front {
         self.clients.exchange(session, received, withdrawn, Abandoned::GoesOn)
     }
 
+    /// A request that only takes back another, which is under way in a session of this caller's.
+    /// Nothing long is read for it.
+    pub(super) async fn taking_back(
+        &self,
+        caller: &Caller,
+        request: &mut Request,
+    ) -> Option<Exchange> {
+        let query = request.query.as_deref().unwrap_or_default();
+        let named = query.split('&').find_map(|pair| pair.strip_prefix("session="));
+        let id = headers::one(&request.headers, "mcp-session-id").ok()?.or(named)?;
+        let session = Arc::clone(&self.session(caller, id)?.session);
+        let length = request.headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
+        length.parse().ok().filter(|length: &usize| *length <= TAKES_BACK)?;
+        let peer = request.peer.ip();
+        let bytes = request.body(TAKES_BACK).await.ok()?;
+        let (limits, live) = (self.gateway.config.limits.frame, self.gateway.watch());
+        let Ok(Received::Call(call)) = receive(&bytes, limits, &live).map(|one| one.from(peer))
+        else {
+            return None;
+        };
+        let withdrawn = call.takes_back().and_then(|id| session.under_way(id))?;
+        (!withdrawn.is_cancelled()).then(|| self.with_session(&session, Ok(call), None))
+    }
+
     /// A notification: nothing to answer but that it came.
-    async fn told(&self, mut exchange: Exchange) -> Response {
+    pub(super) async fn told(&self, mut exchange: Exchange) -> Response {
         match exchange.next().await {
             Next::Done(recorded) => finished(recorded, StatusCode::ACCEPTED),
             Next::Tell(_) | Next::Ask(_) => Response::empty(StatusCode::ACCEPTED),
@@ -187,10 +216,13 @@ impl Front {
             self.gateway.limits.refused_too_often(session.session.principal(), MOST);
             return too_often();
         }
+        self.gateway.limits.counts_itself(session.session.principal());
         let mut exchanges = Vec::new();
         for received in all {
             let call = match received {
                 Ok(Received::Answer { id, outcome }) => {
+                    let (limits, whose) = (&self.gateway.limits, session.session.principal());
+                    limits.owes(whose, 1, length(&outcome));
                     session.session.answered(&id, outcome);
                     continue;
                 }
@@ -249,6 +281,7 @@ impl Front {
         id: &str,
         outcome: Result<String, String>,
     ) -> Response {
+        self.gateway.limits.owes(&caller.principal, 0, length(&outcome));
         let Some(session) = session else { return refused(StatusCode::BAD_REQUEST) };
         let Some(session) = self.session(caller, session) else {
             return refused(StatusCode::NOT_FOUND);

@@ -39,7 +39,10 @@ impl Front {
                 return self.stranger_refused(caller, unreceived, StatusCode::BAD_REQUEST).await;
             }
         };
-        let Some(id) = id else { return Response::empty(StatusCode::ACCEPTED) };
+        let Some(id) = id else {
+            self.gateway.limits.owes(session.principal(), 0, call.bytes());
+            return Response::empty(StatusCode::ACCEPTED);
+        };
         let own = SerialId::admit(&session, self.gateway.config.limits.in_flight);
         let own = match own {
             Ok(own) => own,
@@ -49,13 +52,19 @@ impl Front {
             }
         };
         let bound = bound(&session, &call);
+        let (limits, bytes) = (&self.gateway.limits, call.bytes());
         let running = match self.clients.resumed(&session, &mut call, &id) {
             Ok(Some(Resumed::AskedAgain(frame))) => {
+                limits.owes(session.principal(), 0, bytes);
                 return Response::full(StatusCode::OK, json(), frame);
             }
-            Ok(Some(Resumed::Running(exchange))) => exchange,
+            Ok(Some(Resumed::Running(exchange))) => {
+                limits.owes(session.principal(), 0, bytes);
+                exchange
+            }
             Ok(None) => self.start(&session, Ok(call), &own),
             Err(refusal) => {
+                limits.counts_itself(session.principal());
                 let unreceived =
                     Unreceived { refusal, id: Some(id.as_str().into()), method: Some(method) };
                 self.start(&session, Err(unreceived), &own)

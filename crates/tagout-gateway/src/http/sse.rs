@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::{
     ALIVE, EVENTS, FRAMES, Front, events_type, headers,
     legacy::{Way, drive},
-    refused,
+    length, refused,
     strikes::MOST,
     too_often,
 };
@@ -76,7 +76,7 @@ impl Front {
         let received = match request.body(limits.frame_bytes).await {
             Ok(bytes) => {
                 let live = self.gateway.watch();
-                receive(&bytes, limits, &live).map(|received| received.from(peer))
+                receive(&bytes, limits, &live).map(|received| received.from(peer).paid())
             }
             Err(BodyError::TooLarge { .. }) => {
                 let refusal = Refusal::FrameTooLarge { limit: limits.frame_bytes };
@@ -96,6 +96,7 @@ impl Front {
         let taken = || Response::empty(StatusCode::ACCEPTED);
         let call = match received {
             Ok(Received::Answer { id, outcome }) => {
+                self.gateway.limits.owes(session.principal(), 0, length(&outcome));
                 session.answered(&id, outcome);
                 return taken();
             }
@@ -117,6 +118,9 @@ impl Front {
         if call.is_err() && !self.strikes.count(&session.principal().user) {
             self.gateway.limits.refused_too_often(session.principal(), MOST);
             return too_often();
+        }
+        if call.is_err() {
+            self.gateway.limits.counts_itself(session.principal());
         }
         // What is refused has no place among what is under way, and waits here for its client to
         // read; notifications keep their order.

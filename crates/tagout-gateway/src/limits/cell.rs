@@ -68,11 +68,6 @@ impl Cell {
         self.bounds.wall
     }
 
-    /// Whether `demand` could be met now; takes nothing.
-    pub(super) fn look(&self, demand: Demand, now: Instant) -> Result<(), Short> {
-        self.state().short(demand, &self.bounds, nanos(self.start, now)).map_or(Ok(()), Err)
-    }
-
     /// Takes all of `demand`, or nothing.
     pub(super) fn take(&self, demand: Demand, now: Instant) -> Result<(), Short> {
         let now = nanos(self.start, now);
@@ -89,6 +84,17 @@ impl Cell {
             }
         }
         Ok(())
+    }
+
+    /// Counts calls and bytes that came anyhow: what is too much is owed.
+    pub(super) fn owe(&self, demand: Demand, now: Instant) {
+        let now = nanos(self.start, now);
+        let State { calls, bytes_in, .. } = &mut *self.state();
+        for (bucket, n) in [(calls, demand.calls), (bytes_in, demand.bytes_in)] {
+            if let Some(bucket) = bucket {
+                bucket.take(n, now);
+            }
+        }
     }
 
     /// Gives back what was taken for a call that is not made for another's sake.

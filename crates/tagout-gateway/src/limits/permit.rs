@@ -10,7 +10,7 @@ use super::cell::{Cell, Demand, Short};
 #[derive(Debug, Default)]
 #[must_use = "what is not held is given back at once"]
 pub(crate) struct Permit {
-    taken: Vec<Taken>,
+    taken: Vec<Arc<Taken>>,
 }
 
 /// What was taken of one share.
@@ -25,6 +25,12 @@ impl Taken {
         cell.take(demand, now)?;
         Ok(Self { cell: Arc::clone(cell), demand })
     }
+
+    /// The same for a call that was counted before it was read.
+    pub(super) fn take_paid(cell: &Arc<Cell>, demand: Demand, now: Instant) -> Result<Self, Short> {
+        cell.take(Demand { calls: 0, ..demand }, now)?;
+        Ok(Self { cell: Arc::clone(cell), demand })
+    }
 }
 
 impl Drop for Taken {
@@ -36,11 +42,16 @@ impl Drop for Taken {
 
 impl Permit {
     pub(super) fn of(taken: Taken) -> Self {
-        Self { taken: vec![taken] }
+        Self { taken: vec![Arc::new(taken)] }
     }
 
     pub(super) fn add(&mut self, taken: Taken) {
-        self.taken.push(taken);
+        self.taken.push(Arc::new(taken));
+    }
+
+    /// The same places once more: they are free when both are dropped.
+    pub(super) fn shared(&self) -> Self {
+        Self { taken: self.taken.clone() }
     }
 
     /// Gives all back: the call is not made for another limit's sake.

@@ -14,8 +14,8 @@ use crate::config::Quotas;
 
 /// How often sizes are looked at.
 const LOOK: Duration = Duration::from_secs(10);
-/// Files of one folder that are looked at.
-const FILES: usize = 100_000;
+/// Files of one folder that are looked at; with more its size is not known.
+const FILES: usize = 1_000_000;
 
 /// What is kept, and whether there is room for more.
 #[derive(Debug)]
@@ -93,15 +93,15 @@ impl Room {
     fn measure(&self) {
         for kept in &self.kept {
             // What is not there yet takes no room; what cannot be read shows when it is written.
-            let size = size_of(&kept.path).unwrap_or(0);
-            let level = match size {
-                size if size >= kept.most => FULL,
-                size if size >= kept.most / 10 * 9 => NEARLY,
-                _ => FINE,
-            };
+            let Size { bytes: size, whole } = size_of(&kept.path, FILES).unwrap_or(NOTHING);
+            let level = kept.level_at(size, whole);
             let before = kept.level.swap(level, Ordering::Relaxed);
             let (what, most) = (kept.measure.as_str(), kept.most >> 20);
             match (before < level, level) {
+                (true, FULL) if !whole => tracing::error!(
+                    what,
+                    "it holds more than {FILES} files and is taken for full; no call is made"
+                ),
                 (true, NEARLY) => tracing::warn!(
                     what,
                     size,
@@ -118,31 +118,54 @@ impl Room {
     }
 }
 
+impl Kept {
+    /// What is not counted to the end may be of any size, and is taken for full.
+    const fn level_at(&self, size: u64, whole: bool) -> u8 {
+        match size {
+            _ if !whole => FULL,
+            size if size >= self.most => FULL,
+            size if size >= self.most / 10 * 9 => NEARLY,
+            _ => FINE,
+        }
+    }
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Size {
+    bytes: u64,
+    /// All was counted.
+    whole: bool,
+}
+
+const NOTHING: Size = Size { bytes: 0, whole: true };
+
 /// The size of a file with what `SQLite` keeps beside it, or of a folder with what is right in it
-/// and one level below.
-fn size_of(path: &Path) -> io::Result<u64> {
+/// and one level below, as far as `most` files go.
+fn size_of(path: &Path, most: usize) -> io::Result<Size> {
     if !fs::metadata(path)?.is_dir() {
         let log = path.with_extension("sqlite-wal");
         let log = fs::metadata(log).map_or(0, |log| log.len());
-        return Ok(fs::metadata(path)?.len().saturating_add(log));
+        let bytes = fs::metadata(path)?.len().saturating_add(log);
+        return Ok(Size { bytes, whole: true });
     }
-    let mut size = 0_u64;
+    let mut bytes = 0_u64;
     let mut folders = vec![(path.to_owned(), 0)];
-    let mut left = FILES;
+    let mut left = most;
     while let Some((folder, depth)) = folders.pop() {
         for entry in fs::read_dir(&folder)?.flatten() {
             let Ok(metadata) = entry.metadata() else { continue };
             if metadata.is_dir() && depth == 0 {
                 folders.push((entry.path(), 1));
             }
-            size = size.saturating_add(metadata.len());
-            left -= 1;
-            if left == 0 {
-                return Ok(size);
-            }
+            let Some(fewer) = left.checked_sub(1) else {
+                return Ok(Size { bytes, whole: false });
+            };
+            left = fewer;
+            bytes = bytes.saturating_add(metadata.len());
         }
     }
-    Ok(size)
+    Ok(Size { bytes, whole: true })
 }
 
 #[cfg(test)]
@@ -167,5 +190,19 @@ mod tests {
         let later = Instant::now() + LOOK * 2;
         drop(full.look(later));
         assert!(full.look(later).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_counted_to_the_end_is_taken_for_full() {
+        let state = tempfile::tempdir().unwrap();
+        for name in ["1", "2", "3"] {
+            fs::write(state.path().join(name), "four").unwrap();
+        }
+        let size = |most| size_of(state.path(), most).unwrap();
+        assert_eq!(size(3), Size { bytes: 12, whole: true });
+        assert_eq!(size(2), Size { bytes: 8, whole: false });
+        let room = room(1 << 20, state.path());
+        let levels = [(12, true), (12, false)].map(|(n, whole)| room.kept[0].level_at(n, whole));
+        assert_eq!(levels, [FINE, FULL]);
     }
 }

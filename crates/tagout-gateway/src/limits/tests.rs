@@ -119,8 +119,12 @@ fn refusals_are_counted_and_all_of_them_go_on_record() {
     let (ann, bob) = (principal("ann"), principal("bob"));
     let limits = limits("[limits.principal]\ncalls = \"5/h\"", state.path());
     let look = |who: &Principal| {
-        // Nothing is taken by looking.
-        limits.look(who).is_ok()
+        let entered = limits.enter(who);
+        match &entered {
+            Ok(()) => limits.counts_itself(who),
+            Err(over) => limits.counted.count(who, over),
+        }
+        entered.is_ok()
     };
     for _ in 0..5 {
         assert!(look(&ann));
@@ -154,4 +158,67 @@ fn refusals_are_counted_and_all_of_them_go_on_record() {
     let notes = notes();
     assert_eq!(notes.len(), 1, "{notes:?} {files:?}");
     assert!(notes[0].contains("1000 refused, limit 5/h, 2026-11-22T00:00:00Z"), "{notes:?}");
+}
+
+#[test]
+fn a_client_has_one_share_whatever_its_version() {
+    let state = tempfile::tempdir().unwrap();
+    let text = "[limits.client]\ncalls = \"1/h\"\n[limits.clients.night]\ncalls = \"2/h\"\n\
+                [limits.clients.\"night agent\"]\ncalls = \"3/h\"";
+    let (limits, now) = (limits(text, state.path()), Instant::now());
+    let node = limits.principal("ann", now);
+    let share = |name: &str| limits.client(&node, name, now).unwrap();
+    let left =
+        |cell: &Arc<Cell>| (0..9).take_while(|_| Taken::take(cell, ONE, now).is_ok()).count();
+    assert_eq!(left(&share("night 1.0")), 2);
+    assert_eq!(left(&share("night 2.0")), 0);
+    // The longest name that fits is meant.
+    assert_eq!(left(&share("night agent 1.0")), 3);
+    assert_eq!(left(&share("night agent 1.1")), 0);
+    // Nobody has said anything about that one.
+    assert_eq!(left(&share("other 1.0")), 1);
+    assert_eq!(left(&share("other 1.1")), 0);
+}
+
+#[test]
+fn a_task_keeps_its_place_until_it_is_over_or_took_too_long() {
+    let now = Instant::now();
+    let wall = Some(Duration::from_secs(60));
+    let cell = cell(Bounds { at_once: Some(1), wall, ..Bounds::default() }, now);
+    let tasks = Tasks::default();
+    let begins = |name: &str| {
+        let permit = Permit::of(Taken::take(&cell, ONE, now).unwrap());
+        tasks.goes_on(name.to_owned(), &permit, now);
+    };
+    begins("one");
+    Taken::take(&cell, ONE, now).unwrap_err();
+    tasks.over("another");
+    Taken::take(&cell, ONE, now).unwrap_err();
+    tasks.over("one");
+    begins("two");
+    tasks.sweep(now + Duration::from_secs(59));
+    Taken::take(&cell, ONE, now).unwrap_err();
+    tasks.sweep(now + Duration::from_secs(61));
+    Taken::take(&cell, ONE, now).unwrap();
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_is_written_later() {
+    let state = tempfile::tempdir().unwrap();
+    let limits = limits("", state.path());
+    let (whose, measure) = (Whose::Gateway, Measure::Calls);
+    let over = Over { whose, measure, bound: "1/h".into(), wait: None };
+    let ann =
+        Principal { user: "ann".into(), groups: Default::default(), authenticated_by: "k".into() };
+    limits.counted.count(&ann, &over);
+    // Its second is not over by that clock, so nothing is written; nor is it forgotten.
+    for _ in 0..2 {
+        assert!(limits.counted.is_due());
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    }
+    assert!(limits.counted.is_due());
+    limits.counted.flush();
+    while limits.counted.is_due() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

@@ -72,6 +72,11 @@ impl Decided {
         &self.policy
     }
 
+    /// What it holds of its server's and its tool's shares.
+    pub(crate) const fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
     /// The longest that a server may take over it.
     pub(crate) fn wall(&self) -> Option<Duration> {
         let own = self.inspected.identified().permit().wall();

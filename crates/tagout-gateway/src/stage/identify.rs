@@ -52,7 +52,11 @@ pub(crate) fn identify(call: Call, lane: Lane) -> Result<Identified, Refusal> {
         (_, Some(opened)) => (opened.origin.clone(), Some(opened.conversation.clone())),
     };
     let origin = Origin { address: call.address(), ..origin };
-    let permit = lane.gateway().limits.admit(session.principal(), &origin, &call)?;
+    // What makes less of what is under way is done whatever there is left.
+    let taken_back = call.takes_back().and_then(|id| session.under_way(id));
+    let urgent = taken_back.is_some_and(|withdrawn| !withdrawn.is_cancelled());
+    let limits = &lane.gateway().limits;
+    let permit = limits.admit((session.principal(), &origin), &call, urgent)?;
     let told = Told::of(&call);
     Ok(Identified { call, session, lane, origin, conversation, told, permit })
 }

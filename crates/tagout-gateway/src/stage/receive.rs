@@ -29,6 +29,8 @@ pub struct Call {
     address: Option<IpAddr>,
     /// Secrets that were taken out of it.
     caught: Caught,
+    /// It was counted among its principal's calls before it was read.
+    paid: bool,
 }
 
 /// What a client sends.
@@ -51,6 +53,14 @@ impl Received {
         if let Self::Call(call) = &mut self {
             // Rules know an IPv4 address in IPv6's clothes by its plain form.
             call.address = Some(address.to_canonical());
+        }
+        self
+    }
+
+    /// The same, after it was counted among its principal's calls.
+    pub(crate) fn paid(mut self) -> Self {
+        if let Self::Call(call) = &mut self {
+            call.paid = true;
         }
         self
     }
@@ -146,8 +156,8 @@ fn understand(frame: Frame, caught: Caught, watch: &Watch<'_>) -> Result<Receive
     };
     let params = params.map(|params| params.index());
     let (mirrored, held) = (Vec::new(), None);
-    let address = None;
-    let call = Call { frame, method, id, params, mirrored, held, address, caught };
+    let (address, paid) = (None, false);
+    let call = Call { frame, method, id, params, mirrored, held, address, caught, paid };
     Ok(Received::Call(Box::new(call)))
 }
 
@@ -167,6 +177,17 @@ impl Call {
     /// How long it is, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         u64::try_from(self.frame.text().len()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether it was counted among its principal's calls before it was read.
+    pub(crate) const fn is_paid(&self) -> bool {
+        self.paid
+    }
+
+    /// The id, a JSON text, of the request that it takes back.
+    pub(crate) fn takes_back(&self) -> Option<&str> {
+        let params = self.params().filter(|_| self.method == Method::Cancelled)?;
+        Some(params.get("requestId")?.raw())
     }
 
     /// Its parameters, an object, if it has any.

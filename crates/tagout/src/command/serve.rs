@@ -69,7 +69,7 @@ async fn run(
     let first = first.map_err(|error| Failure::of(&error, error.code(), error.help()))?;
     output::listening(&url, first.as_ref().map(|key| key.key.expose().as_str()), json)?;
     let front = Front::new(&gateway, Arc::new(keys), listen.idle);
-    let limits = ServerLimits { health: Some(HEALTH), ..ServerLimits::default() };
+    let limits = ServerLimits { health: Some(HEALTH), vouches: true, ..ServerLimits::default() };
     let keeping = {
         let (front, stop) = (Arc::clone(&front), stop.clone());
         tokio::spawn(async move { front.keep(&stop).await })

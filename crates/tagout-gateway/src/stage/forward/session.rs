@@ -32,8 +32,8 @@ pub(super) async fn call(identified: &Identified, gateway: &Gateway) -> Result<S
         Method::ResourceTemplatesList => list(identified, gateway, Listing::Templates).await,
         Method::SkillsList => skills(identified, gateway).await,
         Method::Cancelled => {
-            if let Some(id) = call.params().and_then(|params| params.get("requestId")) {
-                session.withdraw(id.raw());
+            if let Some(withdrawn) = call.takes_back().and_then(|id| session.under_way(id)) {
+                withdrawn.cancel();
             }
             Ok("{}".to_owned())
         }
