@@ -68,12 +68,14 @@ pub(crate) fn overload(options: &Options) -> Result<String, String> {
     neighbour::calls(&stage, Duration::from_secs(2))?;
     let alone = neighbour::calls(&stage, seconds)?;
     let before = stage.recorded()?;
+    let rested_kib = stage.resident_kib().ok_or("the gateway's memory cannot be read")?;
     let attack = attacked(&stage, seconds)?;
     // What was counted of the last second goes on record a moment later.
     thread::sleep(Duration::from_secs(2));
     let after = stage.recorded()?;
     stage.verified()?;
-    let taken = taken(alone, attack, (before, after), seconds);
+    let mut taken = taken(alone, attack, (before, after), seconds);
+    taken.rested_kib = rested_kib;
     let verdict = Verdict::of(&taken);
     let said = if options.json { verdict.json(&taken) } else { verdict.text(&taken) };
     if verdict.holds() { Ok(said) } else { Err(said) }
@@ -128,6 +130,7 @@ fn taken(
         beside: attack.neighbour,
         health: attack.health,
         memory: attack.memory,
+        rested_kib: 0,
         records: after.lines.saturating_sub(before.lines),
         record_bytes: after.bytes.saturating_sub(before.bytes),
         counted: after.counted.saturating_sub(before.counted),

@@ -19,6 +19,8 @@ pub(super) struct Taken {
     pub(super) beside: Waits,
     pub(super) health: Waits,
     pub(super) memory: Vec<Moment>,
+    /// The gateway's memory after the neighbour alone, before the flood.
+    pub(super) rested_kib: u64,
     /// Lines of the audit log meanwhile, and its growth.
     pub(super) records: u64,
     pub(super) record_bytes: u64,
@@ -36,6 +38,8 @@ const TOLERANCE: f64 = 0.01;
 const SLOWER: f64 = 2.0;
 /// Growth that is none, in KiB: what caches and allocators take to settle.
 const FLAT_KIB: u64 = 8 << 10;
+/// What connections of a flood and their buffers may take beyond what there was before, in KiB.
+const FLOOD_KIB: u64 = 64 << 10;
 /// Lines that one call puts on record at most.
 const LINES: f64 = 4.0;
 
@@ -56,8 +60,12 @@ impl Verdict {
         let rate = accepted / lasted;
         goals.push(("accepted", format!("{rate:.2} a second, of {LIMIT}"), holds));
         let (first, last) = grown(&taken.memory);
+        let rested = taken.rested_kib;
         let flat = !taken.memory.is_empty() && last <= first + FLAT_KIB;
-        goals.push(("memory", format!("{} MiB, then {} MiB", first >> 10, last >> 10), flat));
+        let flat = flat && first.max(last) <= rested + FLOOD_KIB;
+        let [before, begins, ends] = [rested, first, last].map(|kib| kib >> 10);
+        let said = format!("{before} MiB before, {begins} MiB, then {ends} MiB");
+        goals.push(("memory", said, flat));
         let (alone, beside) = (taken.alone.percentile(99), taken.beside.percentile(99));
         let slower = beside / alone;
         let said = format!("p99 {alone:.2} ms alone, {beside:.2} ms beside it ({slower:.2} times)");
@@ -122,7 +130,7 @@ impl Verdict {
             "alone": waits(&taken.alone),
             "beside": waits(&taken.beside),
             "health": waits(&taken.health),
-            "memory_kib": memory,
+            "memory_kib": memory, "rested_kib": taken.rested_kib,
             "records": taken.records, "record_bytes": taken.record_bytes,
             "counted": taken.counted, "notes": taken.notes,
         })
