@@ -111,6 +111,16 @@ pub enum Attested {
 }
 
 impl Attested {
+    /// `verified`, `none` or `unknown`.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Nothing => "none",
+            Self::Verified(_) => "verified",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
     /// Who released it, where that was verified.
     #[must_use]
     pub const fn publisher(&self) -> Option<&Publisher> {

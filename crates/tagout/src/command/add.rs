@@ -13,7 +13,9 @@ use std::{
     process::ExitCode,
 };
 
-use tagout_gateway::{Guarded, Program, UpstreamError, config::Config, start_of};
+use tagout_gateway::{
+    Guarded, Program, UpstreamError, config::Config, lockfile::with_program, start_of,
+};
 use tagout_inspect::characters::one_line;
 use tagout_proto::ServerName;
 use tagout_sandbox::resolve;
@@ -32,6 +34,7 @@ use crate::{
     output,
     places::Places,
     setup::{Setup, read},
+    signed::beside as signed_by,
 };
 
 /// What a new configuration file starts with.
@@ -74,8 +77,29 @@ pub(crate) fn add(places: &Places, add: &Add, json: bool) -> Result<ExitCode, Fa
         let help = "nothing was added";
         installed.keep().map_err(|error| Failure::of(&error, "supply-install", help))?;
     }
+    let pinned = pin(places, &draft.config, &look)?;
     draft.write()?;
-    said(places, &look, json)
+    said(places, &look, (pinned, json))
+}
+
+/// Writes down what its program is, before it can be started; whether that is so. The caller holds
+/// the folder. What is signed is left as it was signed.
+fn pin(places: &Places, config: &Config, look: &Look<'_>) -> Result<bool, Failure> {
+    let path = places.lockfile();
+    if !config.signed_by.is_empty() || signed_by(&path).exists() {
+        return Ok(false);
+    }
+    let before = read(&path)?;
+    let text = with_program(before.as_deref(), look.name, &look.pinned);
+    let text = text.map_err(|error| {
+        let message = format!("`{}`: {error}", path.display());
+        Failure::new(Ended::Usage, "lockfile-invalid", message)
+            .with_help("nothing was added; correct the lockfile, or move it away")
+    })?;
+    if before.as_ref() != Some(&text) {
+        write(&path, &text)?;
+    }
+    Ok(true)
 }
 
 /// A server that runs elsewhere has no program.
@@ -154,16 +178,22 @@ fn look<'a>(
     Ok(Look { name, server, program, pinned, given, installed, signed, guarded })
 }
 
-fn said(places: &Places, look: &Look<'_>, json: bool) -> Result<ExitCode, Failure> {
+fn said(
+    places: &Places,
+    look: &Look<'_>,
+    (pinned, json): (bool, bool),
+) -> Result<ExitCode, Failure> {
     let (name, shown) = (look.name, places.config.display().to_string());
     let agreed = agreed(places, name);
     if json {
-        let mut said = serde_json::json!({"added": name, "file": shown, "agreed": agreed});
+        let mut said =
+            serde_json::json!({"added": name, "file": shown, "agreed": agreed, "pinned": pinned});
         if let (Some(installed), Some(said)) = (look.installed, said.as_object_mut()) {
             let publisher = installed.attested.publisher();
             said.insert("command".to_owned(), serde_json::json!(installed.command));
             said.insert("integrity".to_owned(), serde_json::json!(installed.integrity));
             said.insert("publisher".to_owned(), serde_json::json!(publisher));
+            said.insert("attested".to_owned(), installed.attested.as_str().into());
         }
         output::json(&said)?;
     } else {
@@ -172,8 +202,14 @@ fn said(places: &Places, look: &Look<'_>, json: bool) -> Result<ExitCode, Failur
         } else {
             "Before what you send goes to it, you are asked; to agree now: tagout consent give"
         };
+        let holds = if pinned {
+            "Its program is in the lockfile: another one in its place is not started."
+        } else {
+            "The lockfile is signed, so its program is not in it: nothing holds it fast yet."
+        };
         output::line(format_args!(
             "added `{name}` to {shown}\n\
+             {holds}\n\
              Its environment is empty but for what you named. Nobody has reviewed its tools, so\n\
              each call asks first: `tagout pin` writes down what they are, for review.\n\
              {goes} {name}"

@@ -10,8 +10,12 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
 use tagout_gateway::lockfile::signature::SigningKeyFile;
 use tagout_proto::Secret;
+use tagout_testkit::pty::Pty;
 
-use crate::place::{Place, Ran, finish, one};
+use crate::{
+    place::{LIMIT, Place, Ran, finish, one},
+    terminal::seat,
+};
 
 /// Stands in for npm: it knows one package, and writes down how it was called.
 const NPM: &str = r#"#!/bin/sh
@@ -124,6 +128,7 @@ fn a_pinned_package_is_installed_and_what_is_installed_is_started() {
     assert_eq!(command[0], machine.tools.join("node").to_str().unwrap());
     assert!(Path::new(command[1]).starts_with(machine.packages().join("npm/thing")), "{command:?}");
     assert!(machine.config().unwrap().contains(command[1]));
+    assert_eq!(said["attested"], "none");
     for shown in ["given      npx -y thing@1.2.3", "no provenance", "sha256:", "reaches    nothing"]
     {
         assert!(ran.stderr.contains(shown), "{shown}: {}", ran.stderr);
@@ -141,6 +146,25 @@ fn a_pinned_package_is_installed_and_what_is_installed_is_started() {
         assert!(!env.contains(secret), "{secret}: {env}");
     }
     assert_eq!(fs::read_dir(machine.packages()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_a_person_said_no_to_is_gone() {
+    for (typed, status, left) in [("no\n", 3, 0), ("\n", 3, 0), ("yes\n", 0, 1)] {
+        let machine = Machine::new();
+        let mut seat =
+            seat(&machine.place, &["--json", "add", "s", "--", "npx", "-y", "thing@1.2.3"]);
+        let path = format!("{}:/usr/bin:/bin", machine.tools.display());
+        seat.env.insert("PATH".into(), path.into());
+        let mut pty = Pty::spawn(&seat).unwrap();
+        pty.expect("to go ahead: ", LIMIT).unwrap();
+        // It is there while it is being looked at.
+        assert_eq!(fs::read_dir(machine.packages()).unwrap().count(), 1);
+        pty.send(typed).unwrap();
+        assert_eq!(pty.wait(LIMIT).unwrap().code(), Some(status), "{typed}");
+        assert_eq!(fs::read_dir(machine.packages()).unwrap().count(), left, "{typed}");
+        assert_eq!(machine.config().is_some(), left == 1, "{typed}");
+    }
 }
 
 #[test]
@@ -179,6 +203,7 @@ fn whether_it_is_attested_may_be_unknown() {
     machine.file("dist.json", "<html>");
     let ran = machine.run(&THING);
     assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(one(&ran.stdout)["attested"], "unknown");
     assert!(ran.stderr.contains("could not be found out"), "{ran:?}");
     assert!(!ran.stderr.contains("no provenance"), "{ran:?}");
 }
