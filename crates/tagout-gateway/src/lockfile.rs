@@ -1,5 +1,6 @@
 //! The lockfile: what has been reviewed. Written for review in a pull request.
 mod model;
+mod program;
 pub mod signature;
 mod surface;
 mod text;
@@ -16,7 +17,10 @@ use tagout_policy::{Effect, Effects, Labels, Shape};
 use tagout_proto::{Digest, ServerName, ToolName};
 use tagout_store::Offering;
 
-pub use self::model::{PinnedModel, with_model};
+pub use self::{
+    model::{PinnedModel, with_model},
+    program::with_program,
+};
 use crate::{config::Transport, upstream::Quarantine};
 
 /// What has been pinned, by server.
@@ -27,6 +31,10 @@ pub struct Lockfile {
     /// Servers by name.
     #[serde(default, rename = "server")]
     pub servers: BTreeMap<ServerName, PinnedServer>,
+    /// The programs of servers of which no more has been pinned yet: what runs is held fast, and what
+    /// it offers is as unreviewed as without.
+    #[serde(default, rename = "program")]
+    pub programs: BTreeMap<ServerName, PinnedServer>,
     /// Files of language models that run on this machine, by their absolute paths.
     #[serde(default, rename = "model")]
     pub models: BTreeMap<PathBuf, PinnedModel>,

@@ -113,6 +113,7 @@ impl Gateway {
         let mut survey = Survey::default();
         // No server has to do with them.
         survey.proposal.models.clone_from(&self.lockfile.models);
+        survey.proposal.programs = self.programs();
         for upstream in fleet.all() {
             let name = upstream.name();
             let server = self.config.servers.get(name);
@@ -137,9 +138,19 @@ impl Gateway {
                 }
             }
         }
+        // Of what is pinned now its program is, too.
+        let Lockfile { servers, programs, .. } = &mut survey.proposal;
+        programs.retain(|name, _| !servers.contains_key(name));
         fleet.stop();
         survey.suspect(&self.config, &self.shipped);
         survey
+    }
+
+    /// The programs that are pinned of servers that are configured.
+    fn programs(&self) -> BTreeMap<ServerName, PinnedServer> {
+        let all = self.lockfile.programs.iter();
+        let all = all.filter(|(name, _)| self.config.servers.contains_key(*name));
+        all.map(|(name, program)| (name.clone(), program.clone())).collect()
     }
 
     /// What was missing from a list of the server since it was last accepted.

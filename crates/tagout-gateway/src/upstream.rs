@@ -72,6 +72,8 @@ pub struct Upstream {
     egress: EgressRecord,
     secrets: Secrets,
     pinned: Option<Arc<PinnedServer>>,
+    /// What its program is held against.
+    started_as: Option<Arc<PinnedServer>>,
     /// Whether the lockfile has to be signed, and says nothing of it.
     unsigned: bool,
     limits: CallLimits,

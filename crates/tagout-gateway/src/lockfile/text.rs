@@ -37,11 +37,23 @@ impl Lockfile {
             let written = write_server(&mut out, name, server, hints);
             debug_assert!(written.is_ok(), "writing to a string does not fail");
         }
+        for (name, program) in
+            self.programs.iter().filter(|(name, _)| !self.servers.contains_key(*name))
+        {
+            let written = write_program(&mut out, name, program);
+            debug_assert!(written.is_ok(), "writing to a string does not fail");
+        }
         for (path, model) in &self.models {
             write_model(&mut out, path, model);
         }
         out
     }
+}
+
+/// The program of a server of which no more is pinned.
+pub(super) fn write_program(out: &mut String, name: &ServerName, program: &PinnedServer) -> Result {
+    writeln!(out, "\n[program.{name}]")?;
+    write_start(out, program)
 }
 
 fn write_server(
@@ -51,6 +63,12 @@ fn write_server(
     hints: &Hints,
 ) -> Result {
     writeln!(out, "\n[server.{name}]")?;
+    write_start(out, server)?;
+    write_rest(out, (name, server), hints)
+}
+
+/// What is started.
+fn write_start(out: &mut String, server: &PinnedServer) -> Result {
     if let Some(command) = &server.command {
         writeln!(out, "command = {}", list(command))?;
     }
@@ -65,6 +83,14 @@ fn write_server(
     if let Some(cwd) = &server.cwd {
         writeln!(out, "cwd = {}", quoted(&cwd.to_string_lossy()))?;
     }
+    Ok(())
+}
+
+fn write_rest(
+    out: &mut String,
+    (name, server): (&ServerName, &PinnedServer),
+    hints: &Hints,
+) -> Result {
     if let Some(url) = &server.url {
         writeln!(out, "url = {}", quoted(url))?;
     }

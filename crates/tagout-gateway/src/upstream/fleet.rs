@@ -151,6 +151,8 @@ fn upstream(
     let locks = (&gateway.lockfile, &gateway.shipped);
     let pinned = pinned_of(name, server, locks).filter(|_| pins);
     let built_in = matches!(server.start, Start::BuiltIn(_));
+    let alone = || gateway.lockfile.programs.get(name).filter(|_| pins && !built_in);
+    let started_as = pinned.or_else(alone);
     let signed = pins && !built_in && !gateway.config.signed_by.is_empty();
     let absences = Absences { store: gateway.store.clone(), clock: gateway.clock.clone() };
     let known = &gateway.shared.known;
@@ -170,6 +172,7 @@ fn upstream(
         },
         secrets: gateway.secrets.clone(),
         unsigned: signed && pinned.is_none(),
+        started_as: started_as.map(|pinned| Arc::new(pinned.clone())),
         pinned: pinned.map(|pinned| Arc::new(pinned.clone())),
         limits: gateway.config.limits,
         capabilities,

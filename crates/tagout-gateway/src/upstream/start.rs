@@ -26,7 +26,7 @@ pub(super) async fn start(upstream: &Upstream) -> Result<Arc<Connection>, Upstre
         let what = "the lockfile, which has to be signed, says nothing of it";
         return Err(UpstreamError::Changed(what.to_owned()));
     }
-    let (program, pinned) = (upstream.program.clone(), upstream.pinned.clone());
+    let (program, pinned) = (upstream.program.clone(), upstream.started_as.clone());
     let (server, guarded) = (Arc::clone(&upstream.server), Arc::clone(&upstream.guarded));
     let checking = tokio::task::spawn_blocking(move || {
         let found = program.check(pinned.as_deref())?;

@@ -90,7 +90,8 @@ fn as_json() {
     let place = Place::new();
     let said = one(&added(&place, &["--json", "add", "cat", "--yes", "--", "/bin/cat"]));
     let file = place.config_file();
-    let expected = serde_json::json!({"added": "cat", "file": file.to_str(), "agreed": true});
+    let expected =
+        serde_json::json!({"added": "cat", "file": file.to_str(), "agreed": true, "pinned": true});
     assert_eq!(said, expected);
     let said = place.done(&["consent", "ls"]);
     assert!(said.contains("server cat") && said.contains("(add)"), "{said}");
@@ -233,4 +234,34 @@ fn the_line_that_is_proposed_says_all_that_was_said() {
                     --write /out --cwd /tmp --new-publisher --yes s -- uvx thing==VERSION";
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn the_program_that_was_added_is_the_one_that_is_started() {
+    let place = Place::new();
+    let server = executable(&place, "server");
+    let said = added(&place, &["add", "s", "--yes", "--", &server]);
+    assert!(said.contains("Its program is in the lockfile"), "{said}");
+    let started = || place.run(&["tools", "ls"]).stderr;
+    let before = started();
+    // It is started, and is no server.
+    assert!(before.contains("server `s`") && !before.contains("server-changed"), "{before}");
+    place.write(&place.path("server"), "#!/bin/sh\nexit 0\n");
+    let after = started();
+    assert!(after.contains("server-changed"), "{after}");
+    // Another server is added beside it.
+    added(&place, &["add", "t", "--yes", "--", "/bin/cat"]);
+    let lockfile = fs::read(place.path("config/tagout/tagout.lock")).unwrap();
+    let lockfile = String::from_utf8(lockfile).unwrap();
+    assert!(lockfile.contains("[program.s]") && lockfile.contains("[program.t]"), "{lockfile}");
+}
+
+#[test]
+fn a_signed_lockfile_stays_as_it_was_signed() {
+    let place = Place::new();
+    place.configure("[server.grid]\nbuiltin = \"grid\"\n");
+    place.write(&place.path("config/tagout/tagout.lock.minisig"), "");
+    let said = added(&place, &["add", "s", "--yes", "--", "/bin/cat"]);
+    assert!(said.contains("nothing holds it fast yet"), "{said}");
+    assert!(!place.path("config/tagout/tagout.lock").exists());
 }
