@@ -7,6 +7,8 @@ use super::LEAST_BYTES;
 const SHORT: usize = 12;
 /// The longest that a word is, in characters.
 const WORD: usize = 20;
+/// What stands before a secret in a header.
+const SCHEMES: [&str; 3] = ["Bearer", "Basic", "Token"];
 /// So many different characters are few.
 const FEW: usize = 6;
 
@@ -16,11 +18,9 @@ const FEW: usize = 6;
 #[must_use]
 pub fn commonplace(value: &str) -> Option<&'static str> {
     let value = value.trim();
-    // `Bearer`, `Basic` and the like, in front of what is secret.
-    let value = value.split_once(' ').map_or(value, |(scheme, rest)| match is_word(scheme) {
-        true => rest.trim_start(),
-        false => value,
-    });
+    let is_scheme = |word: &str| SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme));
+    let bare = value.split_once(' ').filter(|(scheme, _)| is_scheme(scheme));
+    let value = bare.map_or(value, |(_, rest)| rest.trim_start());
     let is_path = value.starts_with(['/', '~']) || value.starts_with("./");
     let different = value.chars().collect::<BTreeSet<_>>().len();
     match () {
@@ -77,6 +77,7 @@ mod tests {
             "Bearer s.3kQ9vLz81mXw",
             "postgres://u:p4ssw0rd@db/x",
             "correct horse battery staple",
+            "another value",
             "1f0c3b5e9d7a4f62",
         ] {
             assert_eq!(commonplace(value), None, "{value}");

@@ -5,6 +5,7 @@ use tagout_gateway::{
     config::Start,
     secrets::{Secrets, StorePlaces, references},
 };
+use tagout_inspect::live::commonplace;
 
 use crate::{
     failure::{Ended, Failure},
@@ -23,7 +24,7 @@ pub(crate) fn check(places: &Places, json: bool) -> Result<ExitCode, Failure> {
         !matches!(server.start, Start::BuiltIn(_)) && !setup.lockfile.servers.contains_key(*name)
     });
     let unpinned: Vec<_> = unpinned.map(|(name, _)| name.to_string()).collect();
-    let missing = missing(places, &setup);
+    let (missing, weak) = secrets(places, &setup);
     if json {
         output::json(&serde_json::json!({
             "files": setup.files,
@@ -33,6 +34,7 @@ pub(crate) fn check(places: &Places, json: bool) -> Result<ExitCode, Failure> {
             "servers": servers,
             "unpinned": unpinned,
             "missing_secrets": missing,
+            "weak_secrets": weak,
         }))?;
         return Ok(Ended::Done.into());
     }
@@ -63,6 +65,9 @@ pub(crate) fn check(places: &Places, json: bool) -> Result<ExitCode, Failure> {
     for problem in &missing {
         output::line(format_args!("a secret is missing: {problem}"))?;
     }
+    for problem in &weak {
+        output::line(format_args!("warning: {problem}"))?;
+    }
     if !missing.is_empty() {
         return Ok(Ended::Done.into());
     }
@@ -70,15 +75,20 @@ pub(crate) fn check(places: &Places, json: bool) -> Result<ExitCode, Failure> {
     Ok(Ended::Done.into())
 }
 
-/// The secrets of this machine that are not to be had, and whose they are. Keepers elsewhere are
-/// not asked.
-fn missing(places: &Places, setup: &Setup) -> Vec<String> {
+/// The secrets of this machine that are not to be had, and those that had better be others; and
+/// whose they are. Keepers elsewhere are not asked.
+fn secrets(places: &Places, setup: &Setup) -> (Vec<String>, Vec<String>) {
     let at = StorePlaces::beside(&places.head_key);
     let secrets = Secrets::new(setup.config.secrets.clone(), at, clock());
     let local = references(&setup.config).into_iter().filter(|(source, _)| source.is_local());
-    let problem = |(source, by)| {
-        let error = secrets.local(&source).err()?;
-        Some(format!("{by}: {error}"))
-    };
-    local.filter_map(problem).collect()
+    let (mut missing, mut weak) = (Vec::new(), Vec::new());
+    for (source, by) in local {
+        match secrets.local(&source) {
+            Err(error) => missing.push(format!("{by}: {error}")),
+            Ok(text) => {
+                weak.extend(commonplace(text.expose()).map(|why| format!("{by}: `{source}` {why}")))
+            }
+        }
+    }
+    (missing, weak)
 }
