@@ -148,6 +148,13 @@ fn profile(run: &cli::SandboxRun, entry: Option<&Command>) -> Result<Profile, Fa
     if let Some(entry) = entry {
         as_its_server(&mut profile, entry);
     }
+    // A file that is named from here is looked for where the program works.
+    let is_here =
+        |argument: &String| Path::new(argument).is_relative() && here.join(argument).is_file();
+    if profile.cwd.is_none() && args.iter().any(is_here) {
+        output::aside(format_args!("tagout: it works in {}, and may read it", here.display()));
+        profile.cwd = Some(here);
+    }
     for pair in &run.env {
         let (name, value) = pair.split_once('=').ok_or_else(|| {
             let message = format!("`{pair}` is not NAME=VALUE");
