@@ -162,8 +162,11 @@ fn reach(sandbox: &Sandbox) -> String {
     if places.is_empty() { "nothing".to_owned() } else { places.join(", ") }
 }
 
+/// Paths, and where their links lead.
 fn paths(paths: &BTreeSet<PathBuf>) -> String {
-    let paths: Vec<_> = paths.iter().map(|path| word(&path.to_string_lossy())).collect();
+    let real = paths.iter().filter_map(|path| path.canonicalize().ok());
+    let all: BTreeSet<_> = paths.iter().cloned().chain(real).collect();
+    let paths: Vec<_> = all.iter().map(|path| word(&path.to_string_lossy())).collect();
     paths.join(", ")
 }
 
