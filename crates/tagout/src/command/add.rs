@@ -174,7 +174,7 @@ fn look<'a>(
         (None, _) => Vec::new(),
     };
     let given = installed.map(|_| add.command.as_slice());
-    let guarded = Guarded::of(places.guarded(config.policies.clone()), &config);
+    let guarded = Guarded::of(places.guarded(config.policies.clone()), config);
     Ok(Look { name, server, program, pinned, given, installed, signed, guarded })
 }
 
