@@ -139,7 +139,7 @@ fn typed(name: &SecretName) -> Result<Secret<String>, Failure> {
     let mut person = Person::there().map_err(|_| {
         let message = "there is no terminal to ask for the secret on";
         let help = "run it in a terminal, or hand the secret in by `--stdin`";
-        Failure::new(Ended::NeedsApproval, "approver-terminal", message).with_help(help)
+        Failure::new(Ended::NeedsApproval, "secret-terminal", message).with_help(help)
     })?;
     let value = person.passphrase(&format!("Secret `{name}` (nothing shows)"))?;
     if value.expose().is_empty() {
