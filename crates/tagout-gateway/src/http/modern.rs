@@ -52,19 +52,13 @@ impl Front {
             }
         };
         let bound = bound(&session, &call);
-        let (limits, bytes) = (&self.gateway.limits, call.bytes());
-        let running = match self.clients.resumed(&session, &mut call, &id) {
+        let running = match self.resumed(&session, &mut call, &id) {
             Ok(Some(Resumed::AskedAgain(frame))) => {
-                limits.owes(session.principal(), 0, bytes);
                 return Response::full(StatusCode::OK, json(), frame);
             }
-            Ok(Some(Resumed::Running(exchange))) => {
-                limits.owes(session.principal(), 0, bytes);
-                exchange
-            }
+            Ok(Some(Resumed::Running(exchange))) => exchange,
             Ok(None) => self.start(&session, Ok(call), &own),
             Err(refusal) => {
-                limits.counts_itself(session.principal());
                 let unreceived =
                     Unreceived { refusal, id: Some(id.as_str().into()), method: Some(method) };
                 self.start(&session, Err(unreceived), &own)
@@ -92,6 +86,24 @@ impl Front {
                 self.streamed(exchange, (bound_of(&bound), id), Some(first), own)
             }
         }
+    }
+
+    /// What the request goes on with, and its bytes counted: no other call does that.
+    fn resumed(
+        &self,
+        session: &Session,
+        call: &mut Call,
+        id: &str,
+    ) -> Result<Option<Resumed>, Refusal> {
+        let (limits, principal) = (&self.gateway.limits, session.principal());
+        let bytes = call.bytes();
+        let resumed = self.clients.resumed(session, call, id);
+        match &resumed {
+            Ok(Some(_)) => limits.owes(principal, 0, bytes),
+            Ok(None) => {}
+            Err(_) => limits.counts_itself(principal),
+        }
+        resumed
     }
 
     /// The session of the client's kind. Headers are held against the body before anything else.

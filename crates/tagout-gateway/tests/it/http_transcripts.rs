@@ -37,7 +37,7 @@ use crate::{
 /// Transcripts that play at once: they wait more than they work.
 const AT_ONCE: usize = 3;
 /// Refusals of a request before there is a call.
-const BEFORE: [&str; 3] = ["http-refused", "credential-invalid", "limit-rate"];
+const BEFORE: [&str; 4] = ["http-refused", "credential-invalid", "limit-concurrency", "limit-rate"];
 
 macro_rules! topics {
     ($($topic:ident)*) => {
