@@ -527,7 +527,7 @@ fn a_lockfile_is_signed_on_the_terminal() {
     // A server that nobody has signed for is not started.
     place.scripted("late", script(&[tool("read_it", "Reads it.")]));
     let ran = place.run(&["--json", "tools", "call", "late__read_it"]);
-    assert_eq!(one(&ran.stdout)["error"]["code"], "server-changed", "{ran:?}");
+    assert_eq!((ran.code, &one(&ran.stdout)["code"]), (3, &"server-changed".into()), "{ran:?}");
     assert!(!place.path("late.seen").exists());
     // Without a terminal there is nobody to ask.
     let ran = place.run(&["--json", "pin", "--sign", key]);
