@@ -168,10 +168,12 @@ async fn upstream_call(
         let needs = input::needed(&answer, connection.revision(), client);
         match needs {
             None if client.is_modern() && connection.revision().is_modern() => {
-                return Ok(match follow::named(&answer, cleared.authorised().decided(), &lane).await? {
-                    Some(result) => Body::Ours(composed(&result).map_err(FrameError::from)?),
-                    None => Body::Theirs(answer, connection.revision()),
-                });
+                return Ok(
+                    match follow::named(&answer, cleared.authorised().decided(), &lane).await? {
+                        Some(result) => Body::Ours(composed(&result).map_err(FrameError::from)?),
+                        None => Body::Theirs(answer, connection.revision()),
+                    },
+                );
             }
             None => return Ok(Body::Theirs(answer, connection.revision())),
             Some(Needs::Input(asks)) if client.is_modern() => {
