@@ -5,16 +5,16 @@
 //! knows. It misses values of less than [`LEAST_BYTES`] bytes, what is compressed, encrypted,
 //! reversed or cut in pieces, base64 that is broken into lines, other alphabets (base32, HTML's
 //! entities), and of a value of more than [`MOST_BYTES`] bytes the rest, except for its lines.
-mod common;
 mod forms;
 mod json;
+mod plain;
 mod view;
 
 use std::{borrow::Cow, collections::BTreeSet, fmt, ops::Range, sync::Arc};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-pub use self::common::commonplace;
+pub use self::plain::commonplace;
 use self::{forms::Pattern, view::View};
 
 /// The shortest value that is looked for, in bytes. Shorter ones turn up by chance.

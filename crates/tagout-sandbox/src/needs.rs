@@ -261,14 +261,14 @@ mod tests {
         let tool = root.join("home/other/tool");
         std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
         std::fs::create_dir_all(root.join("srv/app/links")).unwrap();
-        std::os::unix::fs::symlink("/", root.join("srv/app/links/root")).unwrap();
+        std::os::unix::fs::symlink("/", root.join("srv/app/links/all")).unwrap();
         let app = vec![String::from("srv/app")];
         for (line, expected) in [
             ("/etc/../bin/sh".to_owned(), app.clone()),
             ("/etc/./../bin/sh".to_owned(), app.clone()),
             ("/nowhere/bin/python3".to_owned(), app.clone()),
-            (root.join("srv/app/links/root/bin/sh").display().to_string(), {
-                vec![app[0].clone(), "srv/app/links/root/bin/sh".into()]
+            (root.join("srv/app/links/all/bin/sh").display().to_string(), {
+                vec![app[0].clone(), "srv/app/links/all/bin/sh".into()]
             }),
             (root.join("home/.ssh/id").display().to_string(), app.clone()),
             (tool.display().to_string(), vec!["home/other/tool".into(), app[0].clone()]),
