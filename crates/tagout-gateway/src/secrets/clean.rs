@@ -165,7 +165,8 @@ impl Secrets {
         if live.is_empty() {
             return text.to_owned();
         }
-        let Ok(document) = crate::upstream::composed(text) else { return text.to_owned() };
+        // What cannot be told apart is cleaned as a whole.
+        let Ok(document) = crate::upstream::composed(text) else { return self.clean(text) };
         let cleaned = live.cleaned_texts(document.root());
         cleaned.map_or_else(|| text.to_owned(), |cleaned| cleaned.text)
     }
